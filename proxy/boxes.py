@@ -1,0 +1,107 @@
+"""
+Boxes in px, and where one lies in another. All of it is exact: lengths are fractions until they are rounded,
+and each is rounded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from proxy.kinds import plain
+from proxy.places import Anchor, Compass, FocalPoint, Length
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """px."""
+
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+    @property
+    def swapped(self) -> Size:
+        return Size(self.height, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """px, from the top left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def size(self) -> Size:
+        return Size(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """px."""
+
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+    left: int = 0
+
+
+ACROSS: Mapping[Compass, int] = {
+    Compass.WEST: 0, Compass.NORTHWEST: 0, Compass.SOUTHWEST: 0,
+    Compass.EAST: 1, Compass.NORTHEAST: 1, Compass.SOUTHEAST: 1,
+}  # fmt: skip
+DOWN: Mapping[Compass, int] = {
+    Compass.NORTH: 0, Compass.NORTHWEST: 0, Compass.NORTHEAST: 0,
+    Compass.SOUTH: 1, Compass.SOUTHWEST: 1, Compass.SOUTHEAST: 1,
+}  # fmt: skip
+"""At which end of an axis an anchor lies: 0 or 1; in the middle when it is in neither."""
+
+
+def position(
+    outer: Size,
+    inner: Size,
+    anchor: Anchor | None,
+    x: float = 0.0,
+    y: float = 0.0,
+    dpr: Fraction = Fraction(1),
+) -> tuple[int, int]:
+    """
+    Left and top of `inner` in `outer`: the anchor's place, moved by the offsets, kept inside. A strategy
+    finds its place in the picture, later; until then it stands in the middle.
+    """
+    room = outer.width - inner.width, outer.height - inner.height
+    if isinstance(anchor, FocalPoint):
+        left = round(exact(anchor.x) * outer.width) - inner.width // 2 + offset(x, outer.width, dpr)
+        top = round(exact(anchor.y) * outer.height) - inner.height // 2 + offset(y, outer.height, dpr)
+    else:
+        point = anchor if isinstance(anchor, Compass) else Compass.CENTER
+        left = along(room[0], ACROSS.get(point), offset(x, outer.width, dpr))
+        top = along(room[1], DOWN.get(point), offset(y, outer.height, dpr))
+    return max(0, min(left, room[0])), max(0, min(top, room[1]))
+
+
+def along(room: int, end: int | None, moved: int) -> int:
+    if end is None:
+        return round(Fraction(room + 1, 2)) + moved
+    return room - moved if end else moved
+
+
+def offset(value: float, outer: int, dpr: Fraction) -> int:
+    """px from 1 on, below that a share of the outer side."""
+    return round(exact(value) * (dpr if abs(value) >= 1 else outer))
+
+
+def px(length: Length, side: int) -> Fraction:
+    return Fraction(length) if isinstance(length, int) else exact(length) * side
+
+
+def exact(number: float) -> Fraction:
+    """What was written, not what a float made of it."""
+    return Fraction(plain(number))

@@ -1,0 +1,136 @@
+"""
+One spec for one meaning: what cannot matter is dropped, what has two spellings keeps one.
+
+`settle` changes no picture; it only makes equal what looks different, so that `w_300,h_200`, `s_300x200`
+and `w_150,h_100,dpr_2` are one entry of a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from proxy.colours import WHITE
+from proxy.kinds import plain
+from proxy.media import FORMATS, Format
+from proxy.places import LONGEST, Compass
+from proxy.spec import Fit, Mode, Output, Spec
+
+PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
+    Mode.FIT: (Fit.INSIDE, True),
+    Mode.LIMIT: (Fit.INSIDE, False),
+    Mode.FILL: (Fit.COVER, True),
+    Mode.PAD: (Fit.CONTAIN, True),
+}
+"""Modes that are a fit and whether it may enlarge."""
+
+ONE_SIDED: Mapping[Mode, tuple[Fit, bool]] = {
+    Mode.SCALE: (Fit.COVER, True),
+    Mode.LFILL: (Fit.COVER, False),
+    Mode.LPAD: (Fit.COVER, False),
+}
+"""With one side given, the other follows and these have nothing left to decide."""
+
+CUTTING = (Mode.LFILL, Mode.LPAD, Mode.MPAD, Mode.CROP)
+
+
+def settle(spec: Spec) -> Spec:
+    for step in STEPS:
+        spec = step(spec)
+    return spec
+
+
+def merge_aspect(spec: Spec) -> Spec:
+    """`w_300,ar_3:2` is a box of 300 by 200."""
+    width, height, aspect = spec.width, spec.height, spec.aspect
+    if aspect is None:
+        return spec
+    if width is not None and height is not None:
+        return replace(spec, aspect=None)
+    if isinstance(width, int) and (other := nearest(width / aspect)) <= LONGEST:
+        return replace(spec, height=other, aspect=None)
+    if isinstance(height, int) and (other := nearest(height * aspect)) <= LONGEST:
+        return replace(spec, width=other, aspect=None)
+    return spec
+
+
+def merge_dpr(spec: Spec) -> Spec:
+    """Only where nothing else is measured in CSS pixels."""
+    if spec.extend or any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y)):
+        return spec
+    width, height = spec.width, spec.height
+    if width is height is None:
+        return replace(spec, dpr=1.0)
+    if isinstance(width, float) or isinstance(height, float):
+        return spec
+    dpr = Fraction(plain(spec.dpr))
+    wide, high = width and nearest(width * dpr), height and nearest(height * dpr)
+    if max(wide or 0, high or 0) > LONGEST:
+        return spec
+    return replace(spec, width=wide, height=high, dpr=1.0)
+
+
+def merge_mode(spec: Spec) -> Spec:
+    mode = spec.mode
+    if not boxed(spec):
+        return replace(spec, mode=None, fit=Fit.COVER, enlarge=False)
+    if mode is not None and mode in PLAIN:
+        fit, enlarge = PLAIN[mode]
+        spec = replace(spec, mode=None, fit=fit, enlarge=enlarge)
+    elif mode is Mode.SCALE and two_sided(spec):
+        spec = replace(spec, mode=None, fit=Fit.FILL, enlarge=True)
+    elif mode is not None and mode in ONE_SIDED and not two_sided(spec):
+        fit, enlarge = ONE_SIDED[mode]
+        spec = replace(spec, mode=None, fit=fit, enlarge=enlarge)
+    elif mode is Mode.MPAD and not two_sided(spec):
+        spec = replace(spec, mode=Mode.MFIT)
+    if spec.mode is not None:
+        return replace(spec, fit=Fit.COVER, enlarge=False)
+    if not two_sided(spec) and spec.fit is not Fit.FILL:
+        return replace(spec, fit=Fit.COVER)
+    return spec
+
+
+def drop_anchor(spec: Spec) -> Spec:
+    if spec.mode is Mode.CROP and spec.position is None and (spec.x, spec.y) != (None, None):
+        # Cloudinary counts a crop's offsets from the top left corner.
+        spec = replace(spec, position=Compass.NORTHWEST)
+    placed = (two_sided(spec) and spec.mode is None and spec.fit in (Fit.COVER, Fit.CONTAIN)) or (
+        spec.mode in CUTTING
+    )
+    if not placed:
+        spec = replace(spec, x=None, y=None)
+        if spec.crop is None or spec.crop.left is not None:
+            spec = replace(spec, position=None)
+    if spec.position is Compass.CENTER:
+        spec = replace(spec, position=None)
+    return replace(spec, x=spec.x or None, y=spec.y or None)
+
+
+def drop_idle(spec: Spec) -> Spec:
+    if spec.extend and not any((spec.extend.top, spec.extend.right, spec.extend.bottom, spec.extend.left)):
+        spec = replace(spec, extend=None)
+    if spec.format is Output.JPEG and spec.background == WHITE:
+        spec = replace(spec, background=None)
+    if spec.format not in (None, Output.AUTO) and not FORMATS[Format(spec.format)].quality:
+        spec = replace(spec, quality=None)
+    return replace(spec, rotate=spec.rotate or None)
+
+
+STEPS: tuple[Callable[[Spec], Spec], ...] = (merge_aspect, drop_idle, merge_mode, drop_anchor, merge_dpr)
+"""In this order: offsets that cannot matter are gone before the dpr looks at them."""
+
+
+def boxed(spec: Spec) -> bool:
+    return (spec.width, spec.height, spec.aspect) != (None, None, None)
+
+
+def two_sided(spec: Spec) -> bool:
+    """Both sides of the box are known, if only once the source is."""
+    return spec.aspect is not None or None not in (spec.width, spec.height)
+
+
+def nearest(length: Fraction | int) -> int:
+    """A whole number of px, at least 1; halves go up."""
+    return max(1, int(length + Fraction(1, 2)))

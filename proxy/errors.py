@@ -1,0 +1,162 @@
+"""
+Everything that can go wrong, by whose move is next:
+
+* ProxyError
+  x InvalidRequest           the URL is wrong until its author changes it
+    - UnknownOption
+    - RepeatedOption
+    - ConflictingOptions
+    - InvalidValue
+    - UnknownPreset
+    - InvalidKey
+    - TooLong
+  x Forbidden                the URL is well formed and not allowed here
+    - BadSignature
+    - PolicyRefused
+    - SourceNotAllowed
+    - Expired
+  x OriginalNotFound
+  x OriginalTooLarge         more bytes than this deployment reads
+  x UnusableOriginal         the bytes came, and no picture can be made of them
+    - NotAnImage
+    - BrokenImage
+    - TooManyPixels
+    - TooCostly
+  x ResultTooLarge
+  x OriginFailed             the other side's fault
+    - OriginTimedOut
+  x Overloaded               ours, and it will pass
+
+Which HTTP status each family means is told in one table, `proxy.web.problems.STATUS`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+class ProxyError(Exception):
+    """
+    Base of every error this package raises on purpose.
+
+    `message` is one sentence for people. `facts` are what a program may want: `option`, `value`,
+    `allowed` (strings), `retry_after` (seconds), `origin_status` (int). Both are shown to strangers, so
+    neither ever holds a secret, a path on disk or another server's words.
+    """
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.message, self.facts)
+
+    @property
+    def code(self) -> str:
+        """The stable name that programs match on: `unknown_option` for `UnknownOption`."""
+        return code_of(type(self))
+
+
+def _again(kind: type[ProxyError], message: str, facts: dict[str, Any]) -> ProxyError:
+    return kind(message, **facts)
+
+
+class InvalidRequest(ProxyError):
+    """The URL is wrong, and will stay wrong until its author changes it."""
+
+
+class UnknownOption(InvalidRequest): ...
+
+
+class RepeatedOption(InvalidRequest): ...
+
+
+class ConflictingOptions(InvalidRequest):
+    """Each option is fine, and they cannot both hold."""
+
+
+class InvalidValue(InvalidRequest): ...
+
+
+class UnknownPreset(InvalidRequest): ...
+
+
+class InvalidKey(InvalidRequest):
+    """No key, or one that no origin may be asked for: `..`, empty segments, control characters."""
+
+
+class TooLong(InvalidRequest):
+    """A URL longer than anybody writes."""
+
+
+class Forbidden(ProxyError):
+    """The URL is well formed, and this deployment does not serve it."""
+
+
+class BadSignature(Forbidden): ...
+
+
+class PolicyRefused(Forbidden):
+    """Unsigned, and the policy for unsigned URLs does not let this one through."""
+
+
+class SourceNotAllowed(Forbidden): ...
+
+
+class Expired(Forbidden): ...
+
+
+class OriginalNotFound(ProxyError): ...
+
+
+class OriginalTooLarge(ProxyError):
+    """More bytes than this deployment reads."""
+
+
+class UnusableOriginal(ProxyError):
+    """The bytes came, and no picture can be made of them."""
+
+
+class NotAnImage(UnusableOriginal):
+    """No image, or one of a format that is not accepted."""
+
+
+class BrokenImage(UnusableOriginal):
+    """Truncated or corrupt."""
+
+
+class TooManyPixels(UnusableOriginal):
+    """More pixels, frames or length of side than this deployment decodes."""
+
+
+class TooCostly(UnusableOriginal):
+    """A renderer ran out of time or memory on it, or died."""
+
+
+class ResultTooLarge(ProxyError):
+    """The answer would be larger than this deployment, or the format, allows."""
+
+
+class OriginFailed(ProxyError):
+    """The origin answered with an error, with nonsense, or not at all."""
+
+
+class OriginTimedOut(OriginFailed): ...
+
+
+class Overloaded(ProxyError):
+    """Too much to do right now. `retry_after` is in seconds."""
+
+
+def code_of(kind: type[ProxyError]) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def family(kind: type[ProxyError] = ProxyError) -> dict[str, type[ProxyError]]:
+    """All error types from `kind` down, by code. How an error crosses from a renderer process."""
+    found = {code_of(kind): kind}
+    for below in kind.__subclasses__():
+        found |= family(below)
+    return found

@@ -1,0 +1,238 @@
+"""
+The language of our URLs: `/w_300,h_200/cats/tom.jpg` to an `Address`, `w_300,h_200` to a `Spec`, and back.
+
+    path      = [ "/s--" signature "--" ] "/" options "/" key [ "?s=" signature ]
+    options   = "_" / item *( ("," / "&") item )        separators inside "( )" do not split
+    item      = name *( ("_" / ":" / "=") argument )
+
+Everything is split first and decoded afterwards, once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from proxy.canonical import PLAIN, settle
+from proxy.errors import (
+    ConflictingOptions,
+    InvalidKey,
+    InvalidRequest,
+    InvalidValue,
+    RepeatedOption,
+    TooLong,
+    UnknownOption,
+    UnknownPreset,
+)
+from proxy.spec import BY_NAME, OPTIONS, Mode, Option, Spec
+
+LONGEST_PATH = 8192
+LONGEST_OPTIONS = 2048
+
+Written = Mapping[str, Any]
+"""Fields of `Spec` that somebody wrote, and what they wrote: a URL's options, a preset's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """`signed` is what a signature signs: raw, as it was sent, from the options on. `key` is decoded."""
+
+    signature: str | None
+    options: str
+    key: str
+    signed: bytes
+
+
+def split_path(raw_path: bytes, query: bytes = b"", mount: str = "") -> Address:
+    """
+    Split a request's raw path (ASGI `raw_path`: still percent-encoded) below `mount`.
+
+    Raises InvalidKey, InvalidRequest or TooLong. Of the query only `s`, the signature, has a meaning.
+    """
+    if len(raw_path) > LONGEST_PATH:
+        raise TooLong(f"a path has at most {LONGEST_PATH} bytes, not {len(raw_path)}")
+    path = raw_path.removeprefix(mount.encode())
+    signature = None
+    if in_path := re.match(rb"/s--([^/]*)--(?=/)", path):
+        signature, path = in_path[1].decode("latin-1"), path[in_path.end() :]
+    elif in_query := re.search(rb"(?:^|&)s=([^&]*)", query):
+        signature = in_query[1].decode("latin-1")
+    options, _, key = path[1:].partition(b"/")
+    if len(options) > LONGEST_OPTIONS:
+        raise TooLong(f"the options have at most {LONGEST_OPTIONS} bytes, not {len(options)}")
+    return Address(signature=signature, options=utf8(options), key=read_key(utf8(key)), signed=path)
+
+
+def utf8(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("the URL has bytes that are not UTF-8") from None
+
+
+def decode(text: str) -> str:
+    """Percent-decode once. A `+` stays a `+`, a bare `%` stays."""
+    return utf8(unquote_to_bytes(text)) if "%" in text else text
+
+
+def read_key(raw: str) -> str:
+    """The key that `raw` spells; a whole URL gets back the slash that proxies merge. Raises InvalidKey."""
+    if not raw:
+        raise InvalidKey("no key: a URL is /{options}/{key}, such as /w_300,h_200/cats/tom.jpg")
+    key = decode(raw)
+    if re.search(r"[\x00-\x1f\x7f-\x9f\\]", raw + key):
+        raise InvalidKey("a key has no control characters and no backslashes", value=quote(key[:64]))
+    for text in (raw, key):
+        if {"", ".", ".."}.intersection(_path_of(text).split("/")):
+            raise InvalidKey("a key has no empty segments, no '.' and no '..'", value=key[:64])
+    return re.sub(r"^(https?):/+", lambda scheme: scheme[1].lower() + "://", key, flags=re.IGNORECASE)
+
+
+def _path_of(text: str) -> str:
+    """What has segments: all of a key, or what follows the host of a URL up to its query."""
+    remote = re.match(r"https?:/{1,2}(?=[^/])((?:(?!%3F|%23)[^?#])*)", text, re.IGNORECASE)
+    return remote[1].removesuffix("/") or "-" if remote else text
+
+
+def parse_options(
+    text: str, presets: Mapping[str, Written] | None = None, defaults: Written | None = None
+) -> Spec:
+    """
+    Read `w_300,h_200`. Order is free, `format_options` restores ours; the spec comes settled, presets
+    expanded. `defaults` lie under everything, then the presets in their order, then what the URL says.
+    """
+    written = read_options(text)
+    layers: list[Written] = [defaults or {}]
+    for name in written.get("presets", ()):
+        if name not in (presets or {}):
+            raise UnknownPreset(
+                f"no preset {name!r}" + nearest(name, presets or {}),
+                option="p", value=name, allowed=sorted(presets or {}),
+            )  # fmt: skip
+        layers.append((presets or {})[name])
+    merged: dict[str, Any] = {}
+    for layer in (*layers, written):
+        merged = lay_over(merged, layer)
+    return settle(Spec(**merged))
+
+
+def lay_over(lower: Written, upper: Written) -> dict[str, Any]:
+    """What `upper` says wins, and so does what it says in other words."""
+    gone: set[str] = set()
+    sides = {"width", "height"}
+    if upper.keys() & {"fit", "mode"}:
+        gone |= {"fit", "mode"}
+    if "aspect" not in upper:
+        gone |= {"aspect"} if sides <= lower.keys() | upper.keys() else set()
+    elif upper.keys() & sides:
+        gone |= sides - upper.keys()
+    elif sides <= lower.keys():
+        gone |= {"height"}
+    return {name: value for name, value in lower.items() if name not in gone} | dict(upper)
+
+
+def read_options(text: str) -> dict[str, Any]:
+    """The fields that `text` writes, unsettled. Raises InvalidRequest."""
+    if not text:
+        raise InvalidRequest("no options: the first segment of a path holds them, and '_' stands for none")
+    found: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for item in split_items(text) if text != "_" else []:
+        for name, value in read_item(item).items():
+            if name in found and found[name] != value:
+                raise RepeatedOption(
+                    f"{shown(origin[name])!r} and {shown(item)!r} disagree; give one of them",
+                    option=OPTIONS[name].names[-1], value=shown(item), allowed="once",
+                )  # fmt: skip
+            found[name], origin[name] = value, item
+    refuse_conflicts(found, origin)
+    return found
+
+
+def split_items(text: str) -> list[str]:
+    return re.findall(r"(?:^|[,&])((?:\([^()]*\)|[^,&])*)", text)
+
+
+def read_item(item: str) -> Mapping[str, Any]:
+    name, separator, argument = re.match(r"([^_:=]*)([_:=]?)(.*)", item, re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
+    if (option := BY_NAME.get(name)) is None:
+        raise UnknownOption(
+            f"no option {shown(name)!r}" + nearest(name, BY_NAME),
+            option=shown(name), value=shown(item), allowed=sorted(BY_NAME),
+        )  # fmt: skip
+    given = decode(argument) if separator else None
+    try:
+        value = option.kind.parse(given)
+    except ValueError:
+        raise InvalidValue(
+            f"{name!r} takes {option.kind.hint}, not {'nothing' if given is None else repr(shown(given))}",
+            option=name, value="" if given is None else shown(given), allowed=option.kind.hint,
+        ) from None  # fmt: skip
+    return option.expand(value) if option.expand else {option.name: value}
+
+
+ENLARGING: Mapping[Mode, bool] = {
+    **{mode: enlarge for mode, (_, enlarge) in PLAIN.items()},
+    Mode.SCALE: True,
+    Mode.MFIT: True,
+    Mode.MPAD: True,
+    Mode.LFILL: False,
+    Mode.LPAD: False,
+    Mode.CROP: False,
+}
+
+
+def refuse_conflicts(found: Written, origin: Mapping[str, str]) -> None:
+    mode = found.get("mode")
+    if mode is not None and "fit" in found:
+        raise conflict(origin, "fit", "mode", "both say how the picture meets its box")
+    if mode is not None and found.get("enlarge", ENLARGING[mode]) != ENLARGING[mode]:
+        may = "enlarges by itself" if ENLARGING[mode] else "never enlarges"
+        raise conflict(origin, "enlarge", "mode", f"'c_{mode}' {may}")
+    if {"width", "height", "aspect"} <= found.keys():
+        raise conflict(origin, "aspect", "height", "the ratio gives a side that is missing, and none is")
+
+
+def conflict(origin: Mapping[str, str], one: str, other: str, why: str) -> ConflictingOptions:
+    return ConflictingOptions(
+        f"{shown(origin[one])!r} and {shown(origin[other])!r} cannot both hold: {why}",
+        option=OPTIONS[one].names[-1], value=shown(origin[one]), allowed="one of the two",
+    )  # fmt: skip
+
+
+def nearest(name: str, names: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name[:64], names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def shown(text: str) -> str:
+    return text if len(text) <= 64 else text[:63] + "…"
+
+
+def format_options(spec: Spec) -> str:
+    """The one spelling of a settled spec: table order, long names, defaults left out. Inverse of parse."""
+    items = [
+        format_item(option, getattr(spec, option.name))
+        for option in OPTIONS.values()
+        if getattr(spec, option.name) != option.default
+    ]
+    return ",".join(items) or "_"
+
+
+def format_item(option: Option, value: Any) -> str:
+    argument = option.kind.format(value)
+    return option.names[0] if argument is None else f"{option.names[0]}_{quote(argument, safe=':()')}"
+
+
+def canonical(spec: Spec) -> str:
+    """What a rendition is known by: the spec without what changes only how it is delivered."""
+    return format_options(picture_of(spec))
+
+
+def picture_of(spec: Spec) -> Spec:
+    """The spec without its delivery options, the version apart: that one is there to tell apart."""
+    return replace(spec, presets=(), expires=None, filename=None, download=False)

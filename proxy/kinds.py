@@ -1,0 +1,255 @@
+"""
+Kinds of option value: how each is read from a URL and written back.
+
+`parse` and `format` are inverses, so a value has one spelling, and the canonical form of a URL is simply
+every value formatted. `parse` gets the argument, percent-decoded, or `None` for a bare name; it raises
+ValueError for what `hint` does not describe. Kinds of places are in `places`, colours in `colours`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+
+class Kind(Protocol[T]):
+    @property
+    def hint(self) -> str: ...
+    def parse(self, text: str | None) -> T: ...
+    def format(self, value: T) -> str | None: ...
+    def describe(self) -> dict[str, Any]: ...
+
+
+def words(text: str | None) -> list[str]:
+    """The parts of an argument that has several: `10_20`, `10:20` and `10=20` are one thing."""
+    return re.split(r"[_:=]", written(text))
+
+
+def written(text: str | None) -> str:
+    if text is None:
+        raise ValueError(text)
+    return text
+
+
+def whole(text: str) -> int:
+    # int() also takes '+3', '1_0', ' 3', '٣' and '007': one number, many URLs.
+    if not re.fullmatch(r"-?(0|[1-9][0-9]{0,11})", text, re.ASCII) or text == "-0":
+        raise ValueError(text)
+    return int(text)
+
+
+def decimal(text: str) -> float:
+    """At most six decimals count: JavaScript's divisions send sixteen."""
+    if not re.fullmatch(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,20})?", text, re.ASCII):
+        raise ValueError(text)
+    return round(float(text), 6) + 0.0
+
+
+def plain(value: float) -> str:
+    """`2.0` is `2`, and never an exponent."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def within(value: T, low: T, high: T) -> T:
+    if not low <= value <= high:  # type: ignore[operator]  # int or float, both are ordered
+        raise ValueError(value)
+    return value
+
+
+@dataclass(frozen=True)
+class Integer:
+    low: int
+    high: int
+
+    @property
+    def hint(self) -> str:
+        return f"a whole number from {self.low} to {self.high}"
+
+    def parse(self, text: str | None) -> int:
+        return within(whole(written(text)), self.low, self.high)
+
+    def format(self, value: int) -> str:
+        return str(value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "integer", "min": self.low, "max": self.high}
+
+
+@dataclass(frozen=True)
+class Number:
+    """`words` are spellings of particular numbers: `dpr_auto`."""
+
+    low: float
+    high: float
+    words: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def hint(self) -> str:
+        also = "".join(f" or '{word}'" for word in self.words)
+        return f"a number from {plain(self.low)} to {plain(self.high)}{also}"
+
+    def parse(self, text: str | None) -> float:
+        text = written(text)
+        return self.words[text] if text in self.words else within(decimal(text), self.low, self.high)
+
+    def format(self, value: float) -> str:
+        return plain(value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "number", "min": self.low, "max": self.high, "words": list(self.words)}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """
+    Up to `len(bounds)` numbers, `bounds[i]` for each; at least `least`. None at all (a bare name) when
+    `least` is 0, and then the effect's own mild default is meant.
+    """
+
+    bounds: tuple[tuple[float, float], ...]
+    least: int = 0
+
+    @property
+    def hint(self) -> str:
+        ranges = ", then ".join(f"{plain(low)} to {plain(high)}" for low, high in self.bounds)
+        count = "a number" if len(self.bounds) == 1 else f"{max(self.least, 1)} to {len(self.bounds)} numbers"
+        return f"{count} from {ranges}" + ("" if self.least else ", or nothing")
+
+    def parse(self, text: str | None) -> tuple[float, ...]:
+        if text is None and not self.least:
+            return ()
+        parts = words(text)
+        if not max(self.least, 1) <= len(parts) <= len(self.bounds):
+            raise ValueError(text)
+        return tuple(
+            within(decimal(part), low, high) for part, (low, high) in zip(parts, self.bounds, strict=False)
+        )
+
+    def format(self, value: tuple[float, ...]) -> str | None:
+        return "_".join(map(plain, value)) or None
+
+    def describe(self) -> dict[str, Any]:
+        bounds = [{"min": low, "max": high} for low, high in self.bounds]
+        return {"kind": "numbers", "numbers": bounds, "least": self.least}
+
+
+@dataclass(frozen=True)
+class Flag:
+    hint: ClassVar[str] = "nothing, 'true', '1', 'false' or '0'"
+    meaning: ClassVar[Mapping[str | None, bool]] = {
+        None: True, "true": True, "1": True, "false": False, "0": False
+    }  # fmt: skip
+
+    def parse(self, text: str | None) -> bool:
+        if text not in self.meaning:
+            raise ValueError(text)
+        return self.meaning[text]
+
+    def format(self, value: bool) -> str | None:
+        return None if value else "false"
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "flag"}
+
+
+@dataclass(frozen=True)
+class Choice(Generic[E]):
+    """`aliases` are other spellings of a choice, accepted and never written."""
+
+    choices: type[E]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hint(self) -> str:
+        return "one of " + ", ".join([*self.choices, *self.aliases])
+
+    def parse(self, text: str | None) -> E:
+        text = written(text)
+        return self.choices(self.aliases.get(text, text))
+
+    def format(self, value: E) -> str:
+        return value.value
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "choice", "choices": list(self.choices), "aliases": list(self.aliases)}
+
+
+@dataclass(frozen=True)
+class Names:
+    """`a:b`, each a name of presets.yaml."""
+
+    hint: ClassVar[str] = "a preset's name, or several with ':' between them"
+    pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+    def parse(self, text: str | None) -> tuple[str, ...]:
+        names = tuple(written(text).split(":"))
+        if not all(re.fullmatch(self.pattern, name, re.ASCII) for name in names) or len(names) > 8:
+            raise ValueError(text)
+        return names
+
+    def format(self, value: tuple[str, ...]) -> str:
+        return ":".join(value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "names", "pattern": self.pattern}
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text without control characters, and without those in `without`."""
+
+    longest: int
+    without: str = ""
+
+    @property
+    def hint(self) -> str:
+        also = f" and none of {' '.join(self.without)}" if self.without else ""
+        return f"1 to {self.longest} characters, no control characters{also}"
+
+    def parse(self, text: str | None) -> str:
+        text = written(text)
+        if not 1 <= len(text) <= self.longest or any(
+            character in self.without or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+            for character in text
+        ):
+            raise ValueError(text)
+        return text
+
+    def format(self, value: str) -> str:
+        return value
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "text", "max_length": self.longest}
+
+
+class AutoQuality(StrEnum):
+    """How near the rendition must stay to the uncompressed one when the encoder may choose."""
+
+    BEST = "auto:best"
+    GOOD = "auto:good"
+    ECO = "auto:eco"
+    LOW = "auto:low"
+
+
+@dataclass(frozen=True)
+class Quality:
+    hint: ClassVar[str] = "a whole number from 1 to 100, or auto, auto:best, auto:good, auto:eco, auto:low"
+
+    def parse(self, text: str | None) -> int | AutoQuality:
+        parts = words(text)
+        if parts[0] != "auto":
+            return within(whole(written(text)), 1, 100)
+        return AutoQuality(":".join(parts if len(parts) > 1 else ["auto", "good"]))
+
+    def format(self, value: int | AutoQuality) -> str:
+        return str(value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "quality", "min": 1, "max": 100, "words": ["auto", *AutoQuality]}

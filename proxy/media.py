@@ -1,0 +1,78 @@
+"""Images as values: what came in, what goes out, and the formats that they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    AVIF = "avif"
+    GIF = "gif"
+    TIFF = "tiff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatRow:
+    """What a format can do. `max_side` is in px and the format's own, not a setting."""
+
+    media_type: str
+    suffix: str
+    max_side: int
+    alpha: bool = True
+    frames: bool = False
+    web: bool = True
+    quality: bool = True
+
+
+FORMATS: Mapping[Format, FormatRow] = {
+    Format.JPEG: FormatRow(media_type="image/jpeg", suffix="jpg", max_side=65_500, alpha=False),
+    Format.PNG: FormatRow(media_type="image/png", suffix="png", max_side=100_000, quality=False),
+    Format.WEBP: FormatRow(media_type="image/webp", suffix="webp", max_side=16_383, frames=True),
+    Format.AVIF: FormatRow(media_type="image/avif", suffix="avif", max_side=16_384),
+    Format.GIF: FormatRow(media_type="image/gif", suffix="gif", max_side=65_500, frames=True, quality=False),
+    Format.TIFF: FormatRow(media_type="image/tiff", suffix="tiff", max_side=100_000, web=False),
+}
+
+BY_MEDIA_TYPE: Mapping[str, Format] = {row.media_type: format for format, row in FORMATS.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """
+    The bytes that came in, from an origin.
+
+    `etag` is the origin's own validator as it sent it (quotes included), `last_modified` is unix seconds.
+    `version` names these very bytes as well as the origin can: it goes into the rendition's identity.
+    """
+
+    body: bytes
+    version: str
+    etag: str | None = None
+    last_modified: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendition:
+    """
+    The bytes that go out: one original under one spec in one format.
+
+    `etag` is strong and without quotes; `width` and `height` are px of one frame; `last_modified` (of the
+    original) and `made_at` are unix seconds.
+    """
+
+    body: bytes
+    format: Format
+    width: int
+    height: int
+    etag: str
+    last_modified: float | None = None
+    made_at: float = 0.0
+
+    @property
+    def media_type(self) -> str:
+        return FORMATS[self.format].media_type

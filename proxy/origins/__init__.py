@@ -1,0 +1,24 @@
+"""Where originals live. An origin is asked for a key and answers with bytes or one of four errors."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.media import Original
+
+
+class Origin(Protocol):
+    """
+    `fetch` raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, OriginFailed (or OriginTimedOut),
+    and nothing else.
+
+    `version` is what can be told of the present original without asking anybody over a network, else
+    `None`: a folder knows its files' time and size. It is cheap enough for every request, it never raises,
+    and it is `None` for a key that does not exist.
+    """
+
+    async def fetch(self, key: str) -> Original: ...
+
+    def version(self, key: str) -> str | None: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,297 @@
+"""Places, sizes and boxes as people write them in URLs, before a source's size is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from proxy.kinds import decimal, plain, whole, within, words, written
+
+# A length is px when it is an int and a share of the source's side when it is a float.
+Length = int | float
+
+LONGEST = 8192
+"""The longest side, in px, that a URL may ask for."""
+
+
+def format_length(value: Length) -> str:
+    if isinstance(value, int):
+        return str(value)
+    text = plain(value)
+    return text if "." in text else f"{text}.0"
+
+
+@dataclass(frozen=True)
+class Side:
+    """`300` is px; with a decimal point it is a share of the source: `0.5`."""
+
+    low: ClassVar[int] = 1
+    high: ClassVar[int] = LONGEST
+    largest_share: ClassVar[float] = 10.0
+    hint: ClassVar[str] = f"a whole number from 1 to {LONGEST}, or a share of the source such as 0.5"
+
+    def parse(self, text: str | None) -> Length:
+        text = written(text)
+        if "." not in text:
+            return within(whole(text), self.low, self.high)
+        return within(decimal(text), 0.0001, self.largest_share)
+
+    def format(self, value: Length) -> str:
+        return format_length(value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "side", "min": self.low, "max": self.high, "max_share": self.largest_share}
+
+
+@dataclass(frozen=True)
+class Box:
+    """`300x200`; `300` alone is a square; decimals are rounded, for clients that divide."""
+
+    hint: ClassVar[str] = f"WIDTHxHEIGHT or one number, each from 1 to {LONGEST}"
+
+    def parse(self, text: str | None) -> tuple[int, int]:
+        width, _, height = written(text).partition("x")
+        sides = [within(int(decimal(side) + 0.5), 1, LONGEST) for side in (width, height or width)]
+        if written(text).endswith("x"):
+            raise ValueError(text)
+        return sides[0], sides[1]
+
+    def format(self, value: tuple[int, int]) -> str:
+        return f"{value[0]}x{value[1]}"
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "box", "min": 1, "max": LONGEST}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Width over height: `16:9`, `16_9`, `1.5`."""
+
+    hint: ClassVar[str] = "a ratio from 0.01 to 100: 16:9, 16_9 or 1.5"
+
+    def parse(self, text: str | None) -> Fraction:
+        parts = words(text)
+        if len(parts) > 2:
+            raise ValueError(text)
+        over, under = (Fraction(str(decimal(part))) for part in [*parts, "1"][:2])
+        if not under:
+            raise ValueError(text)
+        return within((over / under).limit_denominator(100_000), Fraction(1, 100), Fraction(100))
+
+    def format(self, value: Fraction) -> str:
+        return f"{value.numerator}:{value.denominator}"
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "ratio", "min": 0.01, "max": 100}
+
+
+class Compass(StrEnum):
+    CENTER = "center"
+    NORTH = "north"
+    NORTHEAST = "northeast"
+    EAST = "east"
+    SOUTHEAST = "southeast"
+    SOUTH = "south"
+    SOUTHWEST = "southwest"
+    WEST = "west"
+    NORTHWEST = "northwest"
+
+
+class Strategy(StrEnum):
+    """Places that are found in the picture."""
+
+    ATTENTION = "attention"
+    ENTROPY = "entropy"
+    FACE = "face"
+
+
+@dataclass(frozen=True, slots=True)
+class FocalPoint:
+    """A point that stays in sight, as shares of width and height, 0..1."""
+
+    x: float
+    y: float
+
+
+Anchor = Compass | Strategy | FocalPoint
+
+_VERTICAL = {
+    "top": "north",
+    "north": "north",
+    "n": "north",
+    "bottom": "south",
+    "south": "south",
+    "s": "south",
+}
+_HORIZONTAL = {"left": "west", "west": "west", "w": "west", "right": "east", "east": "east", "e": "east"}
+_MIDDLE = ("center", "centre", "middle", "c")
+_STRATEGIES = {
+    "auto": Strategy.ATTENTION, "smart": Strategy.ATTENTION, "faces": Strategy.FACE,
+    **{strategy.value: strategy for strategy in Strategy},
+}  # fmt: skip
+
+
+def _points() -> dict[str, Compass]:
+    """Every spelling of the nine points: words in either order, joined by nothing or a separator."""
+    spelled = dict.fromkeys(_MIDDLE, Compass.CENTER)
+    for one, north in _VERTICAL.items():
+        spelled[one] = Compass(north)
+        for middle in _MIDDLE[:2]:
+            spelled |= {f"{one} {middle}": Compass(north), f"{middle} {one}": Compass(north)}
+        for other, east in _HORIZONTAL.items():
+            point = Compass(north + east)
+            spelled |= {f"{one} {other}": point, f"{other} {one}": point, one + other: point}
+    for one, east in _HORIZONTAL.items():
+        spelled[one] = Compass(east)
+        for middle in _MIDDLE[:2]:
+            spelled |= {f"{one} {middle}": Compass(east), f"{middle} {one}": Compass(east)}
+    return spelled
+
+
+POINTS: Mapping[str, Compass] = _points()
+
+
+@dataclass(frozen=True)
+class AnchorKind:
+    hint: ClassVar[str] = (
+        "one of center, north, northeast, east, southeast, south, southwest, west, northwest (or top, left, "
+        "right-top, ne, …), attention, entropy, face, or fp_X_Y with X and Y from 0 to 1"
+    )
+
+    def parse(self, text: str | None) -> Anchor:
+        parts = words(text)
+        if parts[0] == "fp" and len(parts) == 3:
+            return FocalPoint(*(within(decimal(part), 0.0, 1.0) for part in parts[1:]))
+        name = re.sub(r"[-_+: ]", " ", written(text)).lower()
+        place = _STRATEGIES.get(name) or POINTS.get(name)
+        if place is None:
+            raise ValueError(text)
+        return place
+
+    def format(self, value: Anchor) -> str:
+        if isinstance(value, FocalPoint):
+            return f"fp_{plain(value.x)}_{plain(value.y)}"
+        return value.value
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "anchor", "choices": [*Compass, *Strategy], "focal_point": "fp_X_Y"}
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the source. Without `left` and `top` its place is the anchor's."""
+
+    left: Length | None
+    top: Length | None
+    width: Length
+    height: Length
+
+
+@dataclass(frozen=True)
+class RegionKind:
+    hint: ClassVar[str] = "left_top_width_height or width_height, each in px or a share of the source (0.5)"
+    most: ClassVar[int] = 65_535
+
+    def parse(self, text: str | None) -> Region:
+        lengths = [self._length(part) for part in words(text)]
+        if len(lengths) not in (2, 4) or not all(lengths[-2:]):
+            raise ValueError(text)
+        width, height = lengths[-2:]
+        left, top = lengths[:2] if len(lengths) == 4 else (None, None)
+        return Region(left, top, width, height)
+
+    def _length(self, text: str) -> Length:
+        if "." not in text:
+            return within(whole(text), 0, self.most)
+        share = within(decimal(text), 0.0, float(self.most))
+        return share if share <= 1 else int(share + 0.5)
+
+    def format(self, value: Region) -> str:
+        lengths = (value.left, value.top, value.width, value.height)
+        return "_".join(format_length(length) for length in lengths if length is not None)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "region", "min": 0, "max": self.most}
+
+
+class Edge(StrEnum):
+    """What an extended picture shows outside its old border."""
+
+    BACKGROUND = "background"
+    COPY = "copy"
+    REPEAT = "repeat"
+    MIRROR = "mirror"
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """px on each side, and what they show."""
+
+    top: int
+    right: int
+    bottom: int
+    left: int
+    edge: Edge = Edge.BACKGROUND
+
+
+@dataclass(frozen=True)
+class BorderKind:
+    """One number for all sides, two for top/bottom and left/right, or four from the top clockwise."""
+
+    hint: ClassVar[str] = (
+        f"1, 2 or 4 whole numbers from 0 to {LONGEST} (top, right, bottom, left), and then background, copy, "
+        "repeat or mirror"
+    )
+
+    def parse(self, text: str | None) -> Border:
+        parts = words(text)
+        edge = Edge(parts.pop()) if parts[-1] in list(Edge) else Edge.BACKGROUND
+        if len(parts) not in (1, 2, 4):
+            raise ValueError(text)
+        sides = [within(whole(part), 0, LONGEST) for part in parts]
+        top, right, bottom, left = (sides * 4)[:4]
+        return Border(top, right, bottom, left, edge)
+
+    def format(self, value: Border) -> str:
+        text = f"{value.top}_{value.right}_{value.bottom}_{value.left}"
+        return text if value.edge is Edge.BACKGROUND else f"{text}_{value.edge}"
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "border", "min": 0, "max": LONGEST, "edges": list(Edge)}
+
+
+class Turn(StrEnum):
+    """Angles that are words. Cloudinary's names."""
+
+    EXIF = "exif"
+    IGNORE = "ignore"
+    HFLIP = "hflip"
+    VFLIP = "vflip"
+
+
+@dataclass(frozen=True)
+class Angle:
+    """Degrees clockwise, or words; Cloudinary joins several with a dot: `hflip.90`."""
+
+    hint: ClassVar[str] = "degrees from -360 to 360, or exif, ignore, hflip, vflip"
+
+    def parse(self, text: str | None) -> tuple[float | Turn, ...]:
+        if text is None:
+            return (Turn.EXIF,)
+        if re.match(r"-?[0-9]", text):
+            return (within(decimal(text), -360.0, 360.0) % 360,)
+        return tuple(
+            Turn(part) if part.isalpha() else within(decimal(part), -360.0, 360.0) % 360
+            for part in text.split(".")
+        )
+
+    def format(self, value: float) -> str:
+        """Words do not survive: `proxy.spec` rewrites them to the options they stand for."""
+        return plain(value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "angle", "min": -360, "max": 360, "words": list(Turn)}

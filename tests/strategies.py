@@ -1,0 +1,122 @@
+"""What Hypothesis draws: derived from the option table, so a new option is tested the day it is added."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from hypothesis import strategies as st
+
+from proxy.boxes import Size
+from proxy.colours import Colour, ColourKind, Painted
+from proxy.errors import InvalidRequest
+from proxy.grammar import parse_options
+from proxy.kinds import AutoQuality, Choice, Flag, Integer, Names, Number, Numbers, Quality, Text, plain
+from proxy.places import (
+    LONGEST,
+    POINTS,
+    AnchorKind,
+    Angle,
+    BorderKind,
+    Box,
+    Edge,
+    Ratio,
+    RegionKind,
+    Side,
+    Strategy,
+    Turn,
+)
+from proxy.spec import BY_NAME, Option
+
+
+def numbers(low: float, high: float) -> st.SearchStrategy[str]:
+    return st.integers(int(low * 100 + 0.99), int(high * 100)).map(lambda n: plain(n / 100))
+
+
+def joined(*parts: st.SearchStrategy[str], by: str = "_") -> st.SearchStrategy[str]:
+    return st.tuples(*parts).map(by.join)
+
+
+shares = st.integers(1, 1000).map(lambda n: f"{n / 1000:.3f}")
+px = st.integers(0, 5000).map(str)
+
+
+def arguments(kind: Any) -> st.SearchStrategy[str | None]:
+    """Every way to write a value of this kind."""
+    match kind:
+        case Integer():
+            return st.integers(kind.low, kind.high).map(str)
+        case Number():
+            return numbers(kind.low, kind.high) | st.sampled_from([*kind.words, plain(kind.low)])
+        case Numbers():
+            return st.none() | st.integers(1, len(kind.bounds)).flatmap(
+                lambda count: joined(*(numbers(*bounds) for bounds in kind.bounds[:count]))
+            )
+        case Flag():
+            return st.sampled_from([None, "true", "1", "false", "0"])
+        case Choice():
+            return st.sampled_from([*kind.choices, *kind.aliases])
+        case Text():
+            return st.text("abcXYZ09-. é/_%&,()".translate({ord(c): None for c in kind.without}), min_size=1)
+        case Side():
+            return st.integers(kind.low, kind.high).map(str) | shares
+        case Box():
+            side = st.integers(1, LONGEST).map(str) | st.integers(10, 90_000).map(lambda n: f"{n / 11:.2f}")
+            return side | joined(side, side, by="x")
+        case Ratio():
+            return joined(st.integers(1, 40).map(str), st.integers(1, 40).map(str), by=":") | numbers(
+                0.02, 90
+            )
+        case AnchorKind():
+            focal = joined(st.just("fp"), shares, shares)
+            return st.sampled_from([*POINTS, *Strategy]) | focal
+        case RegionKind():
+            positive = px.filter(lambda text: text != "0") | shares
+            return joined(positive, positive) | joined(px | shares, px | shares, positive, positive)
+        case BorderKind():
+            side = st.integers(0, 300).map(str)
+            return side | joined(side, side) | joined(side, side, side, side, st.sampled_from([*Edge]))
+        case Angle():
+            return st.none() | st.sampled_from([*Turn, "hflip.90"]) | st.integers(-360, 360).map(str)
+        case ColourKind():
+            colours = st.builds(Colour, *[st.integers(0, 255)] * 4).map(lambda colour: colour.hex)
+            return colours | st.sampled_from(
+                ["red", "rgb(1,2,3)", "rgb:336699", "#fff", "transparent", *Painted]
+            )
+        case Quality():
+            return st.integers(1, 100).map(str) | st.sampled_from(["auto", *AutoQuality])
+        case Names():
+            return st.just("thumb")
+    raise AssertionError(f"no strategy for {kind}")
+
+
+def quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
+def items(option: Option) -> st.SearchStrategy[str]:
+    def item(name: str, separator: str, argument: str | None) -> str:
+        return name if argument is None else f"{name}{separator}{quoted(argument)}"
+
+    return st.builds(item, st.sampled_from(option.names), st.sampled_from("_:="), arguments(option.kind))
+
+
+TABLE = {option.name: option for option in BY_NAME.values() if option.name != "presets"}
+
+written_options = st.lists(st.sampled_from([*TABLE]), unique=True, min_size=1, max_size=8).flatmap(
+    lambda names: st.tuples(*(items(TABLE[name]) for name in names)).map(",".join)
+)
+
+
+def accepted(text: str) -> bool:
+    try:
+        parse_options(text)
+    except InvalidRequest:
+        return False
+    return True
+
+
+specs = written_options.filter(accepted).map(parse_options)
+sizes = st.builds(Size, st.integers(1, 20_000), st.integers(1, 20_000)) | st.builds(
+    Size, st.integers(1, 40), st.integers(1, 40)
+)

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import random
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import (
+    ConflictingOptions,
+    InvalidKey,
+    InvalidRequest,
+    InvalidValue,
+    ProxyError,
+    RepeatedOption,
+    TooLong,
+    UnknownOption,
+    UnknownPreset,
+)
+from proxy.grammar import canonical, format_options, parse_options, read_options, split_path
+from proxy.spec import BY_NAME, OPTIONS, SPELLINGS, Option, Spec
+from tests.strategies import specs, written_options
+
+
+@given(specs)
+def test_every_spec_survives_its_own_spelling(spec: Spec) -> None:
+    assert parse_options(format_options(spec)) == spec
+
+
+@given(specs)
+def test_the_canonical_form_is_its_own_canonical_form(spec: Spec) -> None:
+    assert canonical(parse_options(canonical(spec))) == canonical(spec)
+
+
+@given(specs, st.randoms())
+def test_order_never_matters(spec: Spec, chance: random.Random) -> None:
+    items = format_options(spec).split(",")
+    chance.shuffle(items)
+    assert parse_options("&".join(items)) == spec
+
+
+@given(written_options)
+def test_what_the_table_allows_is_read_or_refused_as_a_contradiction(text: str) -> None:
+    try:
+        spec = parse_options(text)
+    except (ConflictingOptions, RepeatedOption):
+        return
+    assert parse_options(format_options(spec)) == spec
+
+
+@given(st.text(max_size=40) | st.text("wh_s:=,&()0123456789.%x-", max_size=40))
+def test_any_text_is_a_spec_or_an_invalid_request(text: str) -> None:
+    try:
+        spec = parse_options(text)
+    except InvalidRequest:
+        return
+    assert parse_options(format_options(spec)) == spec
+
+
+@given(st.binary(max_size=60).map(lambda tail: b"/" + tail))
+def test_any_bytes_are_an_address_or_an_invalid_request(raw: bytes) -> None:
+    try:
+        address = split_path(raw)
+    except InvalidRequest:
+        return
+    assert raw.endswith(address.signed)
+
+
+EXAMPLES = [*OPTIONS.values(), *SPELLINGS]
+
+
+@pytest.mark.parametrize("option", EXAMPLES, ids=lambda option: option.name)
+def test_the_example_of_an_option_uses_it(option: Option) -> None:
+    found = read_options(option.example)
+    assert option.name in found or option in SPELLINGS
+    assert any(item.startswith(option.names) for item in option.example.split(","))
+
+
+@pytest.mark.parametrize("option", EXAMPLES, ids=lambda option: option.name)
+def test_bad_values_are_refused_with_name_value_and_what_is_allowed(option: Option) -> None:
+    name = option.names[-1]
+    with pytest.raises(InvalidValue) as caught:
+        parse_options(f"{name}_" + ("%00" if option.name in ("version", "filename") else "%C2%A7!"))
+    assert caught.value.facts["option"] == name
+    assert caught.value.facts["allowed"] == option.kind.hint
+    assert repr(name) in caught.value.message
+
+
+def test_no_two_options_share_a_name() -> None:
+    assert len(BY_NAME) == sum(len(option.names) for option in EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("w_300,h_200", "h_200&w_300"),
+        ("w_300,h_200", "s_300x200"),
+        ("w_300,h_200", "resize_300x200,fit_cover"),
+        ("w_300,h_200", "width=300,height:200"),
+        ("w_300,h_200", "w_150,h_100,dpr_2"),
+        ("w_300,h_200", "w_300,h_200,dpr_1.0,enlarge_false,fn_a.jpg,dl,exp_4102444800"),
+        ("w_300,h_200", "w_300,ar_3:2"),
+        ("w_300,h_200", "s_300.4x200.2"),
+        ("w_300", "w_300,fit_inside,g_west,x_4"),
+        ("w_300", "c_limit,w_300"),
+        ("s_300", "w_300,h_300"),
+        ("c_fill,w_3,h_2", "fit_cover,enlarge,w_3,h_2"),
+        ("c_scale,w_3,h_2", "fit_fill,enlarge,h_2,w_3"),
+        ("w_9,h_9,g_ne", "w_9,h_9,pos_right-top"),
+        ("w_9,h_9,g_north_east", "w_9,h_9,position_top%20right"),
+        ("w_9,h_9", "w_9,h_9,g_center"),
+        ("b_f00,w_9", "background_%23FF0000,w_9"),
+        ("b_rgb:ff0000,w_9", "b_red,w_9"),
+        ("b_rgb(255,0,0),w_9", "b_ff0000ff,w_9"),
+        ("rotate_-90", "a_270"),
+        ("a_hflip", "flop"),
+        ("a_exif,w_3", "w_3,rotate"),
+        ("f_jpg,q_80", "q_80,format_jpeg"),
+        ("crop_100%5F50%5F300%5F200", "extract_100_50_300_200"),
+        ("pad_10", "extend_10_10_10_10_background"),
+        ("f_png,q_70,w_3", "w_3,f_png"),
+        ("q_auto", "quality_auto:good"),
+        ("_", "dpr_2"),
+    ],
+)
+def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
+    assert canonical(parse_options(one)) == canonical(parse_options(other))
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("w_300,h_200", "w_300,h_200,enlarge"),
+        ("w_300,h_200", "w_300,h_200,v_2"),
+        ("w_300,h_200", "w_300,h_200,c_lfill"),
+        ("w_100,pad_10,dpr_2", "w_200,pad_10"),
+        ("w_1", "w_1.0"),
+        ("f_auto", "f_webp"),
+    ],
+)
+def test_different_meanings_stay_apart(one: str, other: str) -> None:
+    assert canonical(parse_options(one)) != canonical(parse_options(other))
+
+
+@pytest.mark.parametrize(
+    "text, error, message",
+    [
+        ("blurr_3", UnknownOption, "no option 'blurr'; did you mean 'blur'?"),
+        ("w_0", InvalidValue, "'w' takes a whole number from 1 to 8192, or a share of the source"),
+        ("w", InvalidValue, "not nothing"),
+        ("w_300,w_400", RepeatedOption, "'w_300' and 'w_400' disagree"),
+        ("w_300,width_400", RepeatedOption, "'w_300' and 'width_400' disagree"),
+        ("s_300x200,w_400", RepeatedOption, "'s_300x200' and 'w_400' disagree"),
+        ("fit_cover,c_fill,w_3", ConflictingOptions, "both say how"),
+        ("c_limit,enlarge,w_3", ConflictingOptions, "never enlarges"),
+        ("w_3,h_3,ar_1:1", ConflictingOptions, "cannot both hold"),
+        ("W_300", UnknownOption, "no option 'W'"),
+        ("fl_progressive", UnknownOption, "no option 'fl'"),
+        ("w_300,,h_200", UnknownOption, "no option ''"),
+        ("", InvalidRequest, "'_' stands for none"),
+        ("p_nothing", UnknownPreset, "no preset 'nothing'"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_what_was_wrong(text: str, error: type[ProxyError], message: str) -> None:
+    with pytest.raises(error) as caught:
+        parse_options(text)
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        "0300",
+        "+300",
+        "3_00",
+        " 300",
+        "300 ",
+        "３００",
+        "٣٠٠",
+        "3e2",
+        "300.",
+        ".5",
+        "0x12c",
+        "nan",
+        "inf",
+        "1e400",
+        "-0",
+    ],
+)
+def test_a_number_has_one_spelling(twin: str) -> None:
+    with pytest.raises(InvalidValue):
+        parse_options("w_" + quote(twin))
+
+
+def test_an_option_may_be_repeated_when_it_agrees() -> None:
+    assert parse_options("w_300,width_300,h_200,s_300x200") == parse_options("w_300,h_200")
+
+
+def test_separators_inside_parentheses_do_not_split() -> None:
+    assert parse_options("b_rgb(1,2,3),w_9,fit_contain,h_3").background is not None
+
+
+def test_an_escaped_separator_is_a_part_of_the_argument() -> None:
+    assert parse_options("fn_a%2Cb%26c.jpg,w_3").filename == "a,b&c.jpg"
+
+
+PRESETS = {name: read_options(text) for name, text in {
+    "thumb": "w_150,h_150,f_auto", "wide": "w_400,ar_4:3", "filled": "c_fill,w_100,h_50",
+}.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text, same",
+    [
+        ("p_thumb", "w_150,h_150,f_auto"),
+        ("p_thumb,w_200", "w_200,h_150,f_auto"),
+        ("p_thumb:wide", "w_400,h_300,f_auto"),
+        ("p_wide", "w_400,h_300"),
+        ("p_wide,h_500", "w_400,h_500"),
+        ("p_wide,ar_1", "w_400,h_400"),
+        ("p_thumb,ar_3:2", "w_150,h_100,f_auto"),
+        ("p_filled,fit_inside", "fit_inside,w_100,h_50"),
+        ("t_thumb,f_png", "w_150,h_150,f_png"),
+    ],
+)
+def test_what_the_url_says_wins_over_a_preset(text: str, same: str) -> None:
+    assert canonical(parse_options(text, PRESETS)) == canonical(parse_options(same))
+
+
+def test_defaults_lie_under_everything() -> None:
+    defaults = read_options("q_80,w_10")
+    assert canonical(parse_options("p_wide", PRESETS, defaults)) == canonical(
+        parse_options("w_400,h_300,q_80")
+    )
+    assert parse_options("q_3", PRESETS, defaults).quality == 3
+
+
+@pytest.mark.parametrize(
+    "path, options, key",
+    [
+        (b"/w_300,h_200/cats/tom.jpg", "w_300,h_200", "cats/tom.jpg"),
+        (b"/_/a%20b%2Bc+d.jpg", "_", "a b+c+d.jpg"),
+        (b"/_/100%.jpg", "_", "100%.jpg"),
+        (b"/_/a%2520b.jpg", "_", "a%20b.jpg"),
+        (b"/_/https://host.example/a//b.jpg%3Fx=1", "_", None),
+        (b"/_/https://host.example/a/b.jpg%3Fx=//1", "_", "https://host.example/a/b.jpg?x=//1"),
+        (b"/_/https:/host.example/a.jpg", "_", "https://host.example/a.jpg"),
+        (b"/_/https%3A%2F%2Fhost.example%2Fa.jpg", "_", "https://host.example/a.jpg"),
+        ("/_/ü.jpg".encode(), "_", "ü.jpg"),
+    ],
+)
+def test_a_path_is_split_first_and_decoded_once(path: bytes, options: str, key: str | None) -> None:
+    if key is None:
+        with pytest.raises(InvalidKey):
+            split_path(path)
+        return
+    address = split_path(path)
+    assert (address.options, address.key) == (options, key)
+    assert address.signed == path
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/a", "a//b", "a/", "../a", "a/../b", "a/./b", ".", "..", "%2e%2e/a", "a/%2E/b", "a%2F..%2Fb",
+     "a%5Cb", "a\\b", "%00", "a%0d%0ab", "a%1b", "%ff", "%c3", "a%2F%2Fb", "%2Fetc/passwd", "%7f", "%C2%85"],
+)  # fmt: skip
+def test_a_key_that_could_lead_astray_is_refused(key: str) -> None:
+    with pytest.raises(InvalidRequest):
+        split_path(b"/_/" + key.encode())
+
+
+def test_a_signature_stands_in_the_path_or_in_the_query() -> None:
+    in_path = split_path(b"/s--abc_-1--/w_3/a.jpg")
+    in_query = split_path(b"/w_3/a.jpg", b"x=1&s=abc_-1&y=2")
+    assert in_path.signature == in_query.signature == "abc_-1"
+    assert in_path.signed == in_query.signed == b"/w_3/a.jpg"
+    assert split_path(b"/s_300x200/a.jpg", b"ss=1").signature is None
+
+
+def test_the_mount_is_no_part_of_anything() -> None:
+    address = split_path(b"/_ipx/w_3/a.jpg", mount="/_ipx")
+    assert (address.options, address.signed) == ("w_3", b"/w_3/a.jpg")
+
+
+def test_an_endless_path_is_refused_at_once() -> None:
+    with pytest.raises(TooLong):
+        split_path(b"/w_1," + b"w_1," * 15_000 + b"/a.jpg")
+    with pytest.raises(TooLong):
+        split_path(b"/" + b"((" * 1100 + b"/a.jpg")
