@@ -1,0 +1,99 @@
+"""Who may ask: HMAC-SHA256 over the path exactly as it was sent."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from proxy.errors import BadSignature
+
+SIGNATURE_LENGTH = 43  # 32 bytes in base64 without padding
+SHORTEST = 22  # 128 bits and a bit: what a shortened signature keeps at least
+
+_SIGNATURE = re.compile(rb"[A-Za-z0-9_-]*")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_TRIPLET = re.compile(rb"%(?:([0-9A-Fa-f]{2})|)")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """`id` names the secret where it must be told from others, and may be logged; `value` never is."""
+
+    value: bytes = field(repr=False)
+    id: str | None = None
+
+
+def parse_secrets(text: str) -> tuple[Secret, ...]:
+    """
+    Read `id:secret,secret2`; the first one signs, all of them verify.
+
+    What stands before a first colon is an id when it looks like one ([A-Za-z0-9_-]{1,32}), else the colon
+    is part of the secret. Raises ValueError, which tells the place and never the text.
+    """
+    secrets: list[Secret] = []
+    for place, item in enumerate(text.split(","), start=1):
+        head, colon, tail = item.strip().partition(":")
+        named = bool(colon) and _ID.fullmatch(head) is not None
+        secret = Secret(id=head if named else None, value=(tail if named else head + colon + tail).encode())
+        if not secret.value:
+            raise ValueError(f"secret {place} is empty")
+        if secret.id is not None and any(secret.id == other.id for other in secrets):
+            raise ValueError(f"two secrets have the id {secret.id!r}")
+        secrets.append(secret)
+    return tuple(secrets)
+
+
+def sign(secret: str | bytes, path: bytes) -> str:
+    """
+    The signature of `path`: `/` + options + `/` + key as bytes on the wire, still percent-encoded,
+    without mount, signature and query.
+    """
+    key = secret.encode() if isinstance(secret, str) else secret
+    return base64.urlsafe_b64encode(hmac.digest(key, path, "sha256")).rstrip(b"=").decode()
+
+
+def verify(secrets: Sequence[Secret], path: bytes, signature: str | bytes | None) -> None:
+    """
+    Raise BadSignature unless one of `secrets` signed `path`; its fact `reason` is `missing`, `too_short`
+    or `wrong`. The first 22 to 42 characters of a signature stand for the whole.
+
+    Signatures are compared as text: decoding base64 would accept four spellings of each. All secrets are
+    tried whatever the first ones answer, so the time taken does not tell which of them signed.
+    """
+    if not signature:
+        raise BadSignature("this URL needs a signature and has none", reason="missing")
+    given = signature if isinstance(signature, bytes) else signature.encode("utf-8", "replace")
+    if len(given) < SHORTEST:
+        raise BadSignature(
+            f"a signature has {SIGNATURE_LENGTH} characters, or at least {SHORTEST} when it is shortened, "
+            f"not {len(given)}",
+            reason="too_short",
+        )
+    right = False
+    if len(given) <= SIGNATURE_LENGTH and _SIGNATURE.fullmatch(given):
+        for spelling in {path, normalise(path)}:
+            for secret in secrets:
+                expected = sign(secret.value, spelling).encode()[: len(given)]
+                right |= hmac.compare_digest(expected, given)
+    if not right:
+        raise BadSignature("the signature does not belong to this URL", reason="wrong")
+
+
+def normalise(path: bytes) -> bytes:
+    """
+    `path` as proxies on the way may rewrite it: unreserved characters decoded, hex in upper case
+    (RFC 3986 section 6.2.2). What it means is never changed, so a path with a stray `%`, where decoding
+    one triplet could complete another, comes back as it is.
+    """
+    if any(triplet[1] is None for triplet in _TRIPLET.finditer(path)):
+        return path
+    return _TRIPLET.sub(_normal, path)
+
+
+def _normal(triplet: re.Match[bytes]) -> bytes:
+    byte = int(triplet[1], 16)
+    return bytes([byte]) if byte in _UNRESERVED else triplet[0].upper()
