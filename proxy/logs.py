@@ -1,0 +1,113 @@
+"""Logs: events with fields on stderr, one line each, that neither leak a secret nor obey what a URL says."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LONGEST_TEXT = 256  # characters of one field
+MASK = "***"
+
+_CONFIDENTIAL = re.compile(r"(?:secret|signature|token|authorization|cookie|password)s?")
+# Libraries that log every request, credentials in its URL included, or every change of a file.
+_CHATTY = ("httpx", "httpcore", "watchfiles")
+
+
+def configure(format: Literal["human", "json"], level: str) -> None:
+    """
+    Send all logs of this process to stderr, in lines for people or for machines, from `level` (`debug`,
+    `info`, `warning`, `error`) up. uvicorn has to be given `log_config=None`; its access log is silenced.
+    """
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    begin: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    finish: list[Processor] = [structlog.processors.format_exc_info, clean, _renderer(format)]
+    structlog.configure(
+        processors=begin + finish,
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_standard_library(begin, finish, threshold)
+
+
+def _renderer(format: Literal["human", "json"]) -> Processor:
+    if format == "human":
+        # The default traceback of structlog prints local variables, and with them secrets.
+        plain = structlog.dev.plain_traceback
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+    encode = json.JSONEncoder(default=str).encode
+    return lambda _logger, _method, event: encode(event)
+
+
+def _adopt_standard_library(begin: list[Processor], finish: list[Processor], threshold: int) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=begin,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+        )
+    )
+    logging.root.handlers = [handler]
+    logging.root.setLevel(threshold)
+    for name in ("uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate, logger.level = [], True, logging.NOTSET
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    access = logging.getLogger("uvicorn.access")
+    access.handlers, access.propagate = [], False  # uvicorn asks hasHandlers() before it makes a line
+
+
+def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """
+    Mask what stands under a confidential name (`admin_token`, `Authorization`) at any depth, and escape
+    every text; a traceback keeps its lines.
+    """
+    exception = event.pop("exception", None)
+    cleaned: EventDict = {name: _cleaned(name, value) for name, value in event.items()}
+    if isinstance(exception, str):
+        cleaned["exception"] = "\n".join(escape(line, 4 * LONGEST_TEXT) for line in exception.split("\n"))
+    return cleaned
+
+
+def _cleaned(name: str, value: Any) -> Any:
+    if _is_confidential(name):
+        return MASK
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, Mapping):
+        return {escape(str(inner)): _cleaned(str(inner), each) for inner, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(name, each) for each in value]
+    return value
+
+
+@lru_cache(maxsize=256)
+def _is_confidential(name: str) -> bool:
+    return any(_CONFIDENTIAL.fullmatch(word) for word in re.split(r"[^a-z]", name.lower()))
+
+
+def escape(text: str, limit: int = LONGEST_TEXT) -> str:
+    """
+    `text` on one line of at most `limit` characters that cannot steer a terminal: control, ANSI and
+    bidirectional characters, lone surrogates and odd spaces become Python escapes. Escaping what is
+    escaped changes nothing.
+    """
+    if text.isprintable() and len(text) <= limit:
+        return text
+    safe = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[: limit + 1]
+    )
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
