@@ -1,0 +1,57 @@
+"""Where renditions are kept. A cache may forget; it may not fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from proxy.media import Rendition
+
+
+class Cache(Protocol):
+    """
+    Neither method raises, whatever happens to the disk or to Redis: a failure is a logged, counted miss.
+    `key` is any text; `lifetime` is in seconds, and an entry is never returned after it.
+    """
+
+    async def get(self, key: str) -> Rendition | None: ...
+
+    async def put(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Entry(NamedTuple):
+    """What a tier holds under a key. `expires_at` is in unix seconds, so that processes can share it."""
+
+    rendition: Rendition
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """
+    What happened in one tier since the start of this process. `hits` + `misses` are all lookups;
+    `failures` are lookups and writes that went wrong, or found something that does not verify.
+    """
+
+    tier: str
+    hits: int
+    misses: int
+    failures: int
+
+
+class Tier(Cache, Protocol):
+    """
+    A cache that others can be stacked on: it tells how long an entry still lives, and whether `put` waits
+    for a disk or a network (`slow`), so that nobody has to wait with it.
+
+    The last `put` wins: one that is refused (too large, no lifetime left) forgets what was there before.
+    """
+
+    @property
+    def slow(self) -> bool: ...
+
+    async def get_entry(self, key: str) -> Entry | None: ...
+
+    def stats(self) -> Stats: ...

@@ -1,0 +1,277 @@
+"""
+A folder of renditions that all processes of a machine share and that survives them.
+
+There is no index: a file's name is the hash of its key, its modification time is when the entry expires
+(so mostly in the future) and its access time is its last use. One scan with nothing but `stat` thus finds
+what has expired and what was not used for longest. The size of the file `written` counts the blocks
+written since the last scan: an append is atomic, so no process needs a lock to add to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import time
+from urllib.parse import unquote
+
+import structlog
+
+from proxy.caches import Entry, Stats
+from proxy.caches.address import Address
+from proxy.caches.envelope import LONGEST, Unverified, name, pack, unpack
+from proxy.media import Rendition
+
+log = structlog.get_logger()
+
+_BLOCK = 4096
+_SHARD = re.compile(r"[0-9a-f]{2}")
+_NAME = re.compile(r"[0-9a-f]{62}")
+_UNFINISHED = ".unfinished-"
+_STEP = 60.0  # s: how exact the time of last use is
+_SCAN_EVERY = 3600.0  # s: expired entries and unfinished files lie around for no longer
+_REST = 10.0  # s: until another scan is tried after one that made no room
+
+
+class DiskCache:
+    """
+    `max_bytes` counts whole blocks of 4 KiB, as file systems do. Passing it makes a scan remove what was
+    not used for longest until a tenth is free; while it runs others may write a quarter more, no further.
+    An entry of more than an eighth of it is not kept.
+    `folder` is made when it is needed; files in it that are not a cache's are left alone.
+    `clock` gives unix seconds.
+    """
+
+    slow = True
+
+    def __init__(self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time) -> None:
+        self.hits = self.misses = self.failures = 0
+        self._folder = os.path.abspath(folder)
+        self._written = os.path.join(self._folder, "written")
+        self._scanned = os.path.join(self._folder, "scanned")
+        self._max_blocks = max(max_bytes // _BLOCK, 1)
+        self._clock = clock
+        self._full_until = 0.0
+
+    async def get(self, key: str) -> Rendition | None:
+        entry = await self.get_entry(key)
+        return None if entry is None else entry.rendition
+
+    async def get_entry(self, key: str) -> Entry | None:
+        try:
+            entry = await asyncio.to_thread(self._read, key)
+        except (OSError, Unverified) as error:
+            self._failed(error)
+            entry = None
+        if entry is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return entry
+
+    async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
+        expires_at = self._clock() + min(lifetime, LONGEST)
+        try:
+            await asyncio.to_thread(self._write, key, rendition, expires_at)
+        except OSError as error:
+            self._failed(error)
+
+    async def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    def stats(self) -> Stats:
+        return Stats(tier="disk", hits=self.hits, misses=self.misses, failures=self.failures)
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        log.warning("cache_failed", tier="disk", error=type(error).__name__)
+
+    def _path(self, key: str) -> str:
+        digits = name(key)
+        return os.path.join(self._folder, digits[:2], digits[2:])
+
+    def _read(self, key: str) -> Entry | None:
+        path = self._path(key)
+        try:
+            with open(path, "rb") as file:
+                used_at = os.fstat(file.fileno()).st_atime
+                packed = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        entry = unpack(packed, key)
+        now = self._clock()
+        if entry is None or entry.expires_at <= now:
+            _remove(path)
+            if entry is None:
+                raise Unverified
+            return None
+        if now - used_at > _STEP:
+            # Fails when the file was evicted meanwhile or belongs to another user: then it is only older.
+            with suppress(OSError):
+                os.utime(path, (now, entry.expires_at))
+        return entry
+
+    def _write(self, key: str, rendition: Rendition, expires_at: float) -> None:
+        path = self._path(key)
+        packed = pack(rendition, key, expires_at)
+        if expires_at <= self._clock() or _blocks(len(packed)) > self._max_blocks // 8:
+            _remove(path)
+            return
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            self._make_room()
+            self._place(path, packed, expires_at)
+            with open(self._written, "ab", buffering=0) as written:
+                written.write(bytes(_blocks(len(packed))))
+        except OSError:
+            _remove(path)  # better nothing than what was there before
+            raise
+
+    def _place(self, path: str, packed: bytes, expires_at: float) -> None:
+        """Whole or not at all. No fsync: what a power cut leaves half-written does not verify."""
+        descriptor, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=os.path.dirname(path))
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(packed)
+                file.flush()
+                os.utime(file.fileno(), (self._clock(), expires_at))
+            os.replace(unfinished, path)
+        except OSError:
+            _remove(unfinished)
+            raise
+
+    def _make_room(self) -> None:
+        """
+        Raises OSError when there is none to be made: entries cannot be removed, or the process that is
+        about to remove them does not get anywhere.
+        """
+        if self._clock() < self._full_until:
+            raise OSError(errno.EDQUOT, "the cache is full")
+        if self._scan_is_due():
+            scanned = self._scan()
+            if self._blocks_written() > self._max_blocks * 5 // 4:
+                self._full_until = self._clock() + (_REST if scanned else 0)
+                raise OSError(errno.EDQUOT, "the cache is full")
+
+    def _scan_is_due(self) -> bool:
+        try:
+            scanned_at = os.stat(self._scanned).st_mtime
+            written = os.stat(self._written).st_size
+        except FileNotFoundError:
+            return True
+        return written > self._max_blocks or self._clock() - scanned_at > _SCAN_EVERY
+
+    def _blocks_written(self) -> int:
+        try:
+            return os.stat(self._written).st_size
+        except FileNotFoundError:
+            return 0
+
+    def _scan(self) -> bool:
+        """
+        Removes what has expired or was never finished, and then the least recently used. Does nothing when
+        somebody else is at it.
+        """
+        with self._alone() as alone:
+            if not alone:
+                return False
+            before = self._blocks_written()
+            used = self._sweep()
+            held = used.total()
+            if held > self._max_blocks * 9 // 10:
+                held -= self._evict(used, held - self._max_blocks * 9 // 10)
+            # What others wrote during the scan counts, seen by it or not: too much is the safe side.
+            with open(self._written, "ab") as written:
+                written.truncate(held + max(self._blocks_written() - before, 0))
+            now = self._clock()
+            os.utime(self._scanned, (now, now))
+            return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """A lock of all threads and processes; it goes with the process that held it."""
+        with open(self._scanned, "ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _sweep(self) -> Counter[int]:
+        """How many blocks were last used in which minute. So a scan of any size needs little memory."""
+        now = self._clock()
+        used: Counter[int] = Counter()
+        for file, stat in self._files():
+            if file.name.startswith(_UNFINISHED):
+                # Its modification time may be its expiry already.
+                if now - stat.st_ctime > _SCAN_EVERY:
+                    _remove(file.path)
+            elif stat.st_mtime <= now:
+                _remove(file.path)
+            else:
+                used[int(stat.st_atime // _STEP)] += _blocks(stat.st_size)
+        return used
+
+    def _evict(self, used: Counter[int], excess: int) -> int:
+        """Removes about `excess` blocks, the oldest minutes first, and tells how many it were."""
+        oldest = Counter[int]()
+        for minute in sorted(used):
+            if excess <= 0:
+                break
+            oldest[minute] = min(used[minute], excess)
+            excess -= used[minute]
+        removed = 0
+        for file, stat in self._files():
+            if oldest[int(stat.st_atime // _STEP)] > 0 and _NAME.fullmatch(file.name):
+                oldest[int(stat.st_atime // _STEP)] -= _blocks(stat.st_size)
+                removed += _blocks(stat.st_size) if _remove(file.path) else 0
+        return removed
+
+    def _files(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+        for shard in _listed(self._folder):
+            if not _SHARD.fullmatch(shard.name):
+                continue
+            for file in _listed(shard.path):
+                if _NAME.fullmatch(file.name) or file.name.startswith(_UNFINISHED):
+                    with suppress(FileNotFoundError):
+                        yield file, file.stat(follow_symlinks=False)
+
+
+def open_disk(address: Address) -> DiskCache:
+    """
+    `disk:///var/cache/images?size=2GB` (2 GB when not said); `disk://.cache` and `disk://./cache` are
+    relative to the working directory; `%2C` is a comma.
+    """
+    address.allow({"size"})
+    if not address.place:
+        raise ValueError(f"disk:// takes a folder, as in disk:///var/cache/images, not {str(address)!r}")
+    return DiskCache(Path(unquote(address.place)), address.size(address.options.get("size", "2GB")))
+
+
+def _blocks(size: int) -> int:
+    return -(-size // _BLOCK)
+
+
+def _remove(path: str) -> bool:
+    """Whether it is gone now; another process may have been faster."""
+    try:
+        os.unlink(path)
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return True
+
+
+def _listed(path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
