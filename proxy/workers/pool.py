@@ -1,0 +1,225 @@
+"""The way from one web process to the renderers that all of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.errors import Overloaded, ProxyError, TooCostly, family
+from proxy.workers import wire
+
+GRACE = 0.5
+"""Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
+
+CHUNK = 262_144
+"""Bytes that move in one turn of the event loop: less than 0.1 ms, so that hits do not wait for originals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """
+    What a task returned. `queue_seconds` is from the asking until a renderer took the job, `run_seconds`
+    from there until its reply was here. `header` comes from a process that hostile bytes may own: check it.
+    """
+
+    header: dict[str, Any]
+    body: bytes
+    queue_seconds: float
+    run_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """The renderer that took a job, at `at` (monotonic ns), and the `rest` of the body that it waits for."""
+
+    connection: socket.socket
+    rest: memoryview
+    pid: int
+    at: int
+
+
+class Workers:
+    """
+    Makes no process and holds no connection between jobs. Jobs of all web processes wait in one queue, the
+    kernel's, first come first served. `queue_size` is how many this process may have running and waiting;
+    none of them waits longer than `queue_timeout` seconds for a renderer.
+    """
+
+    def __init__(
+        self,
+        socket_path: str,
+        *,
+        queue_size: int = 64,
+        queue_timeout: float = 10.0,
+        max_reply_bytes: int = 256_000_000,
+    ) -> None:
+        self._socket_path = socket_path
+        self._queue_size = queue_size
+        self._queue_timeout = queue_timeout
+        self._max_reply_bytes = max_reply_bytes
+        self._jobs = 0
+        self._running = 0
+        self._latest_seconds = 0.0
+
+    async def run(
+        self,
+        task: str,
+        header: dict[str, Any],
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109  kept by the kernel on the renderer, not by this loop
+    ) -> Reply:
+        """
+        Runs `task` on `body` in a renderer, for at most `timeout` seconds from when one took it.
+
+        Raises Overloaded when too many jobs wait or one waits too long, TooCostly when the renderer ran out
+        of time or memory or died, the ProxyError that the task raised, and RuntimeError when the task
+        raised anything else.
+        """
+        if self._jobs >= self._queue_size:
+            raise self._overloaded()
+        packed = wire.pack({"task": task, "timeout": timeout, "header": header})
+        asked = time.monotonic_ns()
+        self._jobs += 1
+        try:
+            taken = await self._taken(wire.LENGTHS.pack(len(packed), len(body)) + packed, body)
+            with taken.connection:
+                return await self._answer(taken, asked, task, timeout)
+        finally:
+            self._jobs -= 1
+            self._latest_seconds = (time.monotonic_ns() - asked) / 1e9
+
+    async def ping(self, patience: float = 1.0) -> bool:
+        """Whether a renderer is at work for us, or one takes a call within `patience` seconds."""
+        if self._running:
+            return True
+        try:
+            async with asyncio.timeout(patience):
+                with self._connect() as connection:
+                    await _receive(connection, wire.GREETING.size)
+        except (TimeoutError, EOFError, Overloaded):
+            return False
+        return True
+
+    async def _taken(self, job: bytes, body: bytes) -> _Taken:
+        """The job in the hands of a renderer, with the start of its body. Raises Overloaded."""
+        try:
+            async with asyncio.timeout(self._queue_timeout):
+                while True:
+                    connection = self._connect()
+                    try:
+                        # As much as the kernel takes: a renderer has work before we hear of it.
+                        sent = connection.sendmsg((job, body)) - len(job)
+                        pid, at = wire.GREETING.unpack(await _receive(connection, wire.GREETING.size))
+                    except (ConnectionError, EOFError):
+                        connection.close()  # a renderer died before it greeted us: another one takes it
+                    except BaseException:
+                        connection.close()
+                        raise
+                    else:
+                        return _Taken(connection=connection, rest=memoryview(body)[sent:], pid=pid, at=at)
+        except TimeoutError:
+            raise self._overloaded() from None
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
+        try:
+            # Never waits: at once in the kernel's queue, or (EAGAIN) there is no room in it.
+            connection.connect(self._socket_path)
+        except OSError:
+            connection.close()
+            raise self._overloaded() from None
+        return connection
+
+    async def _answer(self, taken: _Taken, asked: int, task: str, seconds: float) -> Reply:
+        began = min(max(taken.at, asked), time.monotonic_ns())
+        self._running += 1
+        try:
+            async with asyncio.timeout(seconds + GRACE) as deadline:
+                loop = asyncio.get_running_loop()
+                if taken.rest:
+                    await loop.sock_sendall(taken.connection, taken.rest)
+                    # The renderer's own clock starts when it has the whole body.
+                    deadline.reschedule(loop.time() + seconds + GRACE)
+                header, rendition = await self._reply(taken.connection)
+        except TimeoutError:
+            _kill(taken)
+            raise _too_slow(seconds) from None
+        except (ConnectionError, EOFError):
+            if time.monotonic_ns() - began >= seconds * 1e9:
+                raise _too_slow(seconds) from None
+            raise TooCostly("a renderer died on this picture") from None
+        except ValueError:  # not a reply: this renderer is not ours any more
+            _kill(taken)
+            raise TooCostly("a renderer went wrong on this picture") from None
+        finally:
+            self._running -= 1
+        if "crash" in header:
+            failure = RuntimeError(f"task {task!r} raised {header['crash']}")
+            failure.add_note(str(header.get("trace")))
+            raise failure
+        return Reply(
+            header=header["header"],
+            body=rendition,
+            queue_seconds=(began - asked) / 1e9,
+            run_seconds=(time.monotonic_ns() - began) / 1e9,
+        )
+
+    async def _reply(self, connection: socket.socket) -> tuple[dict[str, Any], bytes]:
+        """Raises the task's ProxyError, EOFError when the renderer is gone, ValueError when it is not one."""
+        header_bytes, body_bytes = wire.LENGTHS.unpack(await _receive(connection, wire.LENGTHS.size))
+        if header_bytes > wire.MAX_HEADER or body_bytes > self._max_reply_bytes:
+            raise ValueError("larger than any reply")
+        header = wire.unpack(await _receive(connection, header_bytes))
+        if "error" in header:
+            raise _as_error(header)
+        if "crash" not in header and not isinstance(header.get("header"), dict):
+            raise ValueError("neither an answer nor a failure")
+        return header, await _receive(connection, body_bytes)
+
+    def _overloaded(self) -> Overloaded:
+        # What one job takes from asking to answering is how long a full queue takes to pass.
+        seconds = min(30, max(1, math.ceil(self._latest_seconds)))
+        return Overloaded("too many pictures are being made right now", retry_after=seconds)
+
+
+async def _receive(connection: socket.socket, size: int) -> bytes:
+    """Exactly `size` bytes. Raises EOFError when the other side ends before."""
+    loop = asyncio.get_running_loop()
+    parts = []
+    while size:
+        try:
+            part = await loop.sock_recv(connection, min(size, CHUNK))
+        except ConnectionError:
+            raise EOFError from None
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _as_error(header: dict[str, Any]) -> ProxyError:
+    try:
+        return family()[header["error"]](str(header["message"]), **header["facts"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("not an error that this package raises") from error
+
+
+def _too_slow(seconds: float) -> TooCostly:
+    return TooCostly(f"this picture took longer than {seconds:g} s to render")
+
+
+def _kill(taken: _Taken) -> None:
+    """A process that holds our connection open is alive, so the pid is still its own."""
+    if 1 < taken.pid < 2**31 and taken.pid != os.getpid():
+        with suppress(ProcessLookupError):
+            os.kill(taken.pid, signal.SIGKILL)
