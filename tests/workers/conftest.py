@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from proxy.workers.pool import Workers
+from proxy.workers.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[2]
+TASKS = "tests.workers.tasks"
+
+Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def importable_tasks() -> Iterator[None]:
+    """Renderers import what the tests can import: here also when pytest is not run as `python -m pytest`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT)
+        yield
+
+
+@pytest.fixture(scope="package")
+def supervisor(importable_tasks: None) -> Iterator[Supervisor]:
+    """Two renderers that all tests of this folder share, and keep killing: that is the point."""
+    with Supervisor(renderers=2, tasks=TASKS) as supervisor:
+        yield supervisor
+
+
+@pytest.fixture
+def alone(importable_tasks: None) -> Iterator[Supervisor]:
+    """One renderer, and nobody else's."""
+    with Supervisor(renderers=1, tasks=TASKS) as supervisor:
+        yield supervisor
+
+
+@pytest.fixture
+def workers(supervisor: Supervisor) -> Workers:
+    return Workers(supervisor.socket_path, queue_size=1_000)
+
+
+@pytest.fixture
+def worker(alone: Supervisor) -> Workers:
+    return Workers(alone.socket_path)
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    return partial(_eventually, time.monotonic() + 20)
+
+
+async def _eventually(deadline: float, holds: Callable[[], bool]) -> None:
+    while not holds():
+        assert time.monotonic() < deadline, "never came true"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,235 @@
+"""One web process asks; renderers answer, refuse, hang and die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+import uvloop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.errors import InvalidValue, Overloaded, TooCostly, TooManyPixels
+from proxy.workers.pool import Workers
+from proxy.workers.supervisor import Supervisor
+from tests.workers.conftest import TASKS, Eventually
+
+SHARED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SHARED
+@given(body=st.binary(max_size=5_000), header=st.dictionaries(st.text(), st.integers() | st.text()))
+async def test_any_bytes_and_header_cross_and_come_back(
+    workers: Workers, body: bytes, header: dict[str, int | str]
+) -> None:
+    header.pop("pid", None)
+    reply = await workers.run("echo", header, body, 5)
+    assert reply.body == body
+    assert reply.header == header | {"pid": reply.header["pid"]}
+
+
+@pytest.mark.parametrize("size", [0, 1, 1_000_000, 1_000_001, 12_345_678])
+async def test_bodies_of_all_sizes_cross(workers: Workers, size: int) -> None:
+    body = os.urandom(size)
+    assert (await workers.run("echo", {}, body, 10)).body == body
+
+
+async def test_many_jobs_at_once_each_get_their_own_answer(workers: Workers, supervisor: Supervisor) -> None:
+    async with asyncio.TaskGroup() as group:
+        jobs = {
+            n: group.create_task(workers.run("echo", {"n": n}, b"%d" % n * 5_000, 10)) for n in range(200)
+        }
+    replies = {n: job.result() for n, job in jobs.items()}
+    assert all(reply.body == b"%d" % n * 5_000 and reply.header["n"] == n for n, reply in replies.items())
+
+
+async def test_a_job_on_uvloop(supervisor: Supervisor) -> None:
+    async def on_uvloop() -> bytes:
+        workers = Workers(supervisor.socket_path)
+        replies = await asyncio.gather(*(workers.run("echo", {}, b"x" * 2_000_000, 10) for _ in range(8)))
+        with pytest.raises(TooCostly):
+            await workers.run("spin", {}, b"", 0.2)
+        return b"".join(reply.body for reply in replies)
+
+    def run() -> bytes:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(on_uvloop())
+
+    assert len(await asyncio.to_thread(run)) == 16_000_000
+
+
+async def test_waiting_and_running_are_told_apart(worker: Workers) -> None:
+    first, second = await asyncio.gather(
+        worker.run("sleep", {"seconds": 0.3}, b"", 5), worker.run("sleep", {"seconds": 0.1}, b"", 5)
+    )
+    assert first.queue_seconds < 0.3 <= first.run_seconds
+    assert second.run_seconds < 0.3
+    assert second.queue_seconds + second.run_seconds > first.run_seconds
+
+
+async def test_waiting_does_not_count_against_the_deadline(worker: Workers) -> None:
+    await asyncio.gather(*(worker.run("sleep", {"seconds": 0.15}, b"", 0.4) for _ in range(4)))
+
+
+@pytest.mark.parametrize("task", ["spin", "spin_deaf", "sleep"])
+async def test_a_stuck_job_is_killed_and_the_next_one_works(
+    task: str, worker: Workers, alone: Supervisor, eventually: Eventually
+) -> None:
+    pid = alone.pids()[0]
+    with pytest.raises(TooCostly, match=r"longer than 0\.3 s"):
+        await worker.run(task, {"seconds": 60}, b"", 0.3)
+    reply = await worker.run("echo", {}, b"fine", 5)
+    assert reply.body == b"fine"
+    assert alone.pids() == [reply.header["pid"]] != [pid]
+
+
+async def test_a_stopped_renderer_is_killed_at_the_deadline(worker: Workers, alone: Supervisor) -> None:
+    stuck = asyncio.create_task(worker.run("sleep", {"seconds": 60}, b"", 0.5))
+    await asyncio.sleep(0.2)
+    os.kill(alone.pids()[0], signal.SIGSTOP)
+    with pytest.raises(TooCostly, match="longer than"):
+        await stuck
+    assert (await worker.run("echo", {}, b"fine", 5)).body == b"fine"
+
+
+@pytest.mark.parametrize("task", ["abort", "leave"])
+async def test_a_death_fails_its_own_job_only(
+    task: str, workers: Workers, supervisor: Supervisor, eventually: Eventually
+) -> None:
+    good = [workers.run("echo", {}, b"%d" % n, 10) for n in range(60)]
+    bad = [workers.run(task, {}, b"", 10) for _ in range(4)]
+    jobs = [job for n, job in enumerate(good) for job in ([bad.pop(), job] if n % 15 == 0 else [job])]
+    outcomes = await asyncio.gather(*jobs, return_exceptions=True)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert [type(failure) for failure in failures] == [TooCostly] * 4
+    assert "died" in str(failures[0])
+    await eventually(lambda: len(supervisor.pids()) == 2)
+
+
+async def test_too_much_memory_is_too_costly(importable_tasks: None) -> None:
+    with Supervisor(renderers=1, tasks=TASKS, memory_bytes=400_000_000) as supervisor:
+        worker = Workers(supervisor.socket_path)
+        with pytest.raises(TooCostly, match="memory"):
+            await worker.run("fill_memory", {}, b"", 10)
+        assert (await worker.run("echo", {}, b"fine", 5)).body == b"fine"
+
+
+async def test_an_error_crosses_with_its_facts(workers: Workers) -> None:
+    with pytest.raises(TooManyPixels, match="60 megapixels") as refused:
+        await workers.run("refuse", {}, b"", 5)
+    assert refused.value.facts == {"value": "60", "allowed": ["50"]}
+    with pytest.raises(InvalidValue):
+        await workers.run("refuse_option", {}, b"", 5)
+
+
+async def test_a_bug_in_a_task_is_our_bug_with_its_traceback(workers: Workers) -> None:
+    """A 500 that somebody must look at, and never the picture's fault."""
+    with pytest.raises(RuntimeError, match="task 'fail' raised KeyError") as failure:
+        await workers.run("fail", {}, b"", 5)
+    assert "a bug of ours" in failure.value.__notes__[0]
+    with pytest.raises(RuntimeError, match="raised KeyError"):
+        await workers.run("no such task", {}, b"", 5)
+    with pytest.raises(RuntimeError, match="raised ValueError"):
+        await workers.run("answer_too_much", {}, b"", 5)
+
+
+async def test_a_reply_beyond_the_bound_is_not_read(supervisor: Supervisor, eventually: Eventually) -> None:
+    workers = Workers(supervisor.socket_path, max_reply_bytes=1_000_000)
+    assert len((await workers.run("zeros", {"bytes": 1_000_000}, b"", 5)).body) == 1_000_000
+    with pytest.raises(TooCostly, match="went wrong"):
+        await workers.run("zeros", {"bytes": 1_000_001}, b"", 5)
+    await eventually(lambda: len(supervisor.pids()) == 2)
+
+
+async def test_askers_who_leave_do_no_harm(worker: Workers, alone: Supervisor) -> None:
+    """Before a renderer took the job, while it runs, while the answer comes: the next job is not touched."""
+    pids = alone.pids()
+    for patience in (0, 0.0005, 0.001, 0.003, 0.01, 0.03):
+        leaving = [
+            asyncio.create_task(worker.run("sleep", {"seconds": 0.02}, b"x" * size, 5))
+            for size in (0, 10, 2_000_000, 2_000_000, 2_000_000, 2_000_000)
+        ]
+        leaving += [asyncio.create_task(worker.run("zeros", {"bytes": 3_000_000}, b"", 5)) for _ in range(2)]
+        await asyncio.sleep(patience)
+        for job in leaving:
+            job.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        body = os.urandom(100)
+        assert (await worker.run("echo", {}, body, 5)).body == body
+    assert alone.pids() == pids
+
+
+async def test_jobs_of_askers_who_left_the_queue_are_not_done(worker: Workers) -> None:
+    running = asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"", 5))
+    await asyncio.sleep(0.05)
+    left = asyncio.create_task(worker.run("sleep", {"seconds": 60}, b"", 60))
+    await asyncio.sleep(0.05)
+    left.cancel()
+    await running
+    assert (await worker.run("echo", {}, b"next", 5)).queue_seconds < 5
+
+
+async def test_a_full_queue_is_refused_at_once(alone: Supervisor) -> None:
+    worker = Workers(alone.socket_path, queue_size=3)
+    jobs = [asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"", 5)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as refused:
+        await worker.run("echo", {}, b"", 5)
+    assert refused.value.facts["retry_after"] >= 1
+    assert not any(job.done() for job in jobs)
+    await asyncio.gather(*jobs)
+    assert (await worker.run("echo", {}, b"room again", 5)).body == b"room again"
+
+
+async def test_waiting_too_long_is_an_overload(alone: Supervisor) -> None:
+    """Both kinds of waiting: for a turn in this process, and for a renderer in the kernel's queue."""
+    worker = Workers(alone.socket_path, queue_timeout=0.2)
+    running = [asyncio.create_task(worker.run("sleep", {"seconds": 0.6}, b"", 5))]
+    await asyncio.sleep(0.05)
+    waiting = [asyncio.create_task(worker.run("echo", {}, b"", 5)) for _ in range(4)]
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Overloaded}
+    await asyncio.gather(*running)
+    assert (await worker.run("echo", {}, b"fine", 5)).body == b"fine"
+
+
+async def test_the_death_of_an_idle_renderer_goes_unnoticed(worker: Workers, alone: Supervisor) -> None:
+    for _ in range(5):
+        os.kill(alone.pids()[0], signal.SIGKILL)
+        assert (await worker.run("echo", {}, b"fine", 5)).body == b"fine"
+
+
+async def test_ping_tells_whether_a_picture_could_be_made(importable_tasks: None) -> None:
+    supervisor = Supervisor(renderers=1, tasks=TASKS)
+    worker = Workers(supervisor.socket_path)
+    assert not await worker.ping()
+    with supervisor:
+        assert await worker.ping()
+        os.kill(supervisor.pids()[0], signal.SIGSTOP)
+        await asyncio.sleep(0.05)
+        assert not await worker.ping(0.1)
+        os.kill(supervisor.pids()[0], signal.SIGCONT)
+        busy = asyncio.create_task(worker.run("sleep", {"seconds": 0.5}, b"", 5))
+        await asyncio.sleep(0.2)
+        assert await worker.ping(0.1)
+        await busy
+    assert not await worker.ping()
+    with pytest.raises(Overloaded):
+        await worker.run("echo", {}, b"", 5)
+
+
+async def test_no_descriptor_is_left_open(workers: Workers, eventually: Eventually) -> None:
+    async def exercise() -> None:
+        jobs = [workers.run(task, {"seconds": 0}, b"x" * 1_500_000, 5) for task in ("echo", "sleep", "abort")]
+        await asyncio.gather(*jobs, return_exceptions=True)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(workers.run("sleep", {"seconds": 0.1}, b"x" * 1_500_000, 5), 0.0005)
+
+    await exercise()
+    await asyncio.sleep(0.5)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        await exercise()
+    await eventually(lambda: len(os.listdir("/proc/self/fd")) <= before + 2)

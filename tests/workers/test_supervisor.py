@@ -1,0 +1,244 @@
+"""The renderers as processes: confined, replaced, shared, and gone when nobody needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.errors import Overloaded
+from proxy.workers.pool import Workers
+from proxy.workers.supervisor import Supervisor
+from tests.workers.conftest import ROOT, TASKS, Eventually
+
+WEB_PROCESS = """
+import asyncio, json, sys
+from proxy.workers.pool import Workers
+
+async def main():
+    workers = Workers(sys.argv[1])
+    jobs = (workers.run("sleep", {"seconds": 0.05}, b"", 5) for _ in range(8))
+    print(json.dumps([reply.header["pid"] for reply in await asyncio.gather(*jobs)]))
+
+asyncio.run(main())
+"""
+
+SERVER = """
+import signal, sys
+from proxy.workers.supervisor import Supervisor
+
+with Supervisor(renderers=2, tasks=sys.argv[1]) as supervisor:
+    print(supervisor.socket_path, *supervisor.pids(), flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, TASKS], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as server:
+        yield server
+        server.kill()
+
+
+def _alive(pid: int) -> bool:
+    """A zombie is dead: whether init collects it is not our business."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _process_file(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text()
+
+
+async def _pid(worker: Workers) -> int:
+    pid = (await worker.run("echo", {}, b"", 5)).header["pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+async def test_a_renderer_is_replaced_after_its_number_of_jobs(importable_tasks: None) -> None:
+    with Supervisor(renderers=1, tasks=TASKS, recycle_after=3) as supervisor:
+        worker = Workers(supervisor.socket_path)
+        pids = [await _pid(worker) for _ in range(9)]
+        assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 3]
+        assert supervisor.deaths == 0
+
+
+async def test_the_first_generation_is_not_replaced_all_at_once(importable_tasks: None) -> None:
+    with Supervisor(renderers=2, tasks=TASKS, recycle_after=10) as supervisor:
+        workers = Workers(supervisor.socket_path)
+        before = set(supervisor.pids())
+        for _ in range(12):
+            await _pid(workers)
+        assert before & set(supervisor.pids())
+
+
+async def test_a_renderer_that_grew_is_replaced(importable_tasks: None, eventually: Eventually) -> None:
+    with Supervisor(renderers=1, tasks=TASKS, memory_bytes=600_000_000) as supervisor:
+        worker = Workers(supervisor.socket_path)
+        pid = await _pid(worker)
+        await worker.run("leak", {"bytes": 50_000_000}, b"", 5)
+        assert await _pid(worker) == pid
+        await worker.run("leak", {"bytes": 110_000_000}, b"", 5)
+        assert await _pid(worker) != pid
+        assert supervisor.deaths == 0
+
+
+async def test_deaths_are_counted(worker: Workers, alone: Supervisor, eventually: Eventually) -> None:
+    os.kill(alone.pids()[0], signal.SIGKILL)
+    await eventually(lambda: alone.deaths == 1)
+    await _pid(worker)
+
+
+async def test_renderers_know_no_secret_and_have_no_privilege(
+    importable_tasks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IMAGE_PROXY_SECRETS", "AWS_SECRET_ACCESS_KEY", "REDIS_URL", "HOMEBREW_TOKEN"):
+        monkeypatch.setenv(name, "canary")
+    with Supervisor(renderers=1, tasks=TASKS) as supervisor:
+        pid = supervisor.pids()[0]
+        assert "canary" not in _process_file(pid, "environ") + _process_file(pid, "cmdline")
+        limits = _process_file(pid, "limits")
+        worker = Workers(supervisor.socket_path)
+        inside = (await worker.run("describe", {}, b"original", 5)).header
+    assert {line.split()[4] for line in limits.splitlines() if "core file" in line} == {"0"}
+    assert {line.split()[3] for line in limits.splitlines() if "address space" in line} == {"2000000000"}
+    assert inside["environment"].items() >= {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}.items()
+    assert inside["nice"] >= 10
+    assert not inside["new_privileges"]
+
+
+async def test_the_longest_jpeg_passes_the_renderers_limit_of_libvips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "longest.py").write_text(
+        "import pyvips\n"
+        "def make(header, body):\n"
+        "    made = pyvips.Image.black(65_500, 1).jpegsave_buffer()\n"
+        "    return {'width': pyvips.Image.jpegload_buffer(made).width}, made\n"
+        "TASKS = {'make': make}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with Supervisor(renderers=1, tasks="longest") as supervisor:
+        reply = await Workers(supervisor.socket_path).run("make", {}, b"", 10)
+    assert reply.header == {"width": 65_500}
+
+
+def test_the_socket_is_ours_alone(supervisor: Supervisor) -> None:
+    assert Path(supervisor.socket_path).parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_web_processes_share_all_renderers(supervisor: Supervisor) -> None:
+    """Neither owns a part: each alone, and both at once, keep both renderers busy."""
+    pids = set(supervisor.pids())
+    command = [sys.executable, "-c", WEB_PROCESS, supervisor.socket_path]
+    web = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(2)]
+    for process in web:
+        answered, _ = await process.communicate()
+        assert set(json.loads(answered)) == pids
+
+
+def test_renderers_that_cannot_start_are_told_at_once(importable_tasks: None) -> None:
+    with pytest.raises(RuntimeError, match="do not start"), Supervisor(renderers=2, tasks="no.such.module"):
+        pass
+
+
+async def test_a_crash_loop_is_slowed_down_and_ends_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    (tmp_path / "fragile.py").write_text(
+        "from pathlib import Path\n"
+        "assert not Path(__file__).with_name('broken').exists()\n"
+        "TASKS = {'echo': lambda header, body: (header, b'')}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with Supervisor(renderers=1, tasks="fragile") as supervisor:
+        (tmp_path / "broken").touch()
+        os.kill(supervisor.pids()[0], signal.SIGKILL)
+        await asyncio.sleep(1)
+        assert 1 < supervisor.deaths < 6
+        (tmp_path / "broken").unlink()
+        worker = Workers(supervisor.socket_path)
+        await worker.run("echo", {}, b"", 5)
+
+
+async def test_stopping_finishes_what_was_sent(importable_tasks: None) -> None:
+    """Running and waiting jobs are done, new ones refused, and no process or file stays."""
+    supervisor = Supervisor(renderers=1, tasks=TASKS)
+    with supervisor:
+        pids = supervisor.pids()
+        worker = Workers(supervisor.socket_path)
+        sent = [asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"x", 5)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(asyncio.to_thread(supervisor.stop))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Overloaded):
+            await worker.run("echo", {}, b"", 5)
+        assert [reply.body for reply in await asyncio.gather(*sent)] == [b"x", b"x"]
+        await stopping
+    assert supervisor.pids() == []
+    assert not any(_alive(pid) for pid in pids)
+    assert not Path(supervisor.socket_path).parent.exists()
+    assert supervisor.deaths == 0
+
+
+async def test_stopping_does_not_wait_for_a_stuck_renderer(importable_tasks: None) -> None:
+    with Supervisor(renderers=1, tasks=TASKS) as supervisor:
+        worker = Workers(supervisor.socket_path)
+        stuck = asyncio.create_task(worker.run("spin_deaf", {}, b"", 60))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(supervisor.stop, 0.1)
+        with pytest.raises(Exception, match="died"):
+            await stuck
+
+
+@pytest.mark.parametrize("state", ["idle", "busy", "stopped"])
+async def test_renderers_end_with_their_supervisor(
+    state: str, server: subprocess.Popen[str], eventually: Eventually
+) -> None:
+    """Even when it is killed and can tell nobody."""
+    assert server.stdout is not None
+    socket_path, *pids = (await asyncio.to_thread(server.stdout.readline)).split()
+    jobs = []
+    if state == "busy":
+        workers = Workers(socket_path)
+        jobs = [asyncio.create_task(workers.run("spin", {}, b"", 60)) for _ in pids]
+        await asyncio.sleep(0.2)
+    if state == "stopped":
+        for pid in pids:
+            os.kill(int(pid), signal.SIGSTOP)
+    assert all(_alive(int(pid)) for pid in pids)
+    server.kill()
+    await eventually(lambda: not any(_alive(int(pid)) for pid in pids))
+    await asyncio.gather(*jobs, return_exceptions=True)
+    for left in (Path(socket_path), Path(socket_path).parent):
+        left.unlink() if left.is_socket() else left.rmdir()
+
+
+async def test_signals_to_the_whole_service_do_not_reach_a_job(worker: Workers, alone: Supervisor) -> None:
+    """Ctrl-C and systemd signal all processes: the server then drains, for which it needs its renderers."""
+    job = asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"done", 5))
+    await asyncio.sleep(0.1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(alone.pids()[0], number)
+    assert (await job).body == b"done"
+
+
+async def test_ctrl_c_ends_server_and_renderers(server: subprocess.Popen[str]) -> None:
+    assert server.stdout is not None
+    socket_path, *pids = (await asyncio.to_thread(server.stdout.readline)).split()
+    server.send_signal(signal.SIGINT)
+    await asyncio.to_thread(server.wait, 20)
+    assert not any(_alive(int(pid)) for pid in pids)
+    assert not Path(socket_path).parent.exists()
