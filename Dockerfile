@@ -16,16 +16,14 @@ COPY pyproject.toml README.md LICENSE ./
 COPY proxy proxy
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /own . \
  && python -m pip --python /opt/image-proxy/bin/python install --no-index --no-deps /own/*.whl \
- && /opt/image-proxy/bin/python -m compileall -q /opt/image-proxy/lib \
- && install -d -o 10001 -g 10001 /writable/cache /writable/originals
+ && /opt/image-proxy/bin/python -m compileall -q /opt/image-proxy/lib
 
 FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="image-proxy" \
       org.opencontainers.image.description="A self-hosted image transformation proxy: a URL becomes a picture" \
       org.opencontainers.image.licenses="MIT"
+RUN install -d -o 10001 -g 10001 /var/cache/image-proxy /originals
 COPY --from=build /opt/image-proxy /opt/image-proxy
-COPY --from=build /writable/cache /var/cache/image-proxy
-COPY --from=build /writable/originals /originals
 COPY presets.yaml /etc/image-proxy/presets.yaml
 ENV PATH=/opt/image-proxy/bin:$PATH \
     PYTHONUNBUFFERED=1 \
