@@ -25,14 +25,9 @@ given = $(findstring command line,$(origin $(1)))
 FLAGS = $(if $(call given,HOST),--host "$$HOST") $(if $(call given,PORT),--port "$$PORT") \
 	$(if $(call given,ORIGIN),--origin "$$ORIGIN")
 
-run: install $(if $(call given,ORIGIN)$(IMAGE_PROXY_ORIGIN),,originals/.drawn) ## serve: ORIGIN=folder-or-url PORT=8000 HOST=127.0.0.1, and IMAGE_PROXY_* of the environment
+run: install ## serve: ORIGIN=folder-or-url PORT=8000 HOST=127.0.0.1, and IMAGE_PROXY_* of the environment
 	@case "$$ORIGIN" in "~/"*) ORIGIN="$$HOME/$${ORIGIN#"~/"}";; esac; \
 	exec $(BIN)/image-proxy serve $(FLAGS) $(ARGS)
-
-originals/.drawn: | install
-	@echo "Drawing a few pictures into originals/ (once)"
-	@$(BIN)/python -m proxy.samples originals
-	@touch $@
 
 # Set-up ------------------------------------------------------------------------------------------------
 
