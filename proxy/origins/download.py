@@ -1,0 +1,212 @@
+"""
+One original over HTTP: within a deadline, under a cap of bytes, through few redirects, retried once.
+
+Everything that the other side says is doubted here, and every error of httpx ends here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import random
+import re
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from proxy import __version__
+from proxy.errors import OriginFailed, OriginTimedOut
+from proxy.media import Original
+from proxy.origins.keys import not_found, too_large
+
+HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    # RFC 8586: whoever sees its own name here on the way in is in a loop.
+    "CDN-Loop": "image-proxy",
+    "User-Agent": f"image-proxy/{__version__}",
+}
+
+_REDIRECTS = 3
+_REDIRECT = {301, 302, 303, 307, 308}
+# An object store answers 403 for what does not exist to whoever may not list.
+_ABSENT = {403, 404, 410}
+_PASSING = {502, 503, 504}
+
+_SPARE_BODY = 16_384
+
+_TRIES = 2
+_PAUSE = (0.05, 0.2)
+_SPARE_RETRIES = 10.0
+_RETRY_SHARE = 0.1
+
+# RFC 9110, 8.8.3, without obs-text; the empty tag is valid and says nothing.
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,256}"')
+
+
+class _Passing(Exception):
+    """A failure that a second try may mend."""
+
+    def __init__(self, failure: OriginFailed) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+class Downloader:
+    """
+    `max_bytes` is of one body; `timeout` is in seconds, from the first lookup to the last byte, redirects and
+    the retry included.
+
+    Retries are earned: ten fetches pay for one, so an origin in trouble gets a tenth more to do, not twice.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        max_bytes: int,
+        timeout: float,
+        allows: Callable[[httpx.URL], bool],
+        auth: httpx.Auth | None = None,
+    ) -> None:
+        self._client = client
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+        self._allows = allows
+        self._auth = auth
+        self._retries = _SPARE_RETRIES
+
+    async def original(self, key: str, url: httpx.URL) -> Original:
+        """
+        What is at `url`, or where it redirects to as long as `allows` says yes. `key` is what messages speak
+        of: never the URL, which may hold credentials.
+
+        Raises OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut; SourceNotAllowed comes from
+        the client's guard.
+        """
+        self._retries = min(self._retries + _RETRY_SHARE, _SPARE_RETRIES)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._persist(key, url)
+        except TimeoutError as failure:
+            raise _timed_out(key) from failure
+
+    async def _persist(self, key: str, url: httpx.URL) -> Original:
+        tries = _TRIES
+        while True:
+            try:
+                return await self._travel(key, url)
+            except _Passing as passing:
+                tries -= 1
+                if not tries or self._retries < 1:
+                    raise passing.failure from passing.__cause__
+            self._retries -= 1
+            await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - spreads load, keeps no secret
+
+    async def _travel(self, key: str, url: httpx.URL) -> Original:
+        for _ in range(_REDIRECTS + 1):
+            answer = await self._ask(key, url)
+            if isinstance(answer, Original):
+                return answer
+            url = self._next(key, url, answer)
+        raise OriginFailed(f"the origin redirects '{key}' more than {_REDIRECTS} times")
+
+    def _next(self, key: str, url: httpx.URL, location: str) -> httpx.URL:
+        refusal = OriginFailed(f"the origin redirects '{key}' to where this deployment does not follow")
+        try:
+            there = url.join(location)
+        except (httpx.InvalidURL, UnicodeError) as failure:
+            raise refusal from failure
+        downgrade = url.scheme == "https" and there.scheme == "http"
+        if there.scheme not in ("http", "https") or downgrade or there.userinfo or not self._allows(there):
+            raise refusal
+        return there
+
+    async def _ask(self, key: str, url: httpx.URL) -> Original | str:
+        """The original, or the Location of a redirect."""
+        request = self._client.build_request("GET", url, headers=HEADERS)
+        try:
+            response = await self._client.send(request, stream=True, auth=self._auth, follow_redirects=False)
+            try:
+                return await self._read(key, response)
+            finally:
+                # Of a body that was not read to its end this closes the connection.
+                await response.aclose()
+        except httpx.ConnectTimeout as failure:
+            raise _Passing(_timed_out(key)) from failure
+        except httpx.TimeoutException as failure:
+            raise _timed_out(key) from failure
+        except httpx.ConnectError as failure:
+            raise _Passing(OriginFailed(f"the origin of '{key}' cannot be reached")) from failure
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
+            raise _Passing(OriginFailed(f"the origin broke off in the middle of '{key}'")) from failure
+        except (httpx.TransportError, httpx.InvalidURL, OSError) as failure:
+            # InvalidURL: httpx reads a Location even where it is told not to follow.
+            raise OriginFailed(f"the origin of '{key}' cannot be talked to") from failure
+
+    async def _read(self, key: str, response: httpx.Response) -> Original | str:
+        status = response.status_code
+        if (status in _REDIRECT or status in _ABSENT) and _length(response) <= _SPARE_BODY:
+            # Read and thrown away, so that the connection can be used again.
+            async for _ in response.aiter_raw():
+                pass
+        if status in _REDIRECT and "location" in response.headers:
+            return str(response.headers["location"])
+        if status in _ABSENT:
+            raise not_found(key, origin_status=status)
+        if status != 200:
+            failure = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
+            raise _Passing(failure) if status in _PASSING else failure
+        if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+            raise OriginFailed(
+                f"the origin compressed '{key}', though it was asked not to", origin_status=status
+            )
+        return await self._original(key, response)
+
+    async def _original(self, key: str, response: httpx.Response) -> Original:
+        if self._max_bytes < _length(response) < math.inf:
+            raise too_large(key, self._max_bytes)
+        etag = _etag(response)
+        digest = hashlib.sha256()
+        parts, size = [], 0
+        async for part in response.aiter_raw():
+            size += len(part)
+            if size > self._max_bytes:
+                raise too_large(key, self._max_bytes)
+            parts.append(part)
+            if etag is None:
+                # As the parts come: over all of a large body at once it would hold up the event loop.
+                digest.update(part)
+        return Original(
+            body=b"".join(parts),
+            version=etag or digest.hexdigest(),
+            etag=etag,
+            last_modified=_last_modified(response),
+        )
+
+
+def _timed_out(key: str) -> OriginTimedOut:
+    return OriginTimedOut(f"the origin did not deliver '{key}' in time")
+
+
+def _length(response: httpx.Response) -> float:
+    """Bytes, infinite when the origin does not say."""
+    declared = response.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else math.inf
+
+
+def _etag(response: httpx.Response) -> str | None:
+    text = response.headers.get("etag", "")
+    return text if _ETAG.fullmatch(text) else None
+
+
+def _last_modified(response: httpx.Response) -> float | None:
+    """Unix seconds. Garbage is no date, and neither is one in the future (RFC 9110, 8.8.2.1)."""
+    try:
+        then = parsedate_to_datetime(response.headers.get("last-modified", "")).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return then if 0 <= then <= time.time() else None

@@ -1,0 +1,169 @@
+"""
+Keeps the proxy from being sent into the network that it stands in.
+
+Addresses are judged after the name was resolved and at the moment of connecting, and the very address that
+was judged is connected to: spellings of addresses, names that point inside, and names that answer differently
+the second time (DNS rebinding) all end here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import chain, zip_longest
+from socket import IPPROTO_TCP, SOCK_STREAM
+
+import httpcore
+import httpx
+
+from proxy.errors import SourceNotAllowed
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Host and port to addresses, best first. Raises OSError, or UnicodeError for what is no name."""
+
+# The IANA special-purpose registries, multicast, and what is reserved. `ipaddress.is_global` is no
+# substitute: it is true of multicast and of most addresses that carry another in them, and changes between
+# Pythons.
+_NOT_PUBLIC_4 = [
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+]
+_UNICAST_6 = IPv6Network("2000::/3")
+_NOT_PUBLIC_6 = [
+    IPv6Network(text)
+    for text in (
+        "2001::/23",  # IETF protocols: Teredo, ORCHID, benchmarking, ...
+        "2001:db8::/32",
+        "2002::/16",  # 6to4
+        "3ffe::/16",  # 6bone, given back
+        "3fff::/20",  # documentation, RFC 9637
+    )
+]
+_NAT64 = IPv6Network("64:ff9b::/96")
+_ISATAP = 0x5EFE
+
+_SHARE = 1.0
+_TRIES = 4
+
+
+def is_public(address: str | IPv4Address | IPv6Address) -> bool:
+    """
+    Whether an address is anybody's on the internet. ValueError for a text that is no address.
+
+    IPv4 inside IPv6 is judged as the IPv4 address where it is in use today: mapped (`::ffff:0:0/96`) and
+    NAT64 (RFC 6052). The tunnels of old (6to4, Teredo, ISATAP, compatible, translated) are not public
+    whatever they carry: no image is served over one, and each is a way around this function.
+    """
+    ip = ip_address(address) if isinstance(address, str) else address
+    if isinstance(ip, IPv4Address):
+        return not any(ip in network for network in _NOT_PUBLIC_4)
+    if ip.ipv4_mapped is not None:
+        return is_public(ip.ipv4_mapped)
+    if ip in _NAT64:
+        return is_public(IPv4Address(int(ip) & 0xFFFF_FFFF))
+    # RFC 5214, 6.1: the interface identifier is 00-00-5E-FE or 02-00-5E-FE and the IPv4 address.
+    if (int(ip) >> 32) & 0xFDFF_FFFF == _ISATAP:
+        return False
+    return ip in _UNICAST_6 and not any(ip in network for network in _NOT_PUBLIC_6)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The system's resolver: hosts file, search list, and the order of RFC 6724 included."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM, proto=IPPROTO_TCP)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """
+    `network`, but it connects to public addresses only, and for `private_hosts` (lower-case names or
+    addresses) to any.
+
+    A host with one address that is not public is refused as a whole, before anything is connected to:
+    SourceNotAllowed, which passes through httpcore and httpx as it is.
+    """
+
+    def __init__(
+        self, network: httpcore.AsyncNetworkBackend, private_hosts: Collection[str], resolve: Resolve
+    ) -> None:
+        self._network = network
+        self._private_hosts = frozenset(private_hosts)
+        self._resolve = resolve
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._addresses(host, port)
+                for address in addresses[:-1]:
+                    # One family or one machine may be unreachable without saying so; only the last address
+                    # may take all the time there is.
+                    try:
+                        return await self._network.connect_tcp(
+                            address, port, _SHARE, local_address, socket_options
+                        )
+                    except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                        continue
+                return await self._network.connect_tcp(
+                    addresses[-1], port, None, local_address, socket_options
+                )
+        except TimeoutError as failure:
+            raise httpcore.ConnectTimeout from failure
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError) as failure:
+            raise httpcore.ConnectError("the name does not resolve") from failure
+        if not addresses:
+            raise httpcore.ConnectError("the name has no address")
+        if host not in self._private_hosts and not all(map(is_public, addresses)):
+            raise SourceNotAllowed(
+                f"'{host}' is not on the public internet; where it is meant to be, set private_networks"
+            )
+        return _alternating(addresses)[:_TRIES]
+
+
+def _alternating(addresses: list[str]) -> list[str]:
+    """The resolver's order, but the families take turns (RFC 8305, 4), so a dead one costs one try."""
+    first = ":" in addresses[0]
+    same = [address for address in addresses if (":" in address) is first]
+    other = [address for address in addresses if (":" in address) is not first]
+    return [address for address in chain(*zip_longest(same, other)) if address is not None]
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """httpx's own transport over a pool with another network beneath, for which httpx has no argument."""
+
+    def __init__(self, context: ssl.SSLContext, limits: httpx.Limits, network: GuardedBackend) -> None:
+        super().__init__(verify=context)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=network,
+        )

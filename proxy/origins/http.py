@@ -1,0 +1,99 @@
+"""Originals below a base URL of one HTTP server, over one long-lived client."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import quote
+
+import httpcore
+import httpx
+
+from proxy.limits import Limits
+from proxy.media import Original
+from proxy.origins.download import Downloader
+from proxy.origins.guard import GuardedBackend, GuardedTransport, Resolve, resolve
+from proxy.origins.keys import not_found, segments
+
+# Seconds without any progress; how long all of it may take is the Downloader's to say.
+_TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=5.0, pool=10.0)
+_POOL = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=15.0)
+
+
+def make_client(*, private_hosts: Collection[str] = (), resolve: Resolve = resolve) -> httpx.AsyncClient:
+    """
+    A client that reaches public addresses, and whatever `private_hosts` resolve to. To be kept: making one
+    costs as much as twenty requests.
+
+    It heeds no proxy and no netrc of the environment, follows no redirect, and keeps no cookie. An operator's
+    own authority (SSL_CERT_FILE, SSL_CERT_DIR) is trusted.
+    """
+    network = GuardedBackend(httpcore.AnyIOBackend(), private_hosts, resolve)
+    return httpx.AsyncClient(
+        transport=GuardedTransport(httpx.create_ssl_context(), _POOL, network),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=_TIMEOUT,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
+
+
+class HTTPOrigin:
+    """
+    `client` is this origin's from now on and closed with it. `base` is a URL with or without credentials
+    (sent as Basic auth, to its own host only); ValueError when it is not one that keys can be put below.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, base: str, limits: Limits, *, fetch_timeout: float = 10.0
+    ) -> None:
+        url = base_url(base)
+        self._client = client
+        self._base = url.copy_with(userinfo=b"", raw_path=url.raw_path.rstrip(b"/") + b"/")
+        self._downloader = Downloader(
+            client,
+            max_bytes=limits.max_source_bytes,
+            timeout=fetch_timeout,
+            allows=self._is_here,
+            auth=httpx.BasicAuth(url.username, url.password) if url.userinfo else None,
+        )
+
+    async def fetch(self, key: str) -> Original:
+        return await self._downloader.original(key, self._url(key))
+
+    def version(self, key: str) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def _url(self, key: str) -> httpx.URL:
+        # Only unreserved characters stay: some servers read `+` as a space and `;` as the end of the name.
+        path = "/".join(quote(name, safe="") for name in segments(key))
+        try:
+            url = self._base.copy_with(raw_path=self._base.raw_path + path.encode())
+        except httpx.InvalidURL as failure:
+            raise not_found(key) from failure
+        # Nothing known gets here. But httpx normalises what it is given, and this is where that would show.
+        if not self._is_here(url) or url.raw_path != self._base.raw_path + path.encode():
+            raise not_found(key)
+        return url
+
+    def _is_here(self, url: httpx.URL) -> bool:
+        """The same host and port. Both ports standard: from http to https is no other place."""
+        return url.raw_host == self._base.raw_host and url.port == self._base.port
+
+
+def base_url(text: str) -> httpx.URL:
+    """ValueError, which never quotes the text (it may hold a password), unless keys can be put below it."""
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, UnicodeError) as failure:
+        raise ValueError(f"the URL of an origin is not valid: {type(failure).__name__}") from None
+    if url.scheme not in ("http", "https") or not url.raw_host:
+        raise ValueError("the URL of an origin takes http:// or https:// and a host")
+    if url.query or url.fragment or "?" in text or "#" in text:
+        raise ValueError(
+            f"the URL of an origin takes no query and no fragment (host '{url.raw_host.decode()}')"
+        )
+    return url

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from proxy.limits import Limits
+from proxy.origins.http import HTTPOrigin, make_client
+from tests.origins.server import Server, running
+
+LIMITS = Limits(max_source_bytes=100_000)
+
+Opened = Callable[..., HTTPOrigin]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with running() as server:
+        yield server
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Server]:
+    """A server that nothing may ever be asked of."""
+    async with running() as server:
+        yield server
+        assert server.connections == 0
+
+
+@pytest.fixture
+async def opened(server: Server) -> AsyncIterator[Opened]:
+    """Opens origins at the server and closes them."""
+    origins: list[HTTPOrigin] = []
+
+    def opened(path: str = "/base/", *, fetch_timeout: float = 5.0, user: str = "") -> HTTPOrigin:
+        client = make_client(private_hosts=["127.0.0.1", "localhost"])
+        base = f"http://{user}127.0.0.1:{server.port}{path}"
+        origins.append(HTTPOrigin(client, base, LIMITS, fetch_timeout=fetch_timeout))
+        return origins[-1]
+
+    yield opened
+    for origin in origins:
+        await origin.close()
+
+
+@pytest.fixture
+def origin(opened: Opened) -> HTTPOrigin:
+    return opened()
+
+
+@pytest.fixture
+def hasty(opened: Opened) -> HTTPOrigin:
+    return opened(fetch_timeout=0.2)

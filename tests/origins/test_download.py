@@ -1,0 +1,189 @@
+"""What an HTTP server may answer, how much of it, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut
+from proxy.limits import Limits
+from proxy.origins.http import HTTPOrigin
+from tests.origins.conftest import Opened
+from tests.origins.server import (
+    Answer,
+    Server,
+    declared,
+    drip,
+    drip_headers,
+    endless,
+    promise,
+    raw,
+    redirect,
+    reply,
+    silence,
+    until,
+    zipped,
+)
+
+LIMITS = Limits(max_source_bytes=100_000)
+TOM = reply(b"tom")
+
+
+async def streamed(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+@pytest.mark.parametrize("etag", ['"abc"', 'W/"abc"', '"a,b"', '"\'!~"'])
+async def test_a_valid_etag_is_kept_and_is_the_version(server: Server, origin: HTTPOrigin, etag: str) -> None:
+    server.put("/base/tom.jpg", reply(b"tom", etag=etag))
+    original = await origin.fetch("tom.jpg")
+    assert original.etag == original.version == etag
+
+
+async def test_without_a_valid_etag_the_version_is_the_digest(server: Server, origin: HTTPOrigin) -> None:
+    for etag in ("", '""', "abc", '"abc', 'w/"abc"', '"a"b"', '"a b"', '"é"', '"' + "x" * 257 + '"'):
+        server.put("/base/tom.jpg", reply(b"tom", etag=etag))
+        original = await origin.fetch("tom.jpg")
+        assert original.etag is None
+        assert original.version == hashlib.sha256(b"tom").hexdigest()
+
+
+TIMES = {
+    "Tue, 14 Nov 2023 22:13:20 GMT": 1_700_000_000,
+    "Tuesday, 14-Nov-23 22:13:20 GMT": 1_700_000_000,
+    "Tue Nov 14 22:13:20 2023": 1_700_000_000,
+    "Thu, 01 Jan 1970 00:00:00 GMT": 0,
+    "Wed, 31 Dec 1969 23:59:59 GMT": None,
+    "Fri, 01 Jan 2999 00:00:00 GMT": None,
+    "Fri, 32 Jan 2020 00:00:00 GMT": None,
+    "Fri, 01 Jan 99999 00:00:00 GMT": None,
+    "Fri, 01 Jan 2020 00:00:00 +9999": None,
+    "1700000000": None,
+    "yesterday": None,
+    "": None,
+    "é": None,
+}
+
+
+async def test_a_valid_time_is_kept_and_garbage_is_not(server: Server, origin: HTTPOrigin) -> None:
+    for text, seconds in TIMES.items():
+        server.put("/base/tom.jpg", reply(b"tom", last_modified=text))
+        assert (await origin.fetch("tom.jpg")).last_modified == seconds, text
+
+
+@given(text=st.one_of(st.text(), st.from_regex(r"\w{3}, ?\d+ \w{3} -?\d+ \d+:\d+:\d+ [-+\w]*")))
+async def test_no_time_however_odd_breaks_a_fetch(text: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, headers=[(b"last-modified", text.encode(errors="replace"))], content=streamed(b"tom")
+        )
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with client:
+        assert (await HTTPOrigin(client, "http://photos.test", LIMITS).fetch("tom.jpg")).body == b"tom"
+
+
+async def test_absent_is_absent_whatever_word_the_origin_has_for_it(
+    server: Server, origin: HTTPOrigin
+) -> None:
+    """An object store says 403 of what does not exist to whoever may not list."""
+    for status in (403, 404, 410):
+        server.asked.clear()
+        server.put("*", reply(b"<b>nginx</b>", status=status))
+        with pytest.raises(OriginalNotFound) as missing:
+            await origin.fetch("tom.jpg")
+        assert missing.value.message == "no original 'tom.jpg'"
+        assert missing.value.facts == {"origin_status": status}
+        assert len(server.asked) == 1
+
+
+async def test_any_other_answer_is_a_failure_and_not_asked_for_again(
+    server: Server, origin: HTTPOrigin
+) -> None:
+    for status in (201, 204, 206, 300, 301, 304, 305, 400, 401, 405, 418, 429, 451, 500, 501, 505, 599):
+        server.asked.clear()
+        server.put("*", raw(f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n".encode()))
+        with pytest.raises(OriginFailed) as failure:
+            await origin.fetch("tom.jpg")
+        assert failure.value.facts == {"origin_status": status}
+        assert len(server.asked) == 1
+
+
+async def test_a_compressed_answer_is_refused_before_it_is_read(server: Server, origin: HTTPOrigin) -> None:
+    server.put("/base/tom.jpg", zipped(b"tom"))
+    with pytest.raises(OriginFailed, match="compressed"):
+        await origin.fetch("tom.jpg")
+
+
+async def test_identity_is_no_compression(server: Server, origin: HTTPOrigin) -> None:
+    server.put("/base/tom.jpg", reply(b"tom", content_encoding="Identity"))
+    assert (await origin.fetch("tom.jpg")).body == b"tom"
+
+
+async def test_a_body_that_is_announced_too_large_is_not_waited_for(
+    server: Server, origin: HTTPOrigin
+) -> None:
+    server.put("/base/tom.jpg", promise)
+    with pytest.raises(OriginalTooLarge):
+        await origin.fetch("tom.jpg")
+    await until(lambda: not server.open)
+
+
+async def test_a_body_without_an_end_is_cut_off_and_the_connection_closed(
+    server: Server, origin: HTTPOrigin
+) -> None:
+    server.put("/base/tom.jpg", endless)
+    with pytest.raises(OriginalTooLarge):
+        await origin.fetch("tom.jpg")
+    await until(lambda: not server.open)
+
+
+async def test_what_comes_after_the_announced_length_is_not_read(server: Server, origin: HTTPOrigin) -> None:
+    server.put("/base/tom.jpg", declared(3, b"tom" + b"x" * 1_000_000))
+    assert (await origin.fetch("tom.jpg")).body == b"tom"
+
+
+@pytest.mark.parametrize("slow", [silence, drip(), drip_headers()], ids=["silence", "body", "head"])
+async def test_the_deadline_is_over_everything(server: Server, hasty: HTTPOrigin, slow: Answer) -> None:
+    """A byte now and then passes any timeout between reads."""
+    server.put("/base/tom.jpg", slow)
+    began = time.monotonic()
+    with pytest.raises(OriginTimedOut, match=r"tom\.jpg"):
+        await hasty.fetch("tom.jpg")
+    assert time.monotonic() - began < 1
+    await until(lambda: not server.open)
+
+
+async def test_the_deadline_covers_redirects_and_retries(server: Server, hasty: HTTPOrigin) -> None:
+    server.put("/base/tom.jpg", redirect("/next"))
+    server.put("/next", reply(status=503), silence)
+    with pytest.raises(OriginTimedOut):
+        await hasty.fetch("tom.jpg")
+
+
+async def test_fetches_that_ran_out_of_time_give_their_connections_back(
+    server: Server, opened: Opened
+) -> None:
+    """More of them than the pool has connections, and then one that must get through."""
+    hasty, server.answers["/base/tom.jpg"] = opened(fetch_timeout=0.3), [TOM]
+    server.put("/base/slow.jpg", silence)
+    results = await asyncio.gather(*(hasty.fetch("slow.jpg") for _ in range(100)), return_exceptions=True)
+    assert {type(result) for result in results} == {OriginTimedOut}
+    assert (await hasty.fetch("tom.jpg")).body == b"tom"
+
+
+async def test_a_fetch_that_nobody_waits_for_any_more_is_ended(server: Server, origin: HTTPOrigin) -> None:
+    server.put("/base/tom.jpg", silence)
+    fetch = asyncio.create_task(origin.fetch("tom.jpg"))
+    await until(lambda: bool(server.asked))
+    fetch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetch
+    await until(lambda: not server.open)
