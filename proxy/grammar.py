@@ -105,7 +105,13 @@ def parse_options(
     Read `w_300,h_200`. Order is free, `format_options` restores ours; the spec comes settled, presets
     expanded. `defaults` lie under everything, then the presets in their order, then what the URL says.
     """
-    written = read_options(text)
+    return resolve(read_options(text), presets, defaults)
+
+
+def resolve(
+    written: Written, presets: Mapping[str, Written] | None = None, defaults: Written | None = None
+) -> Spec:
+    """What was written, over the presets that it names, over the defaults. Raises UnknownPreset."""
     layers: list[Written] = [defaults or {}]
     for name in written.get("presets", ()):
         if name not in (presets or {}):

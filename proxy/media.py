@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+RECIPE = "1"
+"""Part of every rendition's identity: a new one whenever the same spec would give other bytes."""
+
+
 class Format(StrEnum):
     JPEG = "jpeg"
     PNG = "png"

@@ -50,7 +50,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             return numbers(kind.low, kind.high) | st.sampled_from([*kind.words, plain(kind.low)])
         case Numbers():
             return st.none() | st.integers(1, len(kind.bounds)).flatmap(
-                lambda count: joined(*(numbers(*bounds) for bounds in kind.bounds[:count]))
+                lambda count: joined(*[numbers(low, high) for low, high in kind.bounds[:count]])
             )
         case Flag():
             return st.sampled_from([None, "true", "1", "false", "0"])
@@ -79,7 +79,8 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
         case Angle():
             return st.none() | st.sampled_from([*Turn, "hflip.90"]) | st.integers(-360, 360).map(str)
         case ColourKind():
-            colours = st.builds(Colour, *[st.integers(0, 255)] * 4).map(lambda colour: colour.hex)
+            byte = st.integers(0, 255)
+            colours = st.builds(Colour, byte, byte, byte, byte).map(lambda colour: colour.hex)
             return colours | st.sampled_from(
                 ["red", "rgb(1,2,3)", "rgb:336699", "#fff", "transparent", *Painted]
             )

@@ -46,7 +46,7 @@ def test_never_larger_than_the_source_unless_asked(spec: Spec, source: Size) -> 
 
 @given(specs, sizes)
 def test_turning_the_world_on_its_side_turns_the_plan(spec: Spec, source: Size) -> None:
-    assume(spec.crop is spec.rotate is spec.extend is None)
+    assume((spec.crop, spec.rotate, spec.extend) == (None, None, None))
     assume(spec.position is None or isinstance(spec.position, Strategy))
     one = plan(spec, source, BOUNDLESS)
     sideways = replace(

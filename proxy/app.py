@@ -1,0 +1,140 @@
+"""The wiring: from settings to an ASGI application. Clients and caches are opened here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import structlog
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxy import logs
+from proxy.caches.tiered import open_cache
+from proxy.origins import Origin
+from proxy.origins.schemes import open_origin
+from proxy.presets import EMPTY, Presets, load_presets
+from proxy.reload import watch_presets
+from proxy.renditions import Renditions
+from proxy.settings import Settings
+from proxy.web import pages
+from proxy.web.access import AccessLog
+from proxy.web.asking import Terms
+from proxy.web.headers import Lifetimes
+from proxy.web.images import Images
+from proxy.workers.pool import Workers
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What a web process is made from; it travels to the process that it is for, and is called there."""
+
+    settings: Settings
+    renderers: str
+    """The Unix socket at which the renderers take jobs."""
+
+    @property
+    def _leaving(self) -> Path:
+        # Beside the socket, in a folder of this deployment's own, where all of its processes see it.
+        return Path(self.renderers).with_name("draining")
+
+    def drain(self) -> bool:
+        """From now on not ready. False when that was said before."""
+        if self.is_draining:
+            return False
+        self._leaving.touch()
+        return True
+
+    @property
+    def is_draining(self) -> bool:
+        return self._leaving.exists()
+
+    def __call__(self) -> ASGIApp:
+        logs.configure(self.settings.log_format, self.settings.log_level)
+        return create_app(self)
+
+
+class Switch:
+    """
+    Sends each request to the pictures or to the pages. Lifespan goes to the pages, which own the rest; what
+    is outside the mount does too, and finds nothing there.
+    """
+
+    def __init__(self, pages: Starlette, mount: str) -> None:
+        self._pages = pages
+        self._below = f"{mount}/".encode()
+        self._page_paths = (b"/healthz", b"/readyz", f"{mount}/-/".encode())
+        self.images: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.images is not None:
+            path = scope["raw_path"]
+            if path.startswith(self._below) and not path.startswith(self._page_paths):
+                await self.images(scope, receive, send)
+                return
+        await self._pages(scope, receive, send)
+
+
+def create_app(deployment: Deployment) -> ASGIApp:
+    settings = deployment.settings
+    workers = Workers(deployment.renderers, queue_size=settings.queue_size)
+
+    async def is_ready() -> bool:
+        return switch.images is not None and not deployment.is_draining and await workers.ping()
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        origin = open_originals(settings)
+        cache = open_cache(settings.cache)
+        renditions = Renditions(origin=origin, cache=cache, renderers=workers, limits=settings.limits)
+        images = Images(renditions, terms(settings), presets(settings), timing=settings.server_timing)
+        watcher = asyncio.create_task(watch_presets(settings.presets, images.use))
+        switch.images = images
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+            await renditions.close()
+            await cache.close()
+            await origin.close()
+
+    token = settings.admin_token and settings.admin_token.get_secret_value()
+    routes = pages.routes(
+        is_ready, mount=settings.mount, token=token or None, development=settings.is_loopback
+    )
+    handlers = {404: pages.not_found, 405: pages.not_allowed}
+    switch = Switch(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.mount)
+    return AccessLog(switch)
+
+
+def open_originals(settings: Settings) -> Origin:
+    """Raises ValueError."""
+    return open_origin(
+        settings.origin,
+        limits=settings.limits,
+        remote_hosts=settings.remote_hosts,
+        private_networks=settings.private_networks,
+        fetch_timeout=settings.fetch_timeout,
+    )
+
+
+def terms(settings: Settings) -> Terms:
+    return Terms(
+        mount=settings.mount,
+        secrets=settings.signing_secrets,
+        policy=settings.unsigned,
+        lifetimes=Lifetimes(**{field.name: getattr(settings, field.name) for field in fields(Lifetimes)}),
+    )
+
+
+def presets(settings: Settings) -> Presets:
+    """Those of the file; none when the default file is not there. Raises InvalidPresets."""
+    if not settings.presets.exists() and "presets" not in settings.model_fields_set:
+        return EMPTY
+    return load_presets(settings.presets)

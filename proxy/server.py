@@ -1,0 +1,140 @@
+"""A deployment on its listener: renderers first, then the web processes, until somebody says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from urllib.parse import quote, unquote, urlsplit
+
+import structlog
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from proxy import logs
+from proxy.app import Deployment, open_originals, presets
+from proxy.caches.tiered import open_cache
+from proxy.settings import Settings
+from proxy.signing import sign
+from proxy.web.headers import SUFFIXES
+from proxy.workers.supervisor import Supervisor
+
+IDLE = 75
+"""Seconds that an idle connection is kept: longer than CDNs keep theirs, so that they end it and not we."""
+
+log = structlog.get_logger()
+
+
+def serve(settings: Settings) -> int:
+    """
+    Serve until SIGTERM or SIGINT, drain, and return the exit code. Raises ValueError or InvalidPresets for
+    an origin, a cache or presets that cannot be opened, OSError for an address that cannot be had.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    asyncio.run(check(settings))
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again when it has drained, for the exit code: ours is 0 then.
+        signal.signal(each, lambda *_: None)
+    with (
+        bind(settings) as listener,
+        Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory) as renderers,
+    ):
+        deployment = Deployment(settings=settings, renderers=renderers.socket_path)
+        config = uvicorn.Config(
+            deployment,
+            factory=True,
+            workers=settings.workers,
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE,
+            timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
+        )
+        announce(settings, listener.getsockname()[1])
+        if settings.workers > 1:
+            Processes(config, [listener], deployment).run()
+        else:
+            Process(config, deployment).run([listener])
+    return 0
+
+
+async def check(settings: Settings) -> None:
+    """Everything that a web process will open, opened once, so that a mistake is one line and no crash."""
+    presets(settings)
+    await open_cache(settings.cache).close()
+    await open_originals(settings).close()
+
+
+def bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+
+
+class Process(uvicorn.Server):
+    """The one web process. After a signal it is not ready for `drain_delay`, and stops accepting then."""
+
+    def __init__(self, config: uvicorn.Config, deployment: Deployment) -> None:
+        super().__init__(config)
+        self._deployment = deployment
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        delay = self._deployment.settings.drain_delay
+        if self._deployment.drain() and delay:
+            asyncio.get_running_loop().call_later(delay, super().handle_exit, sig, frame)
+        else:
+            super().handle_exit(sig, frame)
+
+
+class Processes(Multiprocess):
+    """Several web processes, which all ask the same renderers."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], deployment: Deployment) -> None:
+        super().__init__(config, sockets)
+        self._deployment = deployment
+
+    def handle_term(self) -> None:
+        self.handle_int()
+
+    def handle_int(self) -> None:
+        if self._deployment.drain():
+            time.sleep(self._deployment.settings.drain_delay)
+        self.should_exit.set()
+
+
+def announce(settings: Settings, port: int) -> None:
+    """For people, on standard output: where it listens, and what to click first."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{host}:{port}{settings.mount}"
+    print(f"image-proxy listens on {base}", flush=True)
+    if settings.unsigned == "allow":
+        print(
+            "unsigned URLs are served: anybody who reaches this address may ask for anything", file=sys.stderr
+        )
+    examples = ("w_300,h_200", "w_600,f_auto,q_auto", "w_400,h_400,g_attention,f_webp")
+    for options, key in zip(examples, keys(settings), strict=False):
+        path = f"/{options}/{quote(key)}"
+        signature = (
+            f"/s--{sign(settings.signing_secrets[0].value, path.encode())}--" if settings.secrets else ""
+        )
+        print(f"  {base}{signature}{path}", flush=True)
+
+
+def keys(settings: Settings) -> Iterator[str]:
+    """Three keys to show: pictures of a local folder, over and over when there are fewer."""
+    parts = urlsplit(settings.origin)
+    folder = Path(unquote(parts.path) if parts.scheme == "file" else settings.origin).expanduser()
+    found: list[str] = []
+    if parts.scheme in ("", "file") and folder.is_dir():
+        pictures = (path for path in sorted(folder.iterdir()) if path.suffix[1:].lower() in SUFFIXES)
+        found = [path.name for path in islice(pictures, 3)]
+    for place in range(3):
+        yield found[place % len(found)] if found else "path/of/an/original.jpg"

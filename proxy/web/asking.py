@@ -1,0 +1,88 @@
+"""From a request's path to what it asks for: the signature or the policy first, then the options."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+from proxy.errors import Expired
+from proxy.grammar import Address, read_options, resolve, split_path
+from proxy.negotiation import Bucket
+from proxy.policy import permit
+from proxy.presets import Preset, Presets
+from proxy.renditions import Wish, wish_for
+from proxy.signing import Secret, verify
+from proxy.spec import Output, Spec
+from proxy.web.headers import Lifetimes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms this deployment answers. `policy` is for URLs without a signature."""
+
+    mount: str = ""
+    secrets: tuple[Secret, ...] = ()
+    policy: str = "deny"
+    lifetimes: Lifetimes = Lifetimes()  # noqa: RUF009  frozen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What one URL asks for, and how it wants it delivered. `fallbacks` are asked for when it fails."""
+
+    wish: Wish
+    spec: Spec
+    presets: tuple[Preset, ...]
+    lifetimes: Lifetimes
+
+    @property
+    def varies(self) -> bool:
+        return self.wish.open_format
+
+    def seconds_left(self) -> float | None:
+        """Until the URL ends; raises Expired when it has."""
+        if self.spec.expires is None:
+            return None
+        left = self.spec.expires - time.time()
+        if left <= 0:
+            raise Expired("this URL has expired", option="exp", value=str(self.spec.expires))
+        return left
+
+
+def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, accepted: Bucket) -> Ask:
+    """Raises InvalidRequest and Forbidden. Whether the URL has expired is for `Ask.seconds_left` to say."""
+    address = split_path(raw_path, query, terms.mount)
+    signed = admit(terms, address)
+    written = read_options(address.options)
+    if not signed:
+        permit(terms.policy, written, presets.listed)
+    spec = resolve(written, presets.options, presets.defaults)
+    named = tuple(presets.presets[name] for name in spec.presets)
+    lifetimes = lived(terms.lifetimes, named)
+    wish = wish_for(spec, address.key, accepted, lifetime=max(lifetimes.max_age, 1))
+    return Ask(wish=wish, spec=spec, presets=named, lifetimes=lifetimes)
+
+
+def admit(terms: Terms, address: Address) -> bool:
+    """Whether the URL is signed. Raises BadSignature when it has to be, or tries to and fails."""
+    if not terms.secrets or (address.signature is None and terms.policy != "deny"):
+        return False
+    verify(terms.secrets, address.signed, address.signature)
+    return True
+
+
+def lived(lifetimes: Lifetimes, presets: Iterable[Preset]) -> Lifetimes:
+    for preset in presets:
+        own = {field.name: getattr(preset, field.name) for field in fields(Lifetimes)}
+        lifetimes = replace(lifetimes, **{name: length for name, length in own.items() if length is not None})
+    return lifetimes
+
+
+_LEFT_OPEN = re.compile(rb"[/,&](?:f|format)[_:=]" + Output.AUTO.encode() + rb"[,&/]")
+
+
+def seems_to_vary(raw_path: bytes) -> bool:
+    """For errors about a URL that could not be read whole: whether it leaves the format to the client."""
+    return _LEFT_OPEN.search(raw_path) is not None

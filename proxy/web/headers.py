@@ -1,0 +1,108 @@
+"""The headers of a rendition, each from the value that decides it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from urllib.parse import quote
+
+from proxy.media import FORMATS, Format, Rendition
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+GUARDS: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"access-control-allow-origin", b"*"),
+)
+"""On every answer: pictures are for every page, and nothing that we send is ever a document or a script."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """Seconds: in browsers, in CDNs, and after that while a new one is made or the origin is down."""
+
+    max_age: int = 86_400
+    s_maxage: int = 31_536_000
+    stale_while_revalidate: int = 86_400
+    stale_if_error: int = 604_800
+
+
+def cache_control(lifetimes: Lifetimes, *, immutable: bool, left: float | None) -> bytes:
+    """
+    RFC 9111 section 5.2.2, RFC 5861, RFC 8246. Nothing outlives `left`, the seconds until a signed URL ends.
+    """
+    most = max(0, int(left)) if left is not None else None
+    lengths = {
+        "max-age": lifetimes.max_age,
+        "s-maxage": lifetimes.s_maxage,
+        "stale-while-revalidate": lifetimes.stale_while_revalidate,
+        "stale-if-error": lifetimes.stale_if_error,
+    }
+    if most is not None:
+        # Fresh and stale together end with the URL.
+        fresh = min(max(lifetimes.max_age, lifetimes.s_maxage), most)
+        lengths = {
+            "max-age": min(lifetimes.max_age, most),
+            "s-maxage": min(lifetimes.s_maxage, most),
+            "stale-while-revalidate": min(lifetimes.stale_while_revalidate, most - fresh),
+            "stale-if-error": min(lifetimes.stale_if_error, most - fresh),
+        }
+    directives = [
+        "public",
+        *(f"{name}={seconds}" for name, seconds in lengths.items() if seconds or "age" in name),
+    ]
+    return ", ".join([*directives, *(["immutable"] if immutable else [])]).encode()
+
+
+def tags(key: str, presets: Iterable[str]) -> list[tuple[bytes, bytes]]:
+    """What a CDN purges by: `key-` and 16 hex digits of the key's SHA-256, `preset-` and each name."""
+    found = [key_tag(key), "origin-default", *(f"preset-{name}" for name in presets)]
+    return [(b"cache-tag", ",".join(found).encode()), (b"surrogate-key", " ".join(found).encode())]
+
+
+def key_tag(key: str) -> str:
+    return "key-" + hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+SUFFIXES = frozenset(
+    {"jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "svg", "heic", "heif", "jxl", "bmp", "ico"}
+)
+
+
+def disposition(filename: str | None, key: str, format: Format, *, download: bool) -> bytes:
+    """RFC 6266, with an ASCII name for old clients and the real one (RFC 8187) beside it."""
+    name = filename or re.sub(r"[?#].*", "", key).rsplit("/", 1)[-1] or "image"
+    stem, dot, suffix = name.rpartition(".")
+    if dot and suffix.lower() in SUFFIXES and stem:
+        name = stem
+    name = f"{name}.{FORMATS[format].suffix}"
+    plain = re.sub(r"[^ !#-\[\]-~]", "_", name)
+    text = f'{"attachment" if download else "inline"}; filename="{plain}"'
+    if plain != name:
+        text += f"; filename*=UTF-8''{quote(name, safe='')}"
+    return text.encode()
+
+
+def entity(rendition: Rendition) -> list[tuple[bytes, bytes]]:
+    """The validators: what a 304 says as well."""
+    found = [(b"etag", f'"{rendition.etag}"'.encode())]
+    if rendition.last_modified is not None:
+        found.append((b"last-modified", formatdate(rendition.last_modified, usegmt=True).encode()))
+    return found
+
+
+def cache_status(*, hit: bool, collapsed: bool = False) -> bytes:
+    """RFC 9211."""
+    if hit:
+        return b"image-proxy; hit"
+    return b"image-proxy; fwd=miss; stored" + (b"; collapsed" if collapsed else b"")
+
+
+def server_timing(timings: Mapping[str, float]) -> bytes:
+    """https://www.w3.org/TR/server-timing/ - `timings` are seconds, the header has milliseconds."""
+    return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()).encode()

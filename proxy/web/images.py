@@ -1,0 +1,205 @@
+"""
+The pictures themselves, as a bare ASGI application: a rendition at hand is answered before any routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from starlette.types import Receive, Scope, Send
+
+from proxy.errors import InvalidKey, InvalidRequest, ProxyError
+from proxy.grammar import parse_options
+from proxy.media import Rendition
+from proxy.negotiation import Bucket, bucket
+from proxy.presets import Presets
+from proxy.renditions import Answer, Renditions
+from proxy.web import conditional
+from proxy.web.asking import Ask, Terms, read_ask, seems_to_vary
+from proxy.web.headers import (
+    GUARDS,
+    cache_control,
+    cache_status,
+    disposition,
+    entity,
+    server_timing,
+    tags,
+)
+from proxy.web.problems import problem, problem_of, respond, status_of
+
+OURS = b"image-proxy"
+"""Our name in CDN-Loop (RFC 8586): whoever sends it back to us goes round in circles."""
+
+ALLOWED = (b"allow", b"GET, HEAD, OPTIONS")
+BODY_HEADERS = (b"content-type", b"content-length")
+
+Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+@dataclass(slots=True)
+class Ready:
+    """A hit's headers, made once for each URL and kept while it shows the same rendition."""
+
+    rendition: Rendition
+    headers: list[tuple[bytes, bytes]]
+
+
+@dataclass(slots=True)
+class Known:
+    """A URL that was read before. The one mutable thing on the road: it remembers its last answer."""
+
+    ask: Ask
+    name: str
+    ready: Ready | None = None
+
+
+class Images:
+    """GET and HEAD of `/{options}/{key}`. `use` swaps the presets for all requests that come after."""
+
+    def __init__(
+        self, renditions: Renditions, terms: Terms, presets: Presets, *, timing: bool = True
+    ) -> None:
+        self._renditions = renditions
+        self._terms = terms
+        self._timing = timing
+        self.use(presets)
+
+    def use(self, presets: Presets) -> None:
+        def read(raw_path: bytes, query: bytes, accepted: Bucket) -> Known:
+            ask = read_ask(self._terms, presets, raw_path, query, accepted)
+            return Known(ask, ask.wish.name)
+
+        self._read: Callable[[bytes, bytes, Bucket], Known] = lru_cache(maxsize=4096)(read)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        method = scope["method"]
+        if method not in ("GET", "HEAD"):
+            await respond(send, other_method(method))
+        elif OURS in headers.get(b"cdn-loop", b"").lower():
+            await respond(send, problem(508, "loop", "this request came from here"))
+        else:
+            await respond(send, await self._answer(scope, headers), head=method == "HEAD")
+
+    async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answered:
+        raw_path, query = scope["raw_path"], scope["query_string"]
+        accept = headers.get(b"accept")
+        try:
+            known = self._read(
+                raw_path,
+                query if b"s=" in query else b"",
+                bucket(accept.decode("latin-1") if accept else None),
+            )
+        except ProxyError as error:
+            return self._refusal(error, raw_path)
+        ask = known.ask
+        try:
+            left = ask.seconds_left()
+            rendition = self._renditions.peek(self._renditions.name(known.name, ask.wish.key))
+            if rendition is not None:
+                return answer_to(headers, rendition, self._hit(known, rendition, left))
+            answer = await self._renditions.get(ask.wish)
+        except ProxyError as error:
+            return await self._failure(ask, error)
+        return answer_to(headers, answer.rendition, self._headers(ask, answer, left))
+
+    def _refusal(self, error: ProxyError, raw_path: bytes) -> Answered:
+        if (
+            isinstance(error, InvalidKey)
+            and b"/" not in raw_path.removeprefix(self._terms.mount.encode())[1:]
+        ):
+            try:
+                parse_options(raw_path.decode("latin-1").rsplit("/", 1)[-1])
+            except InvalidRequest:
+                return nothing_here()
+        return problem_of(error, vary=seems_to_vary(raw_path))
+
+    def _hit(self, known: Known, rendition: Rendition, left: float | None) -> list[tuple[bytes, bytes]]:
+        if left is not None:
+            return self._headers(known.ask, Answer(rendition, hit=True), left)
+        if known.ready is None or known.ready.rendition is not rendition:
+            known.ready = Ready(rendition, self._headers(known.ask, Answer(rendition, hit=True), None))
+        return known.ready.headers
+
+    def _headers(self, ask: Ask, answer: Answer, left: float | None) -> list[tuple[bytes, bytes]]:
+        rendition, spec = answer.rendition, ask.spec
+        found = [
+            (b"content-type", rendition.media_type.encode()),
+            (b"content-length", b"%d" % len(rendition.body)),
+            *entity(rendition),
+            (b"cache-control", cache_control(ask.lifetimes, immutable=spec.version is not None, left=left)),
+            (b"accept-ranges", b"bytes"),
+            (
+                b"content-disposition",
+                disposition(spec.filename, ask.wish.key, rendition.format, download=spec.download),
+            ),
+            (b"cache-status", cache_status(hit=answer.hit, collapsed=answer.collapsed)),
+            *tags(ask.wish.key, spec.presets),
+            *GUARDS,
+        ]
+        if ask.varies:
+            found.append((b"vary", b"Accept"))
+        if self._timing and answer.timings:
+            found.append((b"server-timing", server_timing(answer.timings)))
+        return found
+
+    async def _failure(self, ask: Ask, error: ProxyError) -> Answered:
+        """The problem, or the picture that a preset shows in its place, with the error's lifetime."""
+        answered = problem_of(error, vary=ask.varies)
+        preset = next((preset for preset in reversed(ask.presets) if preset.on_error), None)
+        if preset is None or preset.on_error is None or preset.on_error == ask.wish.key:
+            return answered
+        try:
+            answer = await self._renditions.get(replace(ask.wish, key=preset.on_error))
+        except ProxyError:
+            return answered
+        lasting = next(header for header in answered[1] if header[0] == b"cache-control")
+        headers = [
+            lasting if header[0] == b"cache-control" else header
+            for header in self._headers(ask, answer, None)
+            if header[0] not in (b"etag", b"last-modified", b"accept-ranges")
+        ]
+        return preset.on_error_status or status_of(error), headers, answer.rendition.body
+
+
+def answer_to(
+    headers: Mapping[bytes, bytes], rendition: Rendition, found: list[tuple[bytes, bytes]]
+) -> Answered:
+    """200, or what a conditional or a range request is answered with."""
+    if (b"if-none-match" in headers or b"if-modified-since" in headers) and conditional.not_modified(
+        headers, rendition
+    ):
+        return 304, [header for header in found if header[0] not in BODY_HEADERS], b""
+    if b"range" not in headers:
+        return 200, found, rendition.body
+    length = len(rendition.body)
+    try:
+        span = conditional.requested_range(headers, rendition)
+    except conditional.Unsatisfiable:
+        return problem(
+            416, "range_not_satisfiable", f"the picture has {length} bytes",
+            headers=[(b"content-range", b"bytes */%d" % length)],
+        )  # fmt: skip
+    if span is None:
+        return 200, found, rendition.body
+    part = rendition.body[span.start : span.stop]
+    sized = [
+        (b"content-length", b"%d" % len(part)) if header[0] == b"content-length" else header
+        for header in found
+    ]
+    place = (b"content-range", b"bytes %d-%d/%d" % (span.start, span.stop - 1, length))
+    return 206, [*sized, place], part
+
+
+def other_method(method: str) -> Answered:
+    if method == "OPTIONS":
+        return 204, [ALLOWED, (b"access-control-allow-methods", ALLOWED[1]), *GUARDS], b""
+    return problem(405, "method_not_allowed", f"a picture is had by GET, not {method}", headers=[ALLOWED])
+
+
+def nothing_here() -> Answered:
+    return problem(
+        404, "not_found", "nothing is here; a picture is at /{options}/{key}, such as /w_300/a.jpg"
+    )

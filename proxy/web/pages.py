@@ -1,0 +1,83 @@
+"""What is not a picture: health, readiness and the option table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from proxy.catalogue import options_table
+from proxy.web.headers import GUARDS
+from proxy.web.problems import problem
+
+Page = Callable[[Request], Awaitable[Response]]
+
+
+def as_response(answered: tuple[int, list[tuple[bytes, bytes]], bytes]) -> Response:
+    status, headers, body = answered
+    response = Response(body, status)
+    response.raw_headers[:] = headers
+    return response
+
+
+def plain(content: object, status: int = 200) -> JSONResponse:
+    headers = {name.decode(): value.decode() for name, value in GUARDS} | {"cache-control": "no-store"}
+    return JSONResponse(content, status, headers=headers)
+
+
+def admin_only(page: Page, *, token: str | None, development: bool) -> Page:
+    """Behind `Authorization: Bearer token`; open in development when no token is set, else not there."""
+
+    async def guarded(request: Request) -> Response:
+        if token is None:
+            return (
+                await page(request)
+                if development
+                else as_response(problem(404, "not_found", "nothing is here"))
+            )
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            challenge = [(b"www-authenticate", b"Bearer")]
+            return as_response(problem(401, "unauthorized", "an admin token is needed", headers=challenge))
+        if not compare_digest(given.strip().encode(), token.encode()):
+            return as_response(problem(403, "wrong_token", "this is not the admin token"))
+        return await page(request)
+
+    return guarded
+
+
+async def healthz(_: Request) -> Response:
+    return plain({"status": "ok"})
+
+
+def readyz(is_ready: Callable[[], Awaitable[bool]]) -> Page:
+    async def page(_: Request) -> Response:
+        return plain({"status": "ready"}) if await is_ready() else plain({"status": "not ready"}, 503)
+
+    return page
+
+
+async def options(_: Request) -> Response:
+    return plain(options_table())
+
+
+async def not_found(_: Request, __: Exception) -> Response:
+    return as_response(problem(404, "not_found", "nothing is here"))
+
+
+async def not_allowed(_: Request, error: Exception) -> Response:
+    allow = [(b"allow", getattr(error, "headers", {}).get("Allow", "GET, HEAD").encode())]
+    return as_response(problem(405, "method_not_allowed", "this page is had by GET", headers=allow))
+
+
+def routes(
+    is_ready: Callable[[], Awaitable[bool]], *, mount: str, token: str | None, development: bool
+) -> list[Route]:
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz(is_ready)),
+        Route(f"{mount}/-/options.json", admin_only(options, token=token, development=development)),
+    ]
