@@ -1,0 +1,89 @@
+"""What a URL means, in words: what became of each option, and what will happen to the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from proxy.boxes import Box, Size
+from proxy.geometry import Plan
+from proxy.grammar import Written, format_item, parse_options, read_item, split_items
+from proxy.places import Strategy
+from proxy.spec import OPTIONS, Spec
+
+WHERE: Mapping[Strategy, str] = {
+    Strategy.ATTENTION: "where the eye goes first",
+    Strategy.ENTROPY: "where most is to be seen",
+    Strategy.FACE: "around the faces",
+}
+
+
+def explain_options(
+    text: str, presets: Mapping[str, Written], defaults: Written
+) -> Iterator[tuple[str, str]]:
+    """
+    Each item of `text` and what it became: what the canonical options have because of it. Raises
+    InvalidRequest.
+    """
+    whole = _items(parse_options(text, presets, defaults))
+    items = split_items(text) if text != "_" else []
+    for item in items:
+        written = read_item(item)
+        others = ",".join(other for other in items if read_item(other) != written) or "_"
+        without = _items(parse_options(others, presets, defaults))
+        came = {name: each for name, each in whole.items() if without.get(name) != each}
+        # Without its width, `w_300,h_200,g_west` loses the anchor too, and that is still not the width's.
+        own = {name: each for name, each in came.items() if name in written}
+        gone = [each for name, each in without.items() if name not in whole]
+        if came:
+            yield item, ",".join((own or came).values())
+        else:
+            yield item, f"takes {','.join(gone)} away" if gone else "changes nothing here"
+
+
+def _items(spec: Spec) -> dict[str, str]:
+    """The canonical items by field; presets stand there as what they hold."""
+    spec = replace(spec, presets=())
+    return {
+        option.name: format_item(option, getattr(spec, option.name))
+        for option in OPTIONS.values()
+        if getattr(spec, option.name) != option.default
+    }
+
+
+def explain_plan(plan: Plan, source: Size) -> Iterator[tuple[str, str]]:
+    """The steps that do something, in the order of work."""
+    yield "source", f"{_size(source)}, upright"
+    if plan.region.size != source:
+        yield "cut out", _box(plan.region)
+    if plan.resize != plan.region.size:
+        yield "scale", f"to {_size(plan.resize)}"
+    if plan.turn:
+        yield "turn", f"{plan.turn * 90} degrees clockwise"
+    if plan.flip:
+        yield "mirror", "top to bottom"
+    if plan.flop:
+        yield "mirror", "left to right"
+    if plan.crop.size != (plan.resize.swapped if plan.turn % 2 else plan.resize):
+        place = WHERE.get(plan.strategy) if plan.strategy else None
+        yield "crop", f"{_size(plan.crop.size)} {place}" if place else _box(plan.crop)
+    if plan.canvas is not None:
+        yield "canvas", f"{_size(plan.canvas.size)}, the picture at {_point(plan.canvas)}"
+    if plan.angle:
+        yield "rotate", f"{plan.angle:g} degrees clockwise, which takes {_size(plan.rotated)}"
+    if plan.result != plan.rotated:
+        sides = ("top", "right", "bottom", "left")
+        yield "extend", ", ".join(f"{side} {getattr(plan.extend, side)}" for side in sides) + " px"
+    yield "result", _size(plan.result)
+
+
+def _size(size: Size) -> str:
+    return f"{size.width}x{size.height}"
+
+
+def _point(box: Box) -> str:
+    return f"{box.left},{box.top}"
+
+
+def _box(box: Box) -> str:
+    return f"{_size(box.size)} at {_point(box)}"

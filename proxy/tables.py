@@ -1,0 +1,37 @@
+"""Tables on paper: for a terminal and for Markdown. What stands in them is made elsewhere."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+WIDEST_TERM = 24  # characters; a longer term stands on a line of its own
+
+
+def listing(entries: Iterable[tuple[str, Sequence[str]]], width: int = 100) -> str:
+    """Each term with its lines beside it, wrapped to `width` characters; no word is ever cut."""
+    entries = list(entries)
+    column = 2 + max((len(term) for term, _ in entries if len(term) <= WIDEST_TERM), default=WIDEST_TERM)
+    indent = " " * column
+    lines: list[str] = []
+    for term, paragraphs in entries:
+        beside = [
+            line
+            for paragraph in paragraphs
+            for line in textwrap.wrap(
+                paragraph, width - column, break_long_words=False, break_on_hyphens=False
+            )
+        ]
+        first = term.ljust(column) if len(term) <= WIDEST_TERM else f"{term}\n{indent}"
+        lines.append((first + f"\n{indent}".join(beside)).rstrip())
+    return "\n".join(lines)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of GitHub's Markdown. https://github.github.com/gfm/#tables-extension-"""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def code(text: str) -> str:
+    return f"`{text}`"

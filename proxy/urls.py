@@ -1,0 +1,74 @@
+"""URLs as clients send them: the way back from `grammar.split_path`."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlsplit
+
+from proxy.errors import InvalidRequest
+from proxy.grammar import split_path
+from proxy.signing import Secret, sign
+
+_SEGMENT = "!$&'()*+,;=:@"  # what RFC 3986 section 3.3 lets stand in a segment, unreserved characters apart
+_UNSENDABLE = re.compile(rf"%(?![0-9A-Fa-f]{{2}})|[^A-Za-z0-9._~%/{re.escape(_SEGMENT)}-]")
+
+
+def format_path(options: str, key: str) -> str:
+    """
+    `/options/key` as it is sent. The key is plain and gets encoded whatever it holds, `%` included; of the
+    options only what cannot stand in a URL, for they may be encoded already. Raises InvalidRequest for a
+    key that no URL can have.
+    """
+    options = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", options)
+    segment = quote(options, safe=_SEGMENT + "%", errors="surrogatepass")
+    path = f"/{segment}/{quote(key, safe='/:', errors='surrogatepass')}"
+    split_path(path.encode())
+    return path
+
+
+def with_expiry(path: str, expires: int) -> str:
+    """The same path until `expires`, unix seconds."""
+    options, slash, key = path[1:].partition("/")
+    items = [*([] if options == "_" else [options]), f"exp_{expires}"]
+    return f"/{','.join(items)}{slash}{key}"
+
+
+def format_url(
+    path: str, *, secret: Secret | None = None, in_query: bool = False, mount: str = "", base: str = ""
+) -> str:
+    """
+    What a client asks for: `path` with the signature of `secret` before it, or behind it as `?s=`, under
+    `mount` and at `base`. A base that ends with the mount has it already.
+    """
+    if secret is not None:
+        signature = sign(secret.value, path.encode())
+        path = f"{path}?s={signature}" if in_query else f"/s--{signature}--{path}"
+    base = base.rstrip("/")
+    return base + ("" if mount and urlsplit(base).path.endswith(mount) else mount) + path
+
+
+def refuse_unsendable(path: str) -> None:
+    """
+    Raise InvalidRequest for a path that clients would rewrite before they send it, and whose signature
+    would therefore never be right.
+    """
+    if not path.startswith("/"):
+        raise InvalidRequest(f"a path starts with '/', such as /w_300,h_200/cats/tom.jpg, not {path[:64]!r}")
+    if path.startswith("/s--"):
+        raise InvalidRequest("this path has a signature already; sign what follows it")
+    if found := _UNSENDABLE.search(path):
+        encoded = quote(found[0], safe="", errors="surrogatepass")
+        raise InvalidRequest(
+            f"a path is signed as it is sent, and {found[0]!r} is sent as {encoded!r}: write it so"
+        )
+
+
+def refuse_base(base: str) -> None:
+    """Raise InvalidRequest unless `base` is where a path can follow."""
+    try:
+        parts = urlsplit(base)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[?#\s]", base):
+        raise InvalidRequest(f"a base is a URL such as https://images.example.com, not {base[:64]!r}")

@@ -1,0 +1,24 @@
+"""The option table, for programs and on paper."""
+
+from __future__ import annotations
+
+from proxy import tables
+from proxy.catalogue import options_table
+from proxy.spec import BY_NAME, OPTIONS
+
+
+def test_every_option_is_in_the_catalogue_with_all_its_names() -> None:
+    rows = options_table()
+    assert [name for row in rows for name in row["names"]] == list(BY_NAME)
+    assert {row["name"] for row in rows} >= set(OPTIONS)
+
+
+def test_a_bar_in_a_cell_does_not_end_it() -> None:
+    assert tables.markdown(("a",), (("x|y",),)) == "| a |\n| --- |\n| x\\|y |"
+
+
+def test_a_long_term_has_a_line_of_its_own() -> None:
+    term = "t" * 40
+    assert tables.listing([("a", ("one two",)), (term, ("three",))], width=10) == (
+        f"a  one two\n{term}\n   three"
+    )

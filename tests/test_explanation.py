@@ -1,0 +1,80 @@
+"""Whatever a URL says, somebody can be told what it means."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from proxy.boxes import Size
+from proxy.errors import InvalidRequest
+from proxy.explanation import explain_options, explain_plan
+from proxy.geometry import plan
+from proxy.grammar import parse_options, split_items
+from proxy.limits import Limits
+from tests.strategies import written_options
+
+
+def explained(options: str) -> dict[str, str]:
+    return dict(explain_options(options, {}, {}))
+
+
+def test_each_option_is_told_with_what_it_became() -> None:
+    assert explained("s_300x200,g_w,f_jpg,exp_99") == {
+        "s_300x200": "width_300,height_200",
+        "g_w": "position_west",
+        "f_jpg": "format_jpeg",
+        "exp_99": "exp_99",
+    }
+
+
+def test_an_option_that_is_merged_into_another_is_told_as_that() -> None:
+    assert explained("w_300,ar_3:2")["ar_3:2"] == "height_200"
+    assert explained("w_300,dpr_2")["dpr_2"] == "width_600"
+    assert explained("w_300,h_200,c_pad")["c_pad"] == "fit_contain,enlarge"
+
+
+def test_an_option_without_a_meaning_here_is_told_so() -> None:
+    assert explained("w_300,g_west")["g_west"] == "changes nothing here"
+
+
+def test_what_is_said_twice_counts_once_and_is_no_less_true() -> None:
+    assert explained("rotate_90,a_90") == {"rotate_90": "rotate_90", "a_90": "rotate_90"}
+
+
+def test_a_preset_is_told_as_what_it_stands_for_less_what_the_url_says() -> None:
+    presets = {"thumb": {"width": 150, "height": 150, "enlarge": True}}
+    assert dict(explain_options("p_thumb,w_300,enlarge_false", presets, {})) == {
+        "p_thumb": "height_150",
+        "w_300": "width_300",
+        "enlarge_false": "takes enlarge away",
+    }
+
+
+@given(written_options)
+def test_whatever_is_accepted_can_be_explained(text: str) -> None:
+    try:
+        parse_options(text)
+    except InvalidRequest:
+        return
+    assert [item for item, _ in explain_options(text, {}, {})] == ([] if text == "_" else split_items(text))
+
+
+@pytest.mark.parametrize(
+    "options, steps",
+    [
+        ("_", ["source: 400x300, upright", "result: 400x300"]),
+        ("crop_0.5_0.5_0.5_0.5", ["cut out: 200x150 at 200,150"]),
+        ("rotate_90", ["turn: 90 degrees clockwise", "result: 300x400"]),
+        ("flip,flop", ["mirror: top to bottom", "mirror: left to right"]),
+        ("w_100,h_100,g_auto", ["crop: 100x100 where the eye goes first"]),
+        ("w_100,h_100,fit_contain", ["scale: to 100x75", "canvas: 100x100, the picture at 0,13"]),
+        ("rotate_45", ["rotate: 45 degrees clockwise, which takes 495x495"]),
+        ("extend_1_2_3_4", ["extend: top 1, right 2, bottom 3, left 4 px", "result: 406x304"]),
+    ],
+)  # fmt: skip
+def test_each_step_of_a_plan_is_told(options: str, steps: list[str]) -> None:
+    size = Size(400, 300)
+    told = [
+        f"{step}: {what}" for step, what in explain_plan(plan(parse_options(options), size, Limits()), size)
+    ]
+    assert [step for step in steps if step not in told] == []
