@@ -1,0 +1,296 @@
+"""The command line: each command reads what it is given, asks one function, and prints the answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from proxy import __version__, catalogue, flags, tables
+from proxy.boxes import Size
+from proxy.errors import ProxyError
+from proxy.explanation import explain_options, explain_plan
+from proxy.geometry import plan
+from proxy.grammar import canonical, parse_options, read_options, resolve, split_path
+from proxy.media import FORMATS, Format
+from proxy.presets import EMPTY, InvalidPresets, Presets, load_presets
+from proxy.settings import SECONDS, InvalidSettings, Settings, load, variable
+from proxy.spec import Output
+from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
+
+SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
+
+
+class Refused(Exception):
+    """What was asked for on the command line cannot be. The message says why, and is all that is printed."""
+
+
+class Commands(TyperGroup):
+    """Turns what was refused, wherever it was, to sentences on stderr and the exit code of a usage error."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own name for it
+        try:
+            return super().invoke(ctx)
+        except (ProxyError, InvalidSettings, InvalidPresets, Refused) as error:
+            for line in str(error).splitlines():
+                typer.echo(f"image-proxy: {line}", err=True)
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    name="image-proxy",
+    cls=Commands,
+    help="A self-hosted image transformation proxy: a URL becomes a picture.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+)
+presets_app = typer.Typer(no_args_is_help=True, help="Check and list the presets.")
+app.add_typer(presets_app, name="presets")
+
+
+def main() -> None:
+    app(prog_name="image-proxy")
+
+
+@app.command()
+@flags.takes_settings
+def serve(**given: Any) -> None:
+    """
+    Serve until SIGTERM or Ctrl-C.
+
+    Each flag has a variable of the same meaning, and wins over it. IMAGE_PROXY_NAME_FILE reads a setting
+    from a file, which is how secrets should come. Times are written 10s, 5m, 12h, 1d or 1w, sizes 50MB.
+    """
+    settings = load(**given)
+    if "origin" not in settings.model_fields_set:
+        draw_samples(Path(settings.origin))
+    for warning in settings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    from proxy.server import serve  # the web, which no other command should wait for
+
+    try:
+        code = serve(settings)
+    except (ValueError, OSError) as error:
+        raise Refused(str(error)) from error
+    raise typer.Exit(code)
+
+
+def draw_samples(folder: Path) -> None:
+    """Something to look at where no origin was named; in a process of its own, because it runs libvips."""
+    if folder.exists():
+        return
+    typer.echo(f"no {folder}: drawing sample pictures there", err=True)
+    drawing = subprocess.run(  # noqa: S603  # nothing in it comes from anybody else
+        [sys.executable, "-m", "proxy.samples", str(folder)], capture_output=True, text=True, check=False
+    )
+    if drawing.returncode:
+        reason = drawing.stderr.strip().rpartition("\n")[2]
+        raise Refused(f"no samples could be drawn ({reason}); name a folder of pictures with --origin")
+
+
+Expiry = Annotated[
+    str | None,
+    typer.Option(
+        "--exp", metavar="TIME", help="When the URL ends: 3600, 10m or 7d from now, or unix seconds."
+    ),
+]
+InQuery = Annotated[bool, typer.Option("--query", help="Put the signature into the query, as ?s=…")]
+Base = Annotated[
+    str, typer.Option(metavar="URL", help="Print a whole URL at this address: https://images.example.com")
+]
+
+
+@app.command()
+def sign(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="/options/key, encoded as it will be sent.")],
+    exp: Expiry = None,
+    query: InQuery = False,
+    base: Base = "",
+) -> None:
+    """
+    Sign a path with the first secret, and print it.
+
+    \b
+    image-proxy sign /w_300,h_200/cats/tom.jpg
+    image-proxy sign /w_300/cats/tom.jpg --exp 7d --base https://images.example.com
+
+    Secret and mount are those of the environment, as `serve` reads them.
+    """
+    settings = load()
+    if not settings.secrets:
+        raise Refused(
+            f"there is no secret to sign with: set {variable('secrets')}, or {variable('secrets')}_FILE "
+            "to a file that has it; `openssl rand -hex 32` makes one"
+        )
+    if settings.mount and path.startswith(f"{settings.mount}/"):
+        path = path.removeprefix(settings.mount)
+    refuse_unsendable(path)
+    typer.echo(written_url(path, settings, exp=exp, query=query, base=base))
+
+
+@app.command()
+def url(
+    options: Annotated[str, typer.Argument(metavar="OPTIONS", help="Such as w_300,h_200; '_' for none.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Plain, not encoded: 'cats/tom & co.jpg'.")],
+    exp: Expiry = None,
+    query: InQuery = False,
+    base: Base = "",
+) -> None:
+    """
+    Print the URL of a picture, signed when there are secrets.
+
+    \b
+    image-proxy url w_300,h_200 cats/tom.jpg
+    image-proxy url s_300x200,f_auto 'https://shop.example/tom.jpg?v=2' --base https://images.example.com
+
+    Secrets and mount are those of the environment, as `serve` reads them.
+    """
+    typer.echo(written_url(format_path(options, key), load(), exp=exp, query=query, base=base))
+
+
+def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, base: str) -> str:
+    if base:
+        refuse_base(base)
+    if exp is not None:
+        path = with_expiry(path, expiry(exp, time.time()))
+    options = split_path(path.encode()).options
+    presets = presets_of(settings)
+    if presets is EMPTY:  # URLs are written on other machines too, where their presets are not at hand
+        read_options(options)
+    else:
+        parse_options(options, presets.options, presets.defaults)
+    secret = next(iter(settings.signing_secrets), None)
+    return format_url(path, secret=secret, in_query=query, mount=settings.mount, base=base)
+
+
+def expiry(text: str, now: float) -> int:
+    """Unix seconds, rounded up. Raises Refused for the past and for what is no time."""
+    try:
+        seconds = SECONDS.parse(text)
+    except ValueError as error:
+        raise Refused(f"--exp {error}") from error
+    assert isinstance(seconds, int | float)
+    until = math.ceil(seconds if seconds >= SINCE_1970 else now + seconds)
+    if until <= now:
+        raise Refused(f"--exp {text} is not in the future")
+    return until
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, like /-/options.json.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="As a table of Markdown.")]
+
+
+@app.command()
+def options(as_json: AsJson = False, as_markdown: AsMarkdown = False) -> None:
+    """List the options that a URL may carry."""
+    if as_json and as_markdown:
+        raise Refused("--json and --markdown cannot both be")
+    if as_json:
+        typer.echo(json.dumps(catalogue.options_table(), indent=2, ensure_ascii=False))
+    else:
+        typer.echo(catalogue.options_markdown() if as_markdown else catalogue.options_listing())
+
+
+@app.command()
+def settings(as_markdown: AsMarkdown = False) -> None:
+    """List the settings: flags of `serve`, variables, defaults."""
+    typer.echo(flags.settings_markdown() if as_markdown else flags.settings_listing())
+
+
+@app.command()
+def explain(
+    options: Annotated[str, typer.Argument(metavar="OPTIONS", help="As in a URL: s_300x200,f_auto")],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="WIDTHxHEIGHT", help="And what they do to a picture of this size, in px."),
+    ] = None,
+) -> None:
+    """
+    Say what the options of a URL mean.
+
+    \b
+    image-proxy explain s_300x200,g_west --source 4000x3000
+    """
+    settings = load()
+    presets = presets_of(settings)
+    spec = parse_options(options, presets.options, presets.defaults)
+    parts = [f"canonical: {canonical(spec)}"]
+    if became := [
+        (item, (what,)) for item, what in explain_options(options, presets.options, presets.defaults)
+    ]:
+        parts.append(tables.listing(became))
+    if source is not None:
+        size = read_size(source)
+        most = FORMATS[Format(spec.format)].max_side if spec.format not in (None, Output.AUTO) else None
+        steps = explain_plan(plan(spec, size, settings.limits, most), size)
+        parts.append(tables.listing((step, (what,)) for step, what in steps))
+    typer.echo("\n\n".join(parts))
+
+
+def read_size(text: str) -> Size:
+    sides = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text, re.ASCII)
+    if sides is None:
+        raise Refused(f"--source takes WIDTHxHEIGHT in px such as 4000x3000, not {text!r}")
+    return Size(int(sides[1]), int(sides[2]))
+
+
+@presets_app.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The presets of `serve` when not given.")
+    ] = None,
+) -> None:
+    """
+    Check a presets file.
+
+    Prints how many presets it has, or where it is wrong.
+    """
+    file = file or load().presets
+    count = len(load_presets(file).presets)
+    typer.echo(f"{file}: {count} preset{'' if count == 1 else 's'}")
+
+
+@presets_app.command("list")
+def list_presets() -> None:
+    """List the presets and what they stand for."""
+    presets = presets_of(load())
+    meanings = {
+        name: resolve(each.options, defaults=presets.defaults) for name, each in presets.presets.items()
+    }
+    if meanings:
+        typer.echo(tables.listing((name, (canonical(spec),)) for name, spec in meanings.items()))
+
+
+def presets_of(settings: Settings) -> Presets:
+    """Those of the file; none when the default file is not there. Raises InvalidPresets."""
+    if not settings.presets.exists() and "presets" not in settings.model_fields_set:
+        return EMPTY
+    return load_presets(settings.presets)
+
+
+@app.command()
+def version() -> None:
+    """Print the versions of image-proxy, Python, pyvips and libvips."""
+    # Asked elsewhere: a process that has run libvips must never fork.
+    ask = "import pyvips; print(pyvips.__version__, '.'.join(str(pyvips.version(part)) for part in range(3)))"
+    answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)  # noqa: S603
+    pyvips, libvips = answer.stdout.split() or ("none", "cannot be loaded")
+    for name, each in (
+        ("image-proxy", __version__),
+        ("Python", platform.python_version()),
+        ("pyvips", pyvips),
+        ("libvips", libvips),
+    ):
+        typer.echo(f"{name} {each}")
