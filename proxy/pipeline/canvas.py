@@ -1,0 +1,155 @@
+"""What lies around and behind the picture: bars, corners, borders, and the ground under transparency."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pyvips
+
+from proxy.boxes import Box, Margins, Size
+from proxy.colours import TRANSPARENT, WHITE, Colour, Painted
+from proxy.pipeline.alpha import weighted, with_alpha
+from proxy.places import Edge
+
+Background = Colour | Painted | None
+
+_BLURRED_SIDE = 48
+"""A blurred background is made from a copy this small, in px: what it costs does not grow with the canvas."""
+
+_HISTOGRAM_SIDE = 64
+_HISTOGRAM_SHIFT = 4
+
+
+def barred(image: pyvips.Image, canvas: Box, background: Background) -> pyvips.Image:
+    """The picture at `left`, `top` of a canvas of `width` x `height`. Bars stand beside it, not under it."""
+    if background is Painted.BLURRED:
+        ground = _blurred(image, Size(canvas.width, canvas.height))
+        if image.hasalpha():
+            ground = with_alpha(ground)
+        return ground.insert(image, canvas.left, canvas.top)
+    return _embedded(image, canvas, _solid(image, background))
+
+
+def rotated(image: pyvips.Image, angle: float, size: Size, background: Background) -> pyvips.Image:
+    """Turned clockwise by `angle` degrees around its middle, on a canvas of exactly `size`."""
+    ground = _blurred(image, size) if background is Painted.BLURRED else None
+    corner = TRANSPARENT if ground is not None else _solid(image, background)
+    if corner.alpha < 255:
+        image = with_alpha(image)
+    turned = _turned(image, angle, size, corner)
+    return ground.composite2(turned, "over").cast("uchar") if ground is not None else turned
+
+
+def extended(image: pyvips.Image, margins: Margins, edge: Edge, background: Background) -> pyvips.Image:
+    """px added on each side: the background, or more of the picture."""
+    canvas = Box(
+        margins.left,
+        margins.top,
+        margins.left + image.width + margins.right,
+        margins.top + image.height + margins.bottom,
+    )
+    if edge is Edge.BACKGROUND:
+        return barred(image, canvas, background)
+    return image.embed(canvas.left, canvas.top, canvas.width, canvas.height, extend=edge.value)
+
+
+def flattened(image: pyvips.Image, background: Background) -> pyvips.Image:
+    """The picture without transparency: on its background, and that on white."""
+    if not image.hasalpha():
+        return image
+    if background is Painted.BLURRED:
+        image = _blurred(image, Size(image.width, image.height)).composite2(image, "over").cast("uchar")
+    ground = (
+        WHITE
+        if background is None or background is Painted.BLURRED
+        else _over_white(_solid(image, background))
+    )
+    return image.flatten(background=_colours(ground))
+
+
+def dominant(image: pyvips.Image) -> Colour:
+    """
+    The mean of the fullest cell of a colour histogram, transparent pixels left out; white when there are
+    no others.
+    """
+    small = _small(image, _HISTOGRAM_SIDE)
+    opaque = [pixel for pixel in _pixels(small) if pixel[-1] >= 128]
+    if not opaque:
+        return WHITE
+    cells = Counter(tuple(value >> _HISTOGRAM_SHIFT for value in pixel[:3]) for pixel in opaque)
+    fullest = max(cells, key=lambda cell: (cells[cell], cell))
+    members = [p for p in opaque if tuple(value >> _HISTOGRAM_SHIFT for value in p[:3]) == fullest]
+    red, green, blue = (round(sum(p[band] for p in members) / len(members)) for band in range(3))
+    return Colour(red, green, blue)
+
+
+def _solid(image: pyvips.Image, background: Background) -> Colour:
+    """The one colour of a background. None given: transparent for a picture that has alpha, else white."""
+    if isinstance(background, Colour):
+        return background
+    if background is Painted.DOMINANT:
+        return dominant(image)
+    return TRANSPARENT if image.hasalpha() else WHITE
+
+
+def _colours(colour: Colour) -> list[int]:
+    return [colour.red, colour.green, colour.blue]
+
+
+def _over_white(colour: Colour) -> Colour:
+    share = colour.alpha / 255
+    return Colour(*(round(255 + (value - 255) * share) for value in _colours(colour)))
+
+
+def _embedded(image: pyvips.Image, canvas: Box, colour: Colour) -> pyvips.Image:
+    if colour.alpha < 255:
+        image = with_alpha(image)
+    ground = [*_colours(colour), colour.alpha][: image.bands]
+    return image.embed(
+        canvas.left, canvas.top, canvas.width, canvas.height, extend="background", background=ground
+    )
+
+
+def _turned(image: pyvips.Image, angle: float, size: Size, corner: Colour) -> pyvips.Image:
+    """The middle of the picture, between its pixels' centres, becomes the middle of the canvas."""
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    x, y = (image.width - 1) / 2, (image.height - 1) / 2
+    share = corner.alpha / 255
+    ground = [*(round(value * share) for value in _colours(corner)), corner.alpha]
+    return weighted(
+        image,
+        lambda picture: picture.affine(
+            [cosine, -sine, sine, cosine],
+            interpolate=pyvips.Interpolate.new("bicubic"),
+            oarea=[0, 0, size.width, size.height],
+            odx=(size.width - 1) / 2 - cosine * x + sine * y,
+            ody=(size.height - 1) / 2 - sine * x - cosine * y,
+            background=ground[: picture.bands],
+            extend="background",
+            premultiplied=True,
+        ),
+    )
+
+
+def _blurred(image: pyvips.Image, size: Size) -> pyvips.Image:
+    """An opaque, blurred copy that covers `size`."""
+    scale = _BLURRED_SIDE / max(size.width, size.height)
+    width, height = (max(1, round(side * scale)) for side in (size.width, size.height))
+    opaque = image.flatten(background=_colours(dominant(image))) if image.hasalpha() else image
+    across = max(width / image.width, height / image.height)
+    small = opaque.resize(max(across, 1 / image.width), vscale=max(across, 1 / image.height))
+    small = small.crop((small.width - width) // 2, (small.height - height) // 2, width, height)
+    small = small.gaussblur(_BLURRED_SIDE / 20).copy_memory()
+    return small.resize(size.width / width, vscale=size.height / height, kernel="cubic")
+
+
+def _small(image: pyvips.Image, side: int) -> pyvips.Image:
+    scale = min(1.0, side / max(image.width, image.height))
+    across, down = max(scale, 1 / image.width), max(scale, 1 / image.height)
+    return with_alpha(weighted(image, lambda picture: picture.resize(across, vscale=down)))
+
+
+def _pixels(image: pyvips.Image) -> list[tuple[int, ...]]:
+    values = bytes(image.write_to_memory())
+    return list(zip(*(values[band :: image.bands] for band in range(image.bands)), strict=True))

@@ -1,0 +1,204 @@
+"""Bytes in: what the header says, whether it may be decoded at all, and the pixels at the planned size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyvips
+
+from proxy.boxes import Box, Size
+from proxy.errors import BrokenImage, TooManyPixels
+from proxy.limits import Limits
+from proxy.media import Format
+from proxy.pipeline.alpha import weighted
+from proxy.pipeline.colour import to_srgb
+from proxy.pipeline.edge import libvips
+from proxy.pipeline.extent import extent
+from proxy.pipeline.sniff import sniff
+
+LOADERS: Mapping[Format, str] = {
+    Format.JPEG: "jpegload_buffer",
+    Format.PNG: "pngload_buffer",
+    Format.WEBP: "webpload_buffer",
+    Format.AVIF: "heifload_buffer",
+    Format.GIF: "gifload_buffer",
+    Format.TIFF: "tiffload_buffer",
+}
+"""Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
+
+_PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """
+    What is known of an original before any pixel. `width` and `height` are px as stored, of one frame;
+    `delays` are milliseconds; `whole` says that decoding holds the whole picture in memory.
+    """
+
+    format: Format
+    width: int
+    height: int
+    orientation: int = 1
+    pages: int = 1
+    delays: tuple[int, ...] = ()
+    loop: int = 0
+    alpha: bool = False
+    whole: bool = False
+    interpretation: str = "srgb"
+    profile: bytes | None = field(default=None, repr=False)
+
+    @property
+    def stored(self) -> Size:
+        return Size(self.width, self.height)
+
+    @property
+    def upright(self) -> Size:
+        """The size after EXIF orientation."""
+        return self.stored.swapped if _TURNED[self.orientation].transposed else self.stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Turned:
+    """Where an upright point lies in the stored picture: axes swapped, then counted from the end."""
+
+    transposed: bool = False
+    mirrored: bool = False
+    flipped: bool = False
+
+
+_TURNED: Mapping[int, _Turned] = {
+    1: _Turned(),
+    2: _Turned(mirrored=True),
+    3: _Turned(mirrored=True, flipped=True),
+    4: _Turned(flipped=True),
+    5: _Turned(transposed=True),
+    6: _Turned(transposed=True, flipped=True),
+    7: _Turned(transposed=True, mirrored=True, flipped=True),
+    8: _Turned(transposed=True, mirrored=True),
+}
+"""Exif 2.32, 4.6.4 A, tag 274."""
+
+
+def header(body: bytes | memoryview, limits: Limits) -> Header:
+    """
+    Open and judge an original without decoding it.
+
+    Raises NotAnImage, BrokenImage, and TooManyPixels for what this deployment does not decode.
+    """
+    format = sniff(body)
+    declared = extent(body, format)
+    if declared is not None:
+        _gate(Size(*declared), limits)
+    with libvips(BrokenImage, f"the original's {format} header cannot be read"):
+        image = _open(body, format)
+        found = _header(image, format)
+    _gate(found.stored, limits)
+    if declared is not None and found.stored == Size(1, 1) and declared != (1, 1):
+        raise BrokenImage(f"the original's {format} header contradicts itself")
+    if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
+        raise TooManyPixels(
+            f"the original has {found.width}x{found.height} px; progressive, interlaced and avif images "
+            f"may have {limits.max_interlaced_pixels} px"
+        )
+    return found
+
+
+def scaled(body: bytes | memoryview, head: Header, region: Box, size: Size, *, page: int = 0) -> pyvips.Image:
+    """
+    `region` of the upright picture, scaled to exactly `size`: 8-bit sRGB with or without alpha, in memory.
+
+    Both are in the frame of `head.upright`. Raises BrokenImage.
+    """
+    turned = _TURNED[head.orientation]
+    target = size.swapped if turned.transposed else size
+    with libvips(BrokenImage, f"the original is a damaged {head.format} image"):
+        if region == Box(0, 0, head.upright.width, head.upright.height):
+            image = _open(body, head.format, **_on_load(head, target, page))
+        else:
+            part = _stored(region, turned, head.stored)
+            image = _open(body, head.format, **({"page": page} if head.format in _PAGED else {}))
+            image = image.crop(part.left, part.top, part.width, part.height)
+        image = to_srgb(_resized(image, target), head.profile).copy_memory()
+        return _upright(image, turned)
+
+
+def _gate(size: Size, limits: Limits) -> None:
+    if size.pixels > limits.max_source_pixels:
+        raise TooManyPixels(
+            f"the original has {size.width}x{size.height} px; at most {limits.max_source_pixels} are decoded"
+        )
+    if max(size.width, size.height) > limits.max_source_side:
+        raise TooManyPixels(
+            f"the original has {size.width}x{size.height} px; its sides may have {limits.max_source_side} px"
+        )
+
+
+def _open(body: bytes | memoryview, format: Format, **options: Any) -> pyvips.Image:
+    load = getattr(pyvips.Image, LOADERS[format])
+    return load(body, access="sequential", fail_on="error", **options)
+
+
+def _header(image: pyvips.Image, format: Format) -> Header:
+    def told(name: str, default: Any) -> Any:
+        return image.get(name) if image.get_typeof(name) else default
+
+    orientation = told("orientation", 1)
+    return Header(
+        format=format,
+        width=image.width,
+        height=image.height,
+        orientation=orientation if orientation in _TURNED else 1,
+        pages=told("n-pages", 1),
+        delays=tuple(told("delay", ())),
+        loop=told("loop", 0),
+        alpha=bool(image.hasalpha()),
+        whole=format is Format.AVIF or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),
+        interpretation=image.interpretation,
+        profile=told("icc-profile-data", None),
+    )
+
+
+def _on_load(head: Header, target: Size, page: int) -> dict[str, Any]:
+    """
+    How much of the scaling the loader does, by libvips' own rules for thumbnails: JPEG leaves at least a
+    factor of two to the resampler; a WebP goes to its size at once. WebP's own scaler knows nothing of
+    premultiplied alpha, so it gets opaque stills only.
+    """
+    shrink = min(head.width / target.width, head.height / target.height)
+    if head.format is Format.JPEG:
+        return {"shrink": next((factor for factor in (8, 4, 2) if shrink >= 2 * factor), 1)}
+    if head.format is Format.WEBP and not head.alpha and head.pages == 1:
+        return {"scale": min(1.0, 1 / shrink)}
+    return {"page": page} if head.format in _PAGED else {}
+
+
+def _stored(region: Box, turned: _Turned, stored: Size) -> Box:
+    """Where a box of the upright picture lies in the stored one."""
+    left, top, width, height = region.left, region.top, region.width, region.height
+    if turned.transposed:
+        left, top, width, height = top, left, height, width
+    return Box(
+        stored.width - left - width if turned.mirrored else left,
+        stored.height - top - height if turned.flipped else top,
+        width,
+        height,
+    )
+
+
+def _resized(image: pyvips.Image, target: Size) -> pyvips.Image:
+    if (image.width, image.height) == (target.width, target.height):
+        return image
+    across, down = target.width / image.width, target.height / image.height
+    return weighted(image, lambda picture: picture.resize(across, vscale=down))
+
+
+def _upright(image: pyvips.Image, turned: _Turned) -> pyvips.Image:
+    """Orientation is taken from the header that was judged, and the tag does not survive."""
+    if turned.mirrored:
+        image = image.fliphor()
+    if turned.flipped:
+        image = image.flipver()
+    return image.rot90().fliphor() if turned.transposed else image

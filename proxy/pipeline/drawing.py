@@ -1,0 +1,51 @@
+"""From the scaled picture to the finished one: the rest of a plan, step by step in its order."""
+
+from __future__ import annotations
+
+import pyvips
+
+from proxy.boxes import Margins
+from proxy.geometry import Plan
+from proxy.pipeline import canvas
+from proxy.pipeline.effects import affected
+from proxy.places import Edge, Strategy
+from proxy.spec import Spec
+
+_TURNS = ("", "rot90", "rot180", "rot270")
+
+_INTERESTING = {Strategy.ATTENTION: "attention", Strategy.ENTROPY: "entropy", Strategy.FACE: "attention"}
+"""libvips knows no faces; attention looks for skin among other things."""
+
+
+def drawn(image: pyvips.Image, spec: Spec, plan: Plan, *, alpha: bool) -> pyvips.Image:
+    """From `plan.resize` to `plan.result`; `alpha` says whether the format has transparency."""
+    image = _mirrored(image, plan)
+    image = _cut(image, plan)
+    image = affected(image, spec)
+    if plan.canvas is not None:
+        image = canvas.barred(image, plan.canvas, spec.background)
+    if plan.angle:
+        image = canvas.rotated(image, plan.angle, plan.rotated, spec.background)
+    if plan.extend != Margins():
+        edge = spec.extend.edge if spec.extend else Edge.BACKGROUND
+        image = canvas.extended(image, plan.extend, edge, spec.background)
+    return image if alpha else canvas.flattened(image, spec.background)
+
+
+def _mirrored(image: pyvips.Image, plan: Plan) -> pyvips.Image:
+    if plan.turn:
+        image = getattr(image, _TURNS[plan.turn])()
+    if plan.flip:
+        image = image.flipver()
+    if plan.flop:
+        image = image.fliphor()
+    return image
+
+
+def _cut(image: pyvips.Image, plan: Plan) -> pyvips.Image:
+    box = plan.crop
+    if (image.width, image.height) == (box.width, box.height):
+        return image
+    if plan.strategy is not None:
+        return image.smartcrop(box.width, box.height, interesting=_INTERESTING[plan.strategy])
+    return image.crop(box.left, box.top, box.width, box.height)

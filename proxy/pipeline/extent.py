@@ -1,0 +1,131 @@
+"""
+The size that a file declares, read from its first bytes by us.
+
+libvips is asked too, but it reports 1x1 for some images past its own coordinate limit and calls others
+broken; the gate has to see the true figures, and to name them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+
+from proxy.media import Format
+
+Body = bytes | memoryview
+Extent = tuple[int, int]
+
+
+def extent(body: Body, format: Format) -> Extent | None:
+    """(width, height) in px as stored; `None` when it cannot be followed: the decoder will say why."""
+    try:
+        return _READERS[format](body)
+    except (struct.error, IndexError):
+        return None
+
+
+def _png(body: Body) -> Extent | None:
+    """PNG 11.2.1: IHDR comes first, so its place is fixed."""
+    width, height = struct.unpack_from(">II", body, 16)
+    return width, height
+
+
+def _gif(body: Body) -> Extent | None:
+    """GIF89a section 18: the logical screen."""
+    width, height = struct.unpack_from("<HH", body, 6)
+    return width, height
+
+
+_STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+
+
+def _jpeg(body: Body) -> Extent | None:
+    """ITU T.81 B.1.1: markers, each with its length, up to the first start of frame."""
+    at = 2
+    while True:
+        if body[at] != 0xFF:
+            at += 1
+        elif (marker := body[at + 1]) in _STARTS_OF_FRAME:
+            height, width = struct.unpack_from(">HH", body, at + 5)
+            return width, height
+        elif marker == 0xFF:
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at += 2
+        else:
+            at += 2 + struct.unpack_from(">H", body, at + 2)[0]
+
+
+def _webp(body: Body) -> Extent | None:
+    """RFC 9649 section 2.7 (VP8X), RFC 6386 section 9.1 (VP8), RFC 9649 section 3.4 (VP8L)."""
+    match bytes(body[12:16]):
+        case b"VP8X":
+            low, high, down, far = struct.unpack_from("<HBHB", body, 24)
+            return (low | high << 16) + 1, (down | far << 16) + 1
+        case b"VP8 ":
+            width, height = struct.unpack_from("<HH", body, 26)
+            return width & 0x3FFF, height & 0x3FFF
+        case b"VP8L":
+            (packed,) = struct.unpack_from("<I", body, 21)
+            return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    return None
+
+
+def _avif(body: Body) -> Extent | None:
+    """ISO/IEC 23008-12, 6.5.3: the largest `ispe`; an image made of tiles has one for itself and for each."""
+    found = [
+        struct.unpack_from(">II", box, 4)
+        for box in _boxes(body[: 1 << 20], (b"meta", b"iprp", b"ipco", b"ispe"))
+    ]
+    return max(((width, height) for width, height in found), key=lambda size: size[0] * size[1], default=None)
+
+
+def _boxes(body: Body, path: tuple[bytes, ...]) -> Iterator[Body]:
+    """The contents of every box found down one path of types (ISO/IEC 14496-12, 4.2)."""
+    at = 0
+    while at + 8 <= len(body):
+        size, kind = struct.unpack_from(">I4s", body, at)
+        start = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", body, start)
+            start += 8
+        end = at + size if size else len(body)
+        if end < start:
+            return
+        if kind == path[0]:
+            # `meta` is a full box: version and flags stand before its children.
+            inside = body[start + 4 if kind == b"meta" else start : end]
+            if len(path) == 1:
+                yield inside
+            else:
+                yield from _boxes(inside, path[1:])
+        at = end
+
+
+def _tiff(body: Body) -> Extent | None:
+    """TIFF 6.0 section 2, and BigTIFF: ImageWidth and ImageLength of the first directory."""
+    order = "<" if body[0] == ord("I") else ">"
+    (version,) = struct.unpack_from(order + "H", body, 2)
+    big = version == 43
+    (at,) = struct.unpack_from(order + ("Q" if big else "I"), body, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), body, at)
+    at += 8 if big else 2
+    found: dict[int, int] = {}
+    for _ in range(min(count, 4096)):
+        tag, kind = struct.unpack_from(order + "HH", body, at)
+        if tag in (256, 257):
+            value = order + {3: "H", 16: "Q"}.get(kind, "I")
+            (found[tag],) = struct.unpack_from(value, body, at + (12 if big else 8))
+        at += 20 if big else 12
+    return (found[256], found[257]) if len(found) == 2 else None
+
+
+_READERS: Mapping[Format, Callable[[Body], Extent | None]] = {
+    Format.JPEG: _jpeg,
+    Format.PNG: _png,
+    Format.GIF: _gif,
+    Format.WEBP: _webp,
+    Format.AVIF: _avif,
+    Format.TIFF: _tiff,
+}

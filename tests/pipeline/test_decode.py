@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+
+import pytest
+import pyvips
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.boxes import Box, Size
+from proxy.errors import BrokenImage, TooManyPixels, UnusableOriginal
+from proxy.limits import Limits
+from proxy.media import Format
+from proxy.pipeline import decode, render
+from proxy.spec import Spec
+from tests.pictures import animation, gradient, photo, plain, saved, tagged
+
+LIMITS = Limits()
+
+
+def png(width: int, height: int, interlaced: bool = False) -> bytes:
+    """A header, almost no pixels, and an end."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, interlaced)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(b"\0"))
+        + chunk(b"IEND", b"")
+    )
+
+
+def jpeg(width: int, height: int, progressive: bool) -> bytes:
+    small = saved(plain(16, 16), Format.JPEG, interlace=progressive, keep="none")
+    at = small.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    return small[: at + 5] + struct.pack(">HH", height, width) + small[at + 9 :]
+
+
+def gif(width: int, height: int) -> bytes:
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+
+
+def avif(width: int, height: int) -> bytes:
+    small = saved(plain(16, 16), Format.AVIF)
+    at = small.index(b"ispe") + 8
+    return small[:at] + struct.pack(">II", width, height) + small[at + 8 :]
+
+
+def tiff(width: int, height: int) -> bytes:
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, width), (257, height)))
+    return b"II*\0" + struct.pack("<IH", 8, 2) + rows + bytes(4)
+
+
+def webp(width: int, height: int) -> bytes:
+    content = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<I", 10) + content
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(png(1, 1_048_577), id="tall thin png"),
+        pytest.param(png(787_402, 787_402), id="huge png"),
+        pytest.param(png(0x7FFF_FFFF, 1), id="longest png"),
+        pytest.param(png(6000, 6000, interlaced=True), id="interlaced png"),
+        pytest.param(jpeg(65_500, 65_500, progressive=True), id="huge progressive jpeg"),
+        pytest.param(jpeg(65_500, 65_500, progressive=False), id="huge jpeg"),
+        pytest.param(jpeg(6000, 6000, progressive=True), id="progressive jpeg"),
+        pytest.param(gif(65_535, 65_535), id="huge gif"),
+        pytest.param(avif(65_536, 65_536), id="huge avif"),
+        pytest.param(avif(6000, 6000), id="large avif"),
+        pytest.param(tiff(4_000_000_000, 4_000_000_000), id="huge tiff"),
+        pytest.param(webp(16_384, 16_384), id="huge webp"),
+    ],
+)
+def test_a_bomb_is_refused_before_any_pixel(body: bytes) -> None:
+    started = time.perf_counter()
+    with pytest.raises(TooManyPixels, match=r"\d+x\d+ px"):
+        decode.header(body, LIMITS)
+    assert time.perf_counter() - started < 0.5
+
+
+def test_the_limits_are_inclusive() -> None:
+    body = saved(plain(50, 40), Format.PNG)
+    assert decode.header(body, Limits(max_source_pixels=2000, max_source_side=50)).stored == Size(50, 40)
+    with pytest.raises(TooManyPixels, match="1999"):
+        decode.header(body, Limits(max_source_pixels=1999))
+    with pytest.raises(TooManyPixels, match="49"):
+        decode.header(body, Limits(max_source_side=49))
+
+
+def test_pictures_that_are_held_whole_get_half() -> None:
+    limits = Limits(max_source_pixels=4000)
+    small, large = gradient(50, 40), gradient(60, 50)
+    for format in (Format.JPEG, Format.PNG):
+        assert decode.header(saved(small, format, interlace=True), limits).whole
+        assert decode.header(saved(large, format), limits).stored == Size(60, 50)
+        with pytest.raises(TooManyPixels, match="2000"):
+            decode.header(saved(large, format, interlace=True), limits)
+
+
+@pytest.mark.parametrize("format", [Format.GIF, Format.WEBP])
+def test_an_animation_tells_its_frames(format: Format) -> None:
+    header = decode.header(saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), format), LIMITS)
+    assert header.stored == Size(40, 30)
+    assert (header.pages, header.delays, header.loop) == (3, (100, 200, 300), 3)
+
+
+def test_a_page_is_one_frame() -> None:
+    body = saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), Format.GIF)
+    header = decode.header(body, LIMITS)
+    frame = decode.scaled(body, header, Box(0, 0, 40, 30), Size(20, 15), page=1)
+    assert frame(10, 7)[:3] == [0, 255, 0]
+
+
+@pytest.mark.parametrize("format", Format)
+def test_half_a_file_is_broken(format: Format) -> None:
+    """Neither a grey lower half nor a 500: libvips' thumbnailer would call this a success."""
+    body = saved(photo(400, 300), format)
+    half = body[: len(body) // 2]
+    with pytest.raises(BrokenImage) as refused:
+        render(half, Spec(width=40), LIMITS)
+    assert "vips" not in refused.value.message.lower()
+
+
+@given(
+    format=st.sampled_from(Format),
+    cut=st.floats(0.0, 1.0),
+    flips=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=8),
+)
+@settings(max_examples=250, deadline=None)
+def test_damage_is_told_in_our_own_words(format: Format, cut: float, flips: list[tuple[int, int]]) -> None:
+    body = bytearray(DAMAGED[format])
+    for at, value in flips:
+        body[at % len(body)] = value
+    hurt = bytes(body[: max(1, int(len(body) * cut))]) if cut > 0.5 else bytes(body)
+    try:
+        header = decode.header(hurt, Limits(max_source_pixels=200_000))
+        image = decode.scaled(
+            hurt, header, Box(0, 0, header.upright.width, header.upright.height), Size(20, 10)
+        )
+    except UnusableOriginal:
+        return
+    assert (image.width, image.height) == (20, 10)
+
+
+DAMAGED = {format: saved(photo(60, 40), format) for format in Format}
+
+
+@pytest.mark.parametrize("format", [Format.JPEG, Format.WEBP])
+@pytest.mark.parametrize("size", [Size(50, 40), Size(161, 93), Size(640, 480), Size(900, 700)], ids=str)
+def test_scaling_is_libvips_own_thumbnail(format: Format, size: Size) -> None:
+    body = saved(photo(800, 603), format)
+    header = decode.header(body, LIMITS)
+    ours = decode.scaled(body, header, Box(0, 0, 800, 603), size)
+    theirs = pyvips.Image.thumbnail_buffer(body, size.width, height=size.height, size="force")
+    assert (ours.cast("float") - theirs.cast("float")).abs().max() == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_region_lies_in_the_upright_picture(orientation: int) -> None:
+    body = saved(tagged(gradient(120, 80), orientation=orientation), Format.PNG)
+    header = decode.header(body, LIMITS)
+    size = header.upright
+    whole = decode.scaled(body, header, Box(0, 0, size.width, size.height), size)
+    region = Box(7, 11, 50, 60)
+    part = decode.scaled(body, header, region, region.size)
+    assert (part.cast("float") - whole.crop(7, 11, 50, 60).cast("float")).abs().max() == 0
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255, 65_535])
+def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
+    body = saved(tagged(gradient(30, 20), orientation=orientation), Format.TIFF)
+    assert decode.header(body, LIMITS).upright == Size(30, 20)

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy import geometry
+from proxy.boxes import Size
+from proxy.canonical import settle
+from proxy.errors import ResultTooLarge
+from proxy.grammar import parse_options
+from proxy.limits import Limits
+from proxy.media import FORMATS, Format
+from proxy.negotiation import Bucket
+from proxy.pipeline import render, savable
+from proxy.pipeline.sniff import sniff
+from proxy.places import Border, Edge, Strategy
+from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
+from tests.pictures import (
+    animation,
+    disc,
+    gradient,
+    loaded,
+    near,
+    photo,
+    pixel,
+    plain,
+    quadrants,
+    saved,
+    tagged,
+)
+
+LIMITS = Limits(max_result_pixels=3_000_000, max_result_side=4000)
+SIDES = (1, 2, 7, 40, 97)
+
+
+@functools.cache
+def source(format: Format, width: int, height: int, orientation: int, alpha: bool) -> bytes:
+    image = disc(width, height, 200, 120, 40) if alpha else gradient(width, height)
+    return saved(tagged(image, orientation=orientation), format)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    side = st.none() | st.integers(1, 260) | st.floats(0.05, 1.5).map(lambda share: round(share, 2))
+    degrees = st.none() | st.sampled_from([0.0, 90.0, 180.0, 270.0, 13.0, 45.0])
+    spec: Mapping[str, Any] = {
+        "width": draw(side),
+        "height": draw(side),
+        "dpr": draw(st.sampled_from([1.0, 1.0, 0.5, 2.0])),
+        "enlarge": draw(st.booleans()),
+        "position": draw(st.sampled_from([None, Strategy.ATTENTION, Strategy.ENTROPY])),
+        "rotate": draw(degrees),
+        "flip": draw(st.booleans()),
+        "flop": draw(st.booleans()),
+        "autoorient": draw(st.booleans()),
+        "extend": draw(st.none() | st.builds(Border, *[st.integers(0, 9)] * 4, edge=st.sampled_from(Edge))),
+    }
+    if draw(st.booleans()):
+        return settle(Spec(**spec, fit=draw(st.sampled_from(Fit))))
+    return settle(Spec(**{**spec, "enlarge": False}, mode=draw(st.sampled_from(Mode))))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    spec=specs(),
+    format=st.sampled_from(Format),
+    width=st.sampled_from(SIDES),
+    height=st.sampled_from(SIDES),
+    orientation=st.integers(1, 8),
+    alpha=st.booleans(),
+)
+def test_pixels_come_out_as_planned(
+    spec: Spec, format: Format, width: int, height: int, orientation: int, alpha: bool
+) -> None:
+    body = source(format, width, height, orientation, alpha)
+    # An AVIF is turned by its own container, not by EXIF, and a GIF has neither.
+    turns = format is Format.AVIF or (spec.autoorient and format is not Format.GIF)
+    swapped = orientation > 4 and turns
+    upright = Size(height, width) if swapped else Size(width, height)
+    try:
+        wanted = geometry.plan(spec, upright, LIMITS).result
+    except ResultTooLarge:
+        with pytest.raises(ResultTooLarge):
+            render(body, spec, LIMITS)
+        return
+    rendered = render(body, replace(spec, format=Output.PNG), LIMITS)
+    image = loaded(rendered.body)
+    assert (image.width, image.height) == (rendered.width, rendered.height) == (wanted.width, wanted.height)
+
+
+@pytest.mark.parametrize("given_format", Format)
+@pytest.mark.parametrize("wanted", [format for format in Output if format is not Output.AUTO])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_every_format_becomes_every_format(given_format: Format, wanted: Output, alpha: bool) -> None:
+    body = source(given_format, 97, 40, 1, alpha)
+    rendered = render(body, Spec(width=50, height=30, format=wanted), LIMITS)
+    image = loaded(rendered.body)
+    assert sniff(rendered.body) is rendered.format is Format(wanted)
+    assert (image.width, image.height) == (50, 30)
+    if alpha and given_format is not Format.JPEG and FORMATS[rendered.format].alpha:
+        assert pixel(image, 0.02, 0.02)[3] <= 2
+    else:
+        assert image.bands == 3 or image[3].min() == 255
+
+
+@pytest.mark.parametrize(
+    ("given_format", "alpha", "wanted"),
+    [
+        (Format.JPEG, False, Format.JPEG),
+        (Format.PNG, True, Format.PNG),
+        (Format.WEBP, False, Format.WEBP),
+        (Format.AVIF, False, Format.AVIF),
+        (Format.GIF, False, Format.GIF),
+        (Format.TIFF, False, Format.JPEG),
+        (Format.TIFF, True, Format.PNG),
+    ],
+)
+def test_by_default_a_format_stays_when_the_web_shows_it(
+    given_format: Format, alpha: bool, wanted: Format
+) -> None:
+    assert render(source(given_format, 40, 40, 1, alpha), Spec(), LIMITS).format is wanted
+
+
+@pytest.mark.parametrize(
+    ("accepted", "alpha", "wanted"),
+    [
+        (Bucket(avif=True, webp=True), False, Format.AVIF),
+        (Bucket(webp=True), True, Format.WEBP),
+        (Bucket(), True, Format.PNG),
+        (Bucket(), False, Format.JPEG),
+    ],
+)
+def test_auto_is_the_best_that_is_accepted(accepted: Bucket, alpha: bool, wanted: Format) -> None:
+    body = source(Format.PNG, 40, 40, 1, alpha)
+    assert render(body, Spec(format=Output.AUTO), LIMITS, accepted).format is wanted
+
+
+def test_this_libvips_saves_every_format() -> None:
+    assert savable() == frozenset(Format)
+
+
+@pytest.mark.parametrize("format", [Format.GIF, Format.WEBP])
+def test_an_animation_gives_its_first_frame(format: Format) -> None:
+    body = saved(animation(40, 30, (250, 0, 0), (0, 250, 0), (0, 0, 250)), format)
+    rendered = render(body, Spec(width=20, format=Output.PNG), LIMITS)
+    assert (rendered.width, rendered.height) == (20, 15)
+    assert near(pixel(loaded(rendered.body), 0.5, 0.5)[:3], (250, 0, 0))
+
+
+def test_what_a_format_cannot_hold_is_refused_before_decoding() -> None:
+    body = saved(photo(60, 50), Format.PNG)
+    broken = body[: len(body) // 2]
+    limits = Limits(max_result_side=20_000)
+    with pytest.raises(ResultTooLarge, match="16383"):
+        render(broken, parse_options("s_8192x8000,enlarge,dpr_3,f_webp"), limits)
+
+
+@pytest.mark.parametrize("format", [Format.JPEG, Format.WEBP, Format.AVIF])
+def test_more_quality_is_more_bytes(format: Format) -> None:
+    body = saved(photo(300, 200), Format.PNG)
+    asked = ["q_10", "q_auto:low", "q_auto:eco", "q_auto:good", "q_auto:best", "q_100"]
+    sizes = [len(render(body, parse_options(f"{q},f_{format}"), LIMITS).body) for q in asked]
+    assert sizes == sorted(set(sizes))
+    assert (
+        render(body, parse_options(f"f_{format}"), LIMITS).body
+        == render(body, parse_options(f"q_auto,f_{format}"), LIMITS).body
+    )
+
+
+def test_the_same_twice_is_the_same_bytes() -> None:
+    body = saved(photo(300, 200), Format.JPEG)
+    spec = parse_options("w_100,h_100,g_attention,b_blurred,rotate_20,f_webp")
+    assert render(body, spec, LIMITS).body == render(memoryview(body), spec, LIMITS).body
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ATTENTION, Strategy.ENTROPY])
+def test_a_strategy_finds_what_there_is_to_see(strategy: Strategy) -> None:
+    detail = photo(60, 60).ifthenelse([255, 40, 40], photo(60, 60))
+    body = saved(plain(300, 60, 128, 128, 128).insert(detail, 230, 0), Format.PNG)
+    image = loaded(render(body, Spec(width=60, height=60, position=strategy), LIMITS).body)
+    assert pixel(image, 0.6, 0.5) != (128, 128, 128)
+    assert image.deviate() > 20
+
+
+def test_timings_tell_the_stages() -> None:
+    rendered = render(source(Format.JPEG, 97, 97, 1, False), Spec(width=10), LIMITS)
+    assert list(rendered.timings) == ["decode", "transform", "encode"]
+    assert all(seconds >= 0 for seconds in rendered.timings.values())
+
+
+PICTURES = {
+    "autoorient": saved(tagged(quadrants(400, 300), orientation=6), Format.JPEG),
+    "keep": saved(tagged(photo(400, 300), exif_ifd0_Make="Cameraworks"), Format.JPEG),
+}
+PICTURE = saved(photo(400, 300), Format.JPEG)
+
+
+@pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.about != "delivery"])
+def test_no_option_is_inert(name: str) -> None:
+    """Every option's own example gives another picture than the same without it."""
+    body = PICTURES.get(name, PICTURE)
+    asked = parse_options(OPTIONS[name].example)
+    kept = [
+        item for item in OPTIONS[name].example.split(",") if item.split("_")[0] not in OPTIONS[name].names
+    ]
+    without = parse_options(",".join(kept) or "_")
+    assert render(body, asked, LIMITS).body != render(body, without, LIMITS).body

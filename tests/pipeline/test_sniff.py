@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import NotAnImage
+from proxy.media import Format
+from proxy.pipeline.sniff import sniff
+from tests.pictures import plain, saved
+
+
+def ftyp(major: bytes, *compatible: bytes) -> bytes:
+    content = b"ftyp" + major + b"\0\0\0\0" + b"".join(compatible)
+    return (len(content) + 4).to_bytes(4, "big") + content
+
+
+@pytest.mark.parametrize("format", Format)
+def test_what_libvips_saves_is_recognised(format: Format) -> None:
+    assert sniff(saved(plain(16, 16), format)) is format
+
+
+@pytest.mark.parametrize(
+    "head", [ftyp(b"avif", b"mif1", b"miaf"), ftyp(b"avis", b"msf1"), ftyp(b"mif1", b"miaf", b"avif")]
+)
+def test_avif_is_told_by_any_of_its_brands(head: bytes) -> None:
+    assert sniff(head) is Format.AVIF
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"", "empty"),
+        (ftyp(b"heic", b"mif1"), "HEIC"),
+        (ftyp(b"mif1", b"heic"), "HEIC"),
+        (ftyp(b"isom", b"mp41"), "video"),
+        (b"%PDF-1.7", "PDF"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"\xef\xbb\xbf <?xml version='1.0'?>\n<svg/>", "SVG"),
+        (b"\n<!DOCTYPE html><html>", "HTML"),
+        (b"BM\x36\0\0\0", "BMP"),
+        (b"\0\0\1\0\1\0", "icon"),
+        (b"\xff\x0a\xfa", "JPEG XL"),
+        (b"PK\3\4", "ZIP"),
+        (b'{"error": 1}', "JSON"),
+        (b"3 3\n1 2 3\n", "no image"),
+    ],
+)
+def test_a_refusal_names_what_was_seen_and_what_is_accepted(body: bytes, name: str) -> None:
+    with pytest.raises(NotAnImage, match=name) as refused:
+        sniff(body)
+    assert "jpeg, png, webp, avif, gif, tiff" in refused.value.message
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_have_a_format_or_are_no_image(body: bytes) -> None:
+    with contextlib.suppress(NotAnImage):
+        assert sniff(body) in Format
