@@ -1,0 +1,88 @@
+"""What a URL may ask for without a signature: the policy of a deployment, held against what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from proxy.errors import PolicyRefused
+from proxy.grammar import Written, shown
+from proxy.kinds import AutoQuality
+from proxy.presets import Listed
+from proxy.spec import OPTIONS
+
+# By option, the name that messages call it by: the shortest that URLs use.
+SHORT = {name: min(option.names, key=len) for name, option in OPTIONS.items()}
+
+BESIDE_PRESETS = ("presets", "expires", "version", "dpr")
+"""What the policy `presets` lets a URL say."""
+
+WHOLE_RATIOS = (1.0, 2.0, 3.0)
+"""Device pixel ratios that the policy `listed` lets through."""
+
+
+def permit(policy: str, written: Written, listed: Listed) -> None:
+    """
+    Raise PolicyRefused when `policy` (`deny`, `presets`, `listed` or `allow`) wants a signature for a URL
+    whose own text says `written`. What its presets and the defaults say is the operator's business.
+    """
+    POLICIES[policy](written, listed)
+
+
+def deny(written: Written, listed: Listed) -> None:
+    raise PolicyRefused("this URL needs a signature: nothing is served here without one")
+
+
+def allow(written: Written, listed: Listed) -> None:
+    """Anything."""
+
+
+def presets_alone(written: Written, listed: Listed) -> None:
+    if not written.get("presets"):
+        raise PolicyRefused(
+            "this URL needs a signature: without one it has to name a preset, such as p_thumb",
+            option=SHORT["presets"], value="", allowed="the name of a preset",
+        )  # fmt: skip
+    for name, value in written.items():
+        if name not in BESIDE_PRESETS:
+            allowed = [SHORT[one] for one in BESIDE_PRESETS]
+            raise PolicyRefused(
+                f"{SHORT[name]!r} needs a signature: without one a URL has only {', '.join(allowed)}",
+                option=SHORT[name], value=spelled(name, value), allowed=allowed,
+            )  # fmt: skip
+    if not 1 <= written.get("dpr", 1.0) <= 3:
+        raise beyond("dpr", written["dpr"], ["1 to 3"])
+
+
+def listed_sizes(written: Written, listed: Listed) -> None:
+    lists: Mapping[str, Iterable[Any]] = {
+        "width": sorted(listed.width),
+        "height": sorted(listed.height),
+        "quality": [*sorted(listed.quality), *AutoQuality],
+        "dpr": WHOLE_RATIOS,
+    }
+    for name in written.keys() & lists.keys():
+        # By its spelling, since a share of 2.0 is no 2 px, and Python says that they are equal.
+        allowed, value = [spelled(name, one) for one in lists[name]], spelled(name, written[name])
+        if value not in allowed:
+            raise beyond(name, written[name], allowed)
+
+
+POLICIES: Mapping[str, Callable[[Written, Listed], None]] = {
+    "deny": deny,
+    "presets": presets_alone,
+    "listed": listed_sizes,
+    "allow": allow,
+}
+
+
+def beyond(name: str, value: Any, allowed: list[str]) -> PolicyRefused:
+    return PolicyRefused(
+        f"'{SHORT[name]}_{spelled(name, value)}' needs a signature: without one {SHORT[name]!r} takes "
+        + (", ".join(allowed) or "nothing"),
+        option=SHORT[name], value=spelled(name, value), allowed=allowed,
+    )  # fmt: skip
+
+
+def spelled(name: str, value: Any) -> str:
+    return shown(OPTIONS[name].kind.format(value) or "")

@@ -1,0 +1,250 @@
+"""
+What an operator decides for every URL: presets, allow-lists and overlays, read from presets.yaml.
+
+Values there are read by the kinds that read them in a URL, from the text as it stands in the file, so the
+two never disagree. Whatever is wrong is told with its line and column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import quote
+
+from ruamel.yaml.nodes import MappingNode, Node
+
+from proxy.colours import Colour, ColourKind
+from proxy.errors import InvalidRequest
+from proxy.grammar import LONGEST_OPTIONS, Written, read_key, read_options, resolve
+from proxy.kinds import Integer, Number, Text
+from proxy.nodes import (
+    Misplaced,
+    Reads,
+    compose,
+    entries,
+    fault,
+    is_null,
+    located,
+    read_list,
+    read_value,
+    read_values,
+)
+from proxy.places import LONGEST, Anchor, Compass, Length
+from proxy.spec import OPTIONS
+
+LARGEST = 256 * 1024  # bytes
+
+
+class InvalidPresets(Exception):
+    """Says `presets.yaml:12:5:` (line and column), what was wrong, what was given and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """
+    The four lifetimes are seconds. `on_error` is the key of a picture shown instead of an error, under
+    the error's status or under `on_error_status`, which can only be 200.
+    """
+
+    name: str
+    options: Written
+    max_age: int | None = None
+    s_maxage: int | None = None
+    stale_while_revalidate: int | None = None
+    stale_if_error: int | None = None
+    on_error: str | None = None
+    on_error_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What the unsigned policy `listed` lets through: px, px, and 1 to 100. An empty list admits nothing."""
+
+    width: frozenset[int] = frozenset()
+    height: frozenset[int] = frozenset()
+    quality: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """
+    A watermark: the picture under `key`, or `text` (only that has `font`, `size` in px and `color`).
+    `width` is px, or a share of the picture under it; `x` and `y` are offsets from `gravity`.
+    """
+
+    key: str | None = None
+    text: str | None = None
+    gravity: Anchor = Compass.CENTER
+    width: Length | None = None
+    opacity: float = 1.0
+    x: float = 0.0
+    y: float = 0.0
+    tile: bool = False
+    font: str | None = None
+    size: int | None = None
+    color: Colour | None = None
+
+
+# No slots: `options` is asked for by every request, and is kept.
+@dataclass(frozen=True, kw_only=True)
+class Presets:
+    """All of presets.yaml. `defaults` lie under every URL; what a preset or a URL writes wins over them."""
+
+    defaults: Written = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+    listed: Listed = Listed()
+    overlays: Mapping[str, Overlay] = field(default_factory=dict)
+
+    @cached_property
+    def options(self) -> Mapping[str, Written]:
+        """The options of each preset by its name, as `grammar.parse_options` takes them."""
+        return {name: preset.options for name, preset in self.presets.items()}
+
+
+EMPTY = Presets()
+
+
+class _Options:
+    """
+    The options of a preset, and of `defaults`. `fn` and `dl` have a meaning for many URLs at once; `p`, `exp`
+    and `v` are about one URL, and are refused.
+    """
+
+    hint: ClassVar[str] = "options such as 'w_150,h_150,f_auto'"
+    refused: ClassVar[Mapping[str, str]] = {
+        "presets": "'p' has no place here: presets do not nest, and a URL may name several, p_one:two",
+        "expires": "'exp' has no place here: it ends one signed URL, and this would end them all",
+        "version": "'v' has no place here: it makes a URL new, and here the URL would stay the same",
+    }
+
+    def parse(self, text: str | None) -> Written:
+        if text is None or re.fullmatch(r"[\d.]*", text):
+            raise ValueError(text)
+        if len(text) > LONGEST_OPTIONS:
+            raise InvalidRequest(f"options have at most {LONGEST_OPTIONS} characters, not {len(text)}")
+        found = read_options(text)
+        for name in found.keys() & self.refused.keys():
+            raise InvalidRequest(self.refused[name])
+        return found
+
+
+class _Key:
+    hint: ClassVar[str] = "a key such as brand/logo.png"
+
+    def parse(self, text: str | None) -> str:
+        if text is None:
+            raise ValueError(text)
+        return read_key(quote(text, safe=":/"))  # a key in the file is not percent-encoded
+
+
+class _Hidden:
+    hint: ClassVar[str] = "200, or is left out for the error's own status"
+
+    def parse(self, text: str | None) -> int:
+        if text != "200":
+            raise ValueError(text)
+        return 200
+
+
+OPTIONS_KIND = _Options()
+SECONDS = Integer(0, 2**31 - 1)  # seconds; RFC 9111 section 1.2.2
+
+PRESET: Mapping[str, Reads] = {
+    "options": OPTIONS_KIND,
+    "max_age": SECONDS,
+    "s_maxage": SECONDS,
+    "stale_while_revalidate": SECONDS,
+    "stale_if_error": SECONDS,
+    "on_error": _Key(),
+    "on_error_status": _Hidden(),
+}
+LISTED: Mapping[str, Reads] = {
+    "width": Integer(1, LONGEST),
+    "height": Integer(1, LONGEST),
+    "quality": Integer(1, 100),
+}
+OVERLAY: Mapping[str, Reads] = {
+    "key": _Key(),
+    "text": Text(256),
+    "gravity": OPTIONS["position"].kind,
+    "width": OPTIONS["width"].kind,
+    "opacity": Number(0, 1),
+    "x": OPTIONS["x"].kind,
+    "y": OPTIONS["y"].kind,
+    "tile": OPTIONS["download"].kind,
+    "font": Text(128),
+    "size": Integer(1, 1000),
+    "color": ColourKind(),
+}
+SECTIONS = ("defaults", "presets", "listed", "overlays")
+
+
+def load_presets(path: Path) -> Presets:
+    """Raises InvalidPresets, also when there is no such file: whether there must be one is the caller's."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+    except OSError as error:
+        raise InvalidPresets(f"{path}: cannot be read: {error.strerror}") from error
+    return read_presets(raw.decode(errors="surrogateescape"), str(path))
+
+
+def read_presets(text: str, name: str) -> Presets:
+    """Read the text of presets.yaml; `name` is the file's, for messages. Raises InvalidPresets."""
+    if len(text.encode(errors="surrogatepass")) > LARGEST:
+        raise InvalidPresets(f"{name}: a presets file has at most {LARGEST} bytes")
+    try:
+        root = compose(text, name)
+        return EMPTY if root is None or is_null(root) else presets_of(root)
+    except Misplaced as error:
+        raise InvalidPresets(str(error)) from None
+
+
+def presets_of(root: Node) -> Presets:
+    # A section whose entries are all commented out is none.
+    top = {name: node for name, node in entries(root, "the file", SECTIONS).items() if not is_null(node)}
+    defaults = read_value("defaults", top["defaults"], OPTIONS_KIND) if "defaults" in top else {}
+    presets = entries(top["presets"], "'presets'") if "presets" in top else {}
+    overlays = entries(top["overlays"], "'overlays'") if "overlays" in top else {}
+    return Presets(
+        defaults=defaults,
+        presets={name: read_preset(name, node, defaults) for name, node in presets.items()},
+        listed=read_listed(top["listed"]) if "listed" in top else Listed(),
+        overlays={name: read_overlay(name, node) for name, node in overlays.items()},
+    )
+
+
+def read_preset(name: str, node: Node, defaults: Written) -> Preset:
+    if isinstance(node, MappingNode):
+        what = f"preset {name!r}"
+        nodes = entries(node, what, PRESET)
+        if "options" not in nodes:
+            raise fault(node, f"{what} has no 'options'; '_' stands for none")
+        if "on_error_status" in nodes and "on_error" not in nodes:
+            raise fault(nodes["on_error_status"], f"{what} has no 'on_error' that a status could be for")
+        preset = Preset(name=name, **read_values(nodes, PRESET))
+    else:
+        preset = Preset(name=name, options=read_value(name, node, OPTIONS_KIND))
+    with located(node, name):
+        resolve(preset.options, defaults=defaults)
+    return preset
+
+
+def read_listed(node: Node) -> Listed:
+    nodes = entries(node, "'listed'", LISTED)
+    return Listed(**{name: read_list(name, inner, LISTED[name]) for name, inner in nodes.items()})
+
+
+def read_overlay(name: str, node: Node) -> Overlay:
+    what = f"overlay {name!r}"
+    nodes = entries(node, what, OVERLAY)
+    if ("key" in nodes) == ("text" in nodes):
+        raise fault(node, f"{what} is a 'key' or a 'text', not {'both' if 'key' in nodes else 'neither'}")
+    for only in ("font", "size", "color"):
+        if only in nodes and "text" not in nodes:
+            raise fault(nodes[only], f"{what} is a 'key', and {only!r} is for a 'text'")
+    return Overlay(**read_values(nodes, OVERLAY))
