@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 RECIPE = "1"
 """Part of every rendition's identity: a new one whenever the same spec would give other bytes."""
 

@@ -41,7 +41,7 @@ class Reply(Protocol):
 
 
 class Renderers(Protocol):
-    async def run(self, task: str, header: dict[str, Any], body: bytes, timeout: float) -> Reply: ...
+    async def run(self, task: str, header: dict[str, Any], body: bytes, seconds: float, /) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,12 +50,13 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             return numbers(kind.low, kind.high) | st.sampled_from([*kind.words, plain(kind.low)])
         case Numbers():
             return st.none() | st.integers(1, len(kind.bounds)).flatmap(
-                lambda count: joined(*[numbers(low, high) for low, high in kind.bounds[:count]])
+                lambda count: joined(*(numbers(low, high) for low, high in tuple(kind.bounds)[:count]))
             )
         case Flag():
             return st.sampled_from([None, "true", "1", "false", "0"])
         case Choice():
-            return st.sampled_from([*kind.choices, *kind.aliases])
+            names: list[str] = [str(choice) for choice in kind.choices]
+            return st.sampled_from([*names, *kind.aliases])
         case Text():
             return st.text("abcXYZ09-. é/_%&,()".translate({ord(c): None for c in kind.without}), min_size=1)
         case Side():
