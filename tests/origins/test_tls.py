@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from proxy.errors import OriginFailed
 from proxy.limits import Limits
@@ -23,12 +24,13 @@ TOM = reply(b"tom")
 
 
 @pytest.fixture
-async def secure(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    """A server whose certificate, good for `localhost` alone, is its own authority."""
-    certificate = Path(__file__).parent / "localhost.pem"
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+async def secure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Server]:
+    """A server whose certificate is good for `localhost` alone."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    authority.issue_cert("localhost").configure_cert(context)
     async with running(context) as server:
         server.put("*", TOM)
         yield server
