@@ -1,0 +1,60 @@
+"""Which way up, and what lies around and behind the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.colours import Colour, ColourKind, Painted
+from proxy.kinds import Flag
+from proxy.options.row import option
+from proxy.places import Angle, Border, BorderKind, Turn
+
+
+def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:
+    meanings: Mapping[Turn, tuple[str, bool]] = {
+        Turn.EXIF: ("autoorient", True),
+        Turn.IGNORE: ("autoorient", False),
+        Turn.HFLIP: ("flop", True),
+        Turn.VFLIP: ("flip", True),
+    }
+    found: dict[str, Any] = dict(meanings[part] for part in value if isinstance(part, Turn))
+    angles = [part for part in value if not isinstance(part, Turn)]
+    return found | ({"rotate": sum(angles) % 360} if angles else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canvas:
+    rotate: float | None = option(
+        "rotate", "a",
+        kind=Angle(),
+        expand=turned,
+        doc="Degrees clockwise. Quarter turns swap the sides before the box is met, others grow the canvas.",
+        example="w_200,rotate_90",
+        about="turn",
+    )  # fmt: skip
+    flip: bool = option(
+        "flip", kind=Flag(), default=False, doc="Top becomes bottom.", example="w_200,flip", about="turn"
+    )
+    flop: bool = option(
+        "flop", kind=Flag(), default=False, doc="Left becomes right.", example="w_200,flop", about="turn"
+    )
+    autoorient: bool = option(
+        "autoorient", kind=Flag(), default=True, doc="Turn the picture upright as its EXIF says.",
+        example="w_200,autoorient_false", about="turn",
+    )  # fmt: skip
+    extend: Border | None = option(
+        "extend", "pad",
+        kind=BorderKind(),
+        doc="Adds px on each side: with the background, or with a copy, a repeat or a mirror of the picture.",
+        example="w_200,extend_20_40_20_40",
+        about="canvas",
+    )  # fmt: skip
+    background: Colour | Painted | None = option(
+        "background", "b",
+        kind=ColourKind(painted=True),
+        doc="What lies behind the picture: in bars, in corners, under transparency. White when not given.",
+        example="w_300,h_300,fit_contain,b_336699",
+        about="canvas",
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""What the file is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.kinds import AutoQuality, Choice, Quality
+from proxy.options.row import option
+
+
+class Output(StrEnum):
+    AUTO = "auto"
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    AVIF = "avif"
+    GIF = "gif"
+    TIFF = "tiff"
+
+
+class Keep(StrEnum):
+    """Metadata that stays. Whatever tells a place or a serial number leaves only with `all`."""
+
+    NONE = "none"
+    COPYRIGHT = "copyright"
+    ICC = "icc"
+    EXIF = "exif"
+    ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    format: Output | None = option(
+        "format", "f",
+        kind=Choice(Output, aliases={"jpg": "jpeg", "tif": "tiff"}),
+        doc="The format; `auto` is the best that the client accepts. Not given: the source's own.",
+        example="w_300,f_webp",
+        about="output",
+    )  # fmt: skip
+    quality: int | AutoQuality | None = option(
+        "quality", "q", kind=Quality(), doc="The encoder's quality, or `auto`.", example="w_300,q_40",
+        about="output",
+    )  # fmt: skip
+    keep: Keep = option(
+        "keep", kind=Choice(Keep), default=Keep.NONE, doc="Metadata that stays in the picture.",
+        example="w_300,keep_exif", about="output",
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""How large, and what stays in sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from proxy.kinds import Choice, Flag, Number
+from proxy.options.row import option
+from proxy.places import Anchor, AnchorKind, Length, Ratio, Region, RegionKind, Side
+
+
+class Fit(StrEnum):
+    """How a picture meets its box; the meanings are ipx's (and CSS's object-fit)."""
+
+    COVER = "cover"
+    CONTAIN = "contain"
+    FILL = "fill"
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+
+
+class Mode(StrEnum):
+    """The same in Cloudinary's words. https://cloudinary.com/documentation/transformation_reference#c_crop_resize"""
+
+    SCALE = "scale"
+    FIT = "fit"
+    LIMIT = "limit"
+    MFIT = "mfit"
+    FILL = "fill"
+    LFILL = "lfill"
+    PAD = "pad"
+    LPAD = "lpad"
+    MPAD = "mpad"
+    CROP = "crop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    width: Length | None = option(
+        "width", "w", kind=Side(), doc="Width of the box in px, or as a share of the source.", example="w_300"
+    )
+    height: Length | None = option(
+        "height",
+        "h",
+        kind=Side(),
+        doc="Height of the box in px, or as a share of the source.",
+        example="h_200",
+    )
+    aspect: Fraction | None = option(
+        "ar", kind=Ratio(), doc="Width over height: gives the side that is missing.", example="w_300,ar_16:9"
+    )
+    dpr: float = option(
+        "dpr",
+        kind=Number(0.1, 4, words={"auto": 1.0}),
+        default=1.0,
+        doc="Device pixels per CSS pixel: multiplies sizes, offsets and paddings.",
+        example="w_100,dpr_2",
+    )
+    fit: Fit = option(
+        "fit",
+        kind=Choice(Fit),
+        default=Fit.COVER,
+        doc="How the picture meets its box, in ipx's words; never enlarged unless `enlarge`.",
+        example="w_300,h_200,fit_contain",
+    )
+    mode: Mode | None = option(
+        "c", kind=Choice(Mode), doc="The same in Cloudinary's words.", example="w_300,h_300,c_pad"
+    )
+    enlarge: bool = option(
+        "enlarge", kind=Flag(), default=False, doc="May make the picture larger than it is.",
+        example="w_2000,enlarge",
+    )  # fmt: skip
+    position: Anchor | None = option(
+        "position", "pos", "g",
+        kind=AnchorKind(),
+        doc="What stays in sight when the picture is cut, or where it lies when there are bars.",
+        example="w_200,h_200,g_west",
+    )  # fmt: skip
+    x: float | None = option(
+        "x", kind=Number(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
+        example="w_100,h_100,c_crop,x_40",
+    )  # fmt: skip
+    y: float | None = option(
+        "y", kind=Number(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
+        example="w_100,h_100,c_crop,y_40",
+    )  # fmt: skip
+    crop: Region | None = option(
+        "crop", "extract",
+        kind=RegionKind(),
+        doc="A region of the upright source, cut out before anything is scaled.",
+        example="crop_0.25_0.25_0.5_0.5",
+    )  # fmt: skip
