@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import structlog
@@ -28,6 +29,9 @@ from proxy.web.images import Images
 from proxy.workers.pool import Workers
 
 log = structlog.get_logger()
+
+INFO = "/-/info"
+"""Below this, URLs ask what can be said about a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +65,24 @@ class Deployment:
 
 class Switch:
     """
-    Sends each request to the pictures or to the pages. Lifespan goes to the pages, which own the rest; what
-    is outside the mount does too, and finds nothing there.
+    Sends each request to the pictures, to what is said about them, or to the pages. Lifespan goes to the
+    pages, which own the rest; what is outside the mount does too, and finds nothing there.
     """
 
     def __init__(self, pages: Starlette, mount: str) -> None:
         self._pages = pages
         self._below = f"{mount}/".encode()
         self._page_paths = (b"/healthz", b"/readyz", f"{mount}/-/".encode())
+        self._info = re.compile(re.escape(mount.encode()) + rb"(?:/s--[^/]*--)?" + INFO.encode() + b"/")
         self.images: ASGIApp | None = None
+        self.info: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.images is not None:
+        if scope["type"] == "http" and self.images is not None and self.info is not None:
             path = scope["raw_path"]
+            if self._info.match(path):
+                await self.info(scope, receive, send)
+                return
             if path.startswith(self._below) and not path.startswith(self._page_paths):
                 await self.images(scope, receive, send)
                 return
@@ -92,9 +101,17 @@ def create_app(deployment: Deployment) -> ASGIApp:
         origin = open_originals(settings)
         cache = open_cache(settings.cache)
         renditions = Renditions(origin=origin, cache=cache, renderers=workers, limits=settings.limits)
-        images = Images(renditions, terms(settings), presets(settings), timing=settings.server_timing)
-        watcher = asyncio.create_task(watch_presets(settings.presets, images.use))
-        switch.images = images
+        images, info = (
+            Images(renditions, each, presets(settings), timing=settings.server_timing)
+            for each in (terms(settings), replace(terms(settings), below=INFO, task="describe"))
+        )
+
+        def use(presets: Presets) -> None:
+            images.use(presets)
+            info.use(presets)
+
+        watcher = asyncio.create_task(watch_presets(settings.presets, use))
+        switch.images, switch.info = images, info
         try:
             yield
         finally:

@@ -47,9 +47,10 @@ class Address:
     signed: bytes
 
 
-def split_path(raw_path: bytes, query: bytes = b"", mount: str = "") -> Address:
+def split_path(raw_path: bytes, query: bytes = b"", mount: str = "", below: str = "") -> Address:
     """
-    Split a request's raw path (ASGI `raw_path`: still percent-encoded) below `mount`.
+    Split a request's raw path (ASGI `raw_path`: still percent-encoded) below `mount`; between it, or the
+    signature, and the options stands `below`, which is signed with them.
 
     Raises InvalidKey, InvalidRequest or TooLong. Of the query only `s`, the signature, has a meaning.
     """
@@ -61,7 +62,7 @@ def split_path(raw_path: bytes, query: bytes = b"", mount: str = "") -> Address:
         signature, path = in_path[1].decode("latin-1"), path[in_path.end() :]
     elif in_query := re.search(rb"(?:^|&)s=([^&]*)", query):
         signature = in_query[1].decode("latin-1")
-    options, _, key = path[1:].partition(b"/")
+    options, _, key = path.removeprefix(below.encode())[1:].partition(b"/")
     if len(options) > LONGEST_OPTIONS:
         raise TooLong(f"the options have at most {LONGEST_OPTIONS} bytes, not {len(options)}")
     return Address(signature=signature, options=utf8(options), key=read_key(utf8(key)), signed=path)

@@ -19,6 +19,12 @@ class Format(StrEnum):
     TIFF = "tiff"
 
 
+class Document(StrEnum):
+    """What is said about a picture, in place of the picture."""
+
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatRow:
     """What a format can do. `max_side` is in px and the format's own, not a setting."""
@@ -69,7 +75,7 @@ class Rendition:
     """
 
     body: bytes
-    format: Format
+    format: Format | Document
     width: int
     height: int
     etag: str
@@ -78,4 +84,13 @@ class Rendition:
 
     @property
     def media_type(self) -> str:
-        return FORMATS[self.format].media_type
+        return FORMATS[self.format].media_type if isinstance(self.format, Format) else "application/json"
+
+    @property
+    def suffix(self) -> str:
+        return FORMATS[self.format].suffix if isinstance(self.format, Format) else self.format.value
+
+
+def written_as(name: str) -> Format | Document:
+    """Raises ValueError."""
+    return Document(name) if name == Document.JSON else Format(name)

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 from proxy.errors import OriginalTooLarge, ProxyError, ResultTooLarge, UnusableOriginal
 from proxy.grammar import canonical
 from proxy.limits import Limits
-from proxy.media import RECIPE, Format, Original, Rendition
+from proxy.media import RECIPE, Original, Rendition, written_as
 from proxy.negotiation import Bucket, format_bucket
 from proxy.origins import Origin
 from proxy.singleflight import SingleFlight
@@ -48,7 +48,7 @@ class Renderers(Protocol):
 class Wish:
     """
     One rendition that somebody wants. `options` are the canonical ones. `lifetime` is how long caches may
-    keep it, in seconds.
+    keep it, in seconds. `task` is what a renderer does for it: `render` the picture, or `describe` it.
     """
 
     options: str
@@ -56,21 +56,23 @@ class Wish:
     accepted: Bucket
     open_format: bool
     lifetime: float
+    task: str = "render"
 
     @property
     def name(self) -> str:
         """The wish without the original's version. What a client accepts counts only where it decides."""
         accepted = f";{format_bucket(self.accepted)}" if self.open_format else ""
-        return f"{RECIPE}\n{self.options}{accepted}\n{self.key}"
+        return f"{RECIPE}\n{self.task}\n{self.options}{accepted}\n{self.key}"
 
 
-def wish_for(spec: Spec, key: str, accepted: Bucket, lifetime: float) -> Wish:
+def wish_for(spec: Spec, key: str, accepted: Bucket, lifetime: float, task: str = "render") -> Wish:
     return Wish(
         options=canonical(spec),
         key=key,
         accepted=accepted,
         open_format=spec.format is Output.AUTO,
         lifetime=lifetime,
+        task=task,
     )
 
 
@@ -145,10 +147,10 @@ class Renditions:
             "accepted": format_bucket(wish.accepted),
             "limits": asdict(self._limits),
         }
-        reply = await self._renderers.run("render", header, original.body, self._limits.render_timeout)
+        reply = await self._renderers.run(wish.task, header, original.body, self._limits.render_timeout)
         rendition = Rendition(
             body=reply.body,
-            format=Format(reply.header["format"]),
+            format=written_as(reply.header["format"]),
             width=reply.header["width"],
             height=reply.header["height"],
             etag=identity(wish, reply.header["format"], original.version),

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from proxy.caches import Entry
-from proxy.media import Format, Rendition
+from proxy.media import Rendition, written_as
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -81,7 +81,7 @@ def _open(packed: bytes) -> Entry | None:
     body_at = _ETAG_AT + etag_size
     try:
         etag = packed[_ETAG_AT:body_at].decode("ascii")
-        format = Format(format.rstrip(b"\0").decode("ascii"))
+        format = written_as(format.rstrip(b"\0").decode("ascii"))
     except ValueError:
         return None
     times = (expires_at, made_at, last_modified or 0.0)

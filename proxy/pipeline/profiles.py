@@ -90,3 +90,23 @@ def _curve(tag: bytes) -> Callable[[float], float] | None:
         g, a, b, c, d = (number / 65536 for number in struct.unpack_from(">5i", tag, 12))
         return lambda x: float(max(0.0, a * x + b) ** g) if x >= d else c * x
     return None
+
+
+def description(profile: bytes) -> str | None:
+    """
+    What a profile calls itself. ICC.1:2022, 10.15 (multiLocalizedUnicodeType: the first record) and
+    ICC.1:2001-04, 6.5.17 (textDescriptionType: its ASCII part).
+    """
+    try:
+        tag = _tags(profile)[b"desc"]
+        if tag[:4] == b"mluc":
+            size, offset = struct.unpack_from(">II", tag, 20)
+            text = tag[offset : offset + size].decode("utf-16-be", "replace")
+        elif tag[:4] == b"desc":
+            (size,) = struct.unpack_from(">I", tag, 8)
+            text = tag[12 : 12 + size].decode("ascii", "replace")
+        else:
+            return None
+    except (struct.error, KeyError):
+        return None
+    return text.rstrip("\0").strip() or None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from typing import Any
 
 import pyvips
 
 from proxy.grammar import parse_options
 from proxy.limits import Limits
+from proxy.media import Document
 from proxy.negotiation import parse_bucket
 from proxy.pipeline import render
+from proxy.pipeline.describe import describe
 
 Task = Callable[[Mapping[str, Any], bytes | memoryview], tuple[dict[str, Any], bytes]]
 
@@ -48,6 +52,19 @@ def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[di
     }, rendered.body
 
 
-TASKS: Mapping[str, Task] = {"render": render_task}
+def describe_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
+    """`header` is that of `render_task`. Raises what `render` raises."""
+    started = perf_counter()
+    spec = parse_options(header["options"])
+    facts = describe(body, spec, Limits(**header["limits"]), parse_bucket(header["accepted"]))
+    return {
+        "format": Document.JSON.value,
+        "width": facts["width"],
+        "height": facts["height"],
+        "timings": {"describe": perf_counter() - started},
+    }, json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+TASKS: Mapping[str, Task] = {"render": render_task, "describe": describe_task}
 
 prepare()

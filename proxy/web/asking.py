@@ -20,9 +20,14 @@ from proxy.web.headers import Lifetimes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """On what terms this deployment answers. `policy` is for URLs without a signature."""
+    """
+    On what terms this deployment answers. `policy` is for URLs without a signature. `below` is where, under
+    the mount, URLs ask for `task`; it is signed with them, so that a signature is good for one task.
+    """
 
     mount: str = ""
+    below: str = ""
+    task: str = "render"
     secrets: tuple[Secret, ...] = ()
     policy: str = "deny"
     lifetimes: Lifetimes = Lifetimes()  # noqa: RUF009  frozen
@@ -53,7 +58,7 @@ class Ask:
 
 def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, accepted: Bucket) -> Ask:
     """Raises InvalidRequest and Forbidden. Whether the URL has expired is for `Ask.seconds_left` to say."""
-    address = split_path(raw_path, query, terms.mount)
+    address = split_path(raw_path, query, terms.mount, terms.below)
     signed = admit(terms, address)
     written = read_options(address.options)
     if not signed:
@@ -61,7 +66,7 @@ def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, acce
     spec = resolve(written, presets.options, presets.defaults)
     named = tuple(presets.presets[name] for name in spec.presets)
     lifetimes = lived(terms.lifetimes, named)
-    wish = wish_for(spec, address.key, accepted, lifetime=max(lifetimes.max_age, 1))
+    wish = wish_for(spec, address.key, accepted, lifetime=max(lifetimes.max_age, 1), task=terms.task)
     return Ask(wish=wish, spec=spec, presets=named, lifetimes=lifetimes)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import quote
 
-from proxy.media import FORMATS, Format, Rendition
+from proxy.media import Rendition
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -74,13 +74,13 @@ SUFFIXES = frozenset(
 )
 
 
-def disposition(filename: str | None, key: str, format: Format, *, download: bool) -> bytes:
+def disposition(filename: str | None, key: str, suffix: str, *, download: bool) -> bytes:
     """RFC 6266, with an ASCII name for old clients and the real one (RFC 8187) beside it."""
     name = filename or re.sub(r"[?#].*", "", key).rsplit("/", 1)[-1] or "image"
-    stem, dot, suffix = name.rpartition(".")
-    if dot and suffix.lower() in SUFFIXES and stem:
+    stem, dot, was = name.rpartition(".")
+    if dot and was.lower() in SUFFIXES and stem:
         name = stem
-    name = f"{name}.{FORMATS[format].suffix}"
+    name = f"{name}.{suffix}"
     plain = re.sub(r"[^ !#-\[\]-~]", "_", name)
     text = f'{"attachment" if download else "inline"}; filename="{plain}"'
     if plain != name:

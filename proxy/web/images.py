@@ -133,7 +133,7 @@ class Images:
             (b"accept-ranges", b"bytes"),
             (
                 b"content-disposition",
-                disposition(spec.filename, ask.wish.key, rendition.format, download=spec.download),
+                disposition(spec.filename, ask.wish.key, rendition.suffix, download=spec.download),
             ),
             (b"cache-status", cache_status(hit=answer.hit, collapsed=answer.collapsed)),
             *tags(ask.wish.key, spec.presets),

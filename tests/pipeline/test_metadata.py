@@ -5,7 +5,9 @@ import pyvips
 
 from proxy.limits import Limits
 from proxy.media import Format
+from proxy.negotiation import Bucket
 from proxy.pipeline import render
+from proxy.pipeline.describe import describe
 from proxy.spec import Keep, Output, Spec
 from tests.pictures import loaded, photo, saved, tagged
 
@@ -104,3 +106,11 @@ def test_all_means_all(format: Output) -> None:
     assert "exif-ifd3-GPSLatitude" in found
     assert "xmp-data" in found
     assert b"secret-body" in body
+
+
+def test_what_is_said_of_a_picture_is_public() -> None:
+    said = describe(SOURCE, Spec(), Limits(), Bucket())["source"]
+    assert said["orientation"] == 6
+    assert (said["width"], said["height"]) == (30, 40)
+    assert said["exif"] == {name.split("-")[-1]: value for name, value in (PUBLIC | SHOOTING).items()}
+    assert "secret" not in str(said)

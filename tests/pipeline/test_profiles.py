@@ -5,7 +5,7 @@ import pyvips
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.pipeline.profiles import MAX_BYTES, colour_space, is_srgb
+from proxy.pipeline.profiles import MAX_BYTES, colour_space, description, is_srgb
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix, table
 
 
@@ -48,3 +48,14 @@ def test_no_damage_is_a_surprise(flips: list[tuple[int, int]], cut: int) -> None
     for at, value in flips:
         body[at % len(body)] = value
     is_srgb(bytes(body[:cut]))
+
+
+@pytest.mark.parametrize(("name", "called"), [("srgb", "sRGB"), ("p3", "sP3C"), ("cmyk", "Chemical proof")])
+def test_a_profile_says_its_name(name: str, called: str) -> None:
+    """Those that libvips brings: one in each of the two ways to write it."""
+    assert description(pyvips.Operation.call("profile_load", name)) == called
+
+
+def test_damage_has_no_name() -> None:
+    assert description(b"") is None
+    assert description(bytes(200)) is None

@@ -1,0 +1,120 @@
+"""What can be said about an original, and about the picture that some options make of it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import replace
+from typing import Any
+
+import pyvips
+
+from proxy import geometry, negotiation
+from proxy.colours import Colour
+from proxy.errors import TooCostly
+from proxy.limits import Limits
+from proxy.media import FORMATS, Format
+from proxy.palette import palette
+from proxy.pipeline import decode, output_format, profiles
+from proxy.pipeline.alpha import weighted, with_alpha
+from proxy.pipeline.canvas import dominant
+from proxy.pipeline.drawing import drawn
+from proxy.pipeline.edge import libvips
+from proxy.pipeline.encode import encoded
+from proxy.pipeline.metadata import RIGHTS, SHOOTING
+from proxy.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
+from proxy.spec import Spec
+
+PALETTE = 5
+LQIP_SIDE = 24
+LQIP_QUALITY = 40
+
+_EXIF_FIELD = re.compile(r"exif-ifd[0-9]-(.+)")
+_EXIF_VALUE = re.compile(r"(.*) \(.*, \w+, \d+ components?, \d+ bytes?\)", re.DOTALL)
+"""How libvips writes what libexif read: the value, then in brackets how people write it, and its type."""
+
+
+def describe(
+    body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negotiation.Bucket
+) -> dict[str, Any]:
+    """
+    The facts as JSON has them. `source` is the original: its size upright, its bytes as they came; `width`,
+    `height` and `format` are the rendition's. Everything else is about the rendition's pixels.
+
+    Raises what `render` raises.
+    """
+    head = decode.header(body, limits)
+    if not spec.autoorient:
+        head = replace(head, orientation=1)
+    format = output_format(spec, head, accepted)
+    row = FORMATS[format]
+    plan = geometry.plan(spec, head.upright, limits, row.max_side)
+    scaled = decode.scaled(body, head, plan.region, plan.resize)
+    with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
+        image = drawn(scaled, spec, plan, alpha=row.alpha).copy_memory()
+        return {
+            "width": image.width,
+            "height": image.height,
+            "format": format.value,
+            "source": {
+                "width": head.upright.width,
+                "height": head.upright.height,
+                "format": head.format.value,
+                "bytes": len(body),
+                "pages": head.pages,
+                "orientation": head.orientation,
+                "alpha": head.alpha,
+                "space": head.interpretation,
+                "profile": profiles.description(head.profile) if head.profile else None,
+                "exif": public_exif(scaled),
+            },
+            **looks(image),
+        }
+
+
+def looks(image: pyvips.Image) -> dict[str, Any]:
+    """
+    Colours as `#rrggbb`, the hashes of the picture scaled into 100x100 px (ThumbHash in base64, as its
+    authors write it), and `lqip`, a data URI.
+    """
+    small = with_alpha(_inside(image, THUMBHASH_SIDE))
+    rgba = bytes(small.write_to_memory())
+    opaque = [
+        (red, green, blue)
+        for red, green, blue, alpha in zip(*(rgba[band::4] for band in range(4)), strict=True)
+        if alpha >= 128
+    ]
+    tiny = encoded(_inside(image, LQIP_SIDE), Format.WEBP, LQIP_QUALITY)
+    return {
+        "dominant": _hex(dominant(image)),
+        "palette": [_hex(Colour(*colour)) for colour in palette(opaque, PALETTE)],
+        "blurhash": blurhash(rgba, small.width, small.height),
+        "thumbhash": b64encode(thumbhash(rgba, small.width, small.height)).decode(),
+        "lqip": f"data:image/webp;base64,{b64encode(tiny).decode()}",
+    }
+
+
+def public_exif(image: pyvips.Image) -> dict[str, str]:
+    """The fields that `keep_exif` would keep, under their Exif names."""
+    found = {}
+    for name in sorted(image.get_fields()):
+        tag = _EXIF_FIELD.fullmatch(name)
+        if tag is not None and tag[1] in RIGHTS | SHOOTING:
+            value = _EXIF_VALUE.fullmatch(image.get(name))
+            found[tag[1]] = (value[1] if value else image.get(name)).strip()
+    return found
+
+
+def _inside(image: pyvips.Image, side: int) -> pyvips.Image:
+    """Scaled into a square of `side` px, never up; each side by the rule for renditions."""
+    scale = side / max(image.width, image.height)
+    if scale >= 1:
+        return image
+    width, height = (max(1, int(length * scale + 0.5)) for length in (image.width, image.height))
+    return weighted(
+        image, lambda picture: picture.resize(width / image.width, vscale=height / image.height)
+    ).cast("uchar")
+
+
+def _hex(colour: Colour) -> str:
+    return f"#{colour.red:02x}{colour.green:02x}{colour.blue:02x}"
