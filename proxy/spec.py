@@ -12,12 +12,12 @@ from types import MappingProxyType
 from proxy.options.canvas import Canvas
 from proxy.options.delivery import Delivery
 from proxy.options.effects import Effects
-from proxy.options.output import Encoding, Keep, Output
+from proxy.options.output import Encoding, Icc, Keep, Output
 from proxy.options.row import Option
 from proxy.options.size import Fit, Mode, Size
 from proxy.places import Box
 
-__all__ = ["BY_NAME", "OPTIONS", "SPELLINGS", "Fit", "Keep", "Mode", "Option", "Output", "Spec"]
+__all__ = ["BY_NAME", "OPTIONS", "SPELLINGS", "Fit", "Icc", "Keep", "Mode", "Option", "Output", "Spec"]
 
 
 @dataclass(frozen=True, kw_only=True)

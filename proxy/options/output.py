@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.kinds import AutoQuality, Choice, Quality
+from proxy.kinds import AutoQuality, Choice, Flag, Quality
 from proxy.options.row import option
 
 
@@ -29,6 +29,14 @@ class Keep(StrEnum):
     ALL = "all"
 
 
+class Icc(StrEnum):
+    """The colour space of the picture. All but sRGB is embedded as a profile."""
+
+    SRGB = "srgb"
+    P3 = "p3"
+    KEEP = "keep"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
     format: Output | None = option(
@@ -45,4 +53,14 @@ class Encoding:
     keep: Keep = option(
         "keep", kind=Choice(Keep), default=Keep.NONE, doc="Metadata that stays in the picture.",
         example="w_300,keep_exif", about="output",
+    )  # fmt: skip
+    icc: Icc = option(
+        "icc", kind=Choice(Icc), default=Icc.SRGB,
+        doc="The colour space: sRGB, Display P3, or the source's own where that is RGB.",
+        example="w_300,icc_p3", about="output",
+    )  # fmt: skip
+    linear_light: bool = option(
+        "linear-light", kind=Flag(), default=False,
+        doc="Scale in linear light: slower, and fine bright details keep their brightness.",
+        example="w_300,linear-light", about="output",
     )  # fmt: skip

@@ -48,7 +48,7 @@ def render(
     format = output_format(spec, head, accepted or negotiation.Bucket())
     row = FORMATS[format]
     plan = geometry.plan(spec, head.upright, limits, row.max_side)
-    scaled = decode.scaled(body, head, plan.region, plan.resize)
+    scaled = decode.scaled(body, head, plan.region, plan.resize, icc=spec.icc, linear=spec.linear_light)
     decoded = perf_counter()
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
         image = drawn(scaled, spec, plan, alpha=row.alpha)

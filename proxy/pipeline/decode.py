@@ -13,10 +13,11 @@ from proxy.errors import BrokenImage, TooManyPixels
 from proxy.limits import Limits
 from proxy.media import Format
 from proxy.pipeline.alpha import weighted
-from proxy.pipeline.colour import to_srgb
+from proxy.pipeline.colour import to_rgb
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.extent import extent
 from proxy.pipeline.sniff import sniff
+from proxy.spec import Icc
 
 LOADERS: Mapping[Format, str] = {
     Format.JPEG: "jpegload_buffer",
@@ -106,22 +107,36 @@ def header(body: bytes | memoryview, limits: Limits) -> Header:
     return found
 
 
-def scaled(body: bytes | memoryview, head: Header, region: Box, size: Size, *, page: int = 0) -> pyvips.Image:
+def scaled(
+    body: bytes | memoryview,
+    head: Header,
+    region: Box,
+    size: Size,
+    *,
+    page: int = 0,
+    icc: Icc = Icc.SRGB,
+    linear: bool = False,
+) -> pyvips.Image:
     """
-    `region` of the upright picture, scaled to exactly `size`: 8-bit sRGB with or without alpha, in memory.
+    `region` of the upright picture, scaled to exactly `size`: 8-bit RGB with or without alpha, in memory.
 
-    Both are in the frame of `head.upright`. Raises BrokenImage.
+    Both are in the frame of `head.upright`. `linear` scales light, and not its encoding. Raises BrokenImage.
     """
     turned = _TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
     with libvips(BrokenImage, f"the original is a damaged {head.format} image"):
         if region == Box(0, 0, head.upright.width, head.upright.height):
-            image = _open(body, head.format, **_on_load(head, target, page))
+            # What a loader scales, it scales as it is encoded.
+            image = _open(body, head.format, **_on_load(head, head.stored if linear else target, page))
         else:
             part = _stored(region, turned, head.stored)
             image = _open(body, head.format, **({"page": page} if head.format in _PAGED else {}))
             image = image.crop(part.left, part.top, part.width, part.height)
-        image = to_srgb(_resized(image, target), head.profile).copy_memory()
+        if linear:
+            image = to_rgb(image, head.profile, icc).colourspace("scrgb")
+            image = _resized(image, target).colourspace("srgb").copy_memory()
+        else:
+            image = to_rgb(_resized(image, target), head.profile, icc).copy_memory()
         return _upright(image, turned)
 
 

@@ -49,7 +49,7 @@ def describe(
     format = output_format(spec, head, accepted)
     row = FORMATS[format]
     plan = geometry.plan(spec, head.upright, limits, row.max_side)
-    scaled = decode.scaled(body, head, plan.region, plan.resize)
+    scaled = decode.scaled(body, head, plan.region, plan.resize, icc=spec.icc, linear=spec.linear_light)
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
         image = drawn(scaled, spec, plan, alpha=row.alpha).copy_memory()
         return {

@@ -11,7 +11,8 @@ import pyvips
 
 from proxy.kinds import AutoQuality
 from proxy.media import Format
-from proxy.pipeline.metadata import FLAGS, kept
+from proxy.pipeline.colour import is_named
+from proxy.pipeline.metadata import FLAGS, ICC, kept
 from proxy.spec import Keep
 
 
@@ -76,5 +77,6 @@ def encoded(
     if saver.levels is not None:
         settings["Q"] = quality if isinstance(quality, int) else saver.levels[quality or AutoQuality.GOOD]
     save = getattr(kept(image, keep), saver.operation)
-    written: bytes = save(keep=FLAGS[keep], **settings)
+    flags = FLAGS[keep] | (ICC if is_named(image) else 0)
+    written: bytes = save(keep=flags, **settings)
     return written

@@ -9,14 +9,14 @@ import pyvips
 
 from proxy.spec import Keep
 
-_EXIF, _XMP, _IPTC, _ICC, _OTHER = (1 << bit for bit in range(5))
+_EXIF, _XMP, _IPTC, ICC, _OTHER = (1 << bit for bit in range(5))
 
 FLAGS: Mapping[Keep, int] = {
     Keep.NONE: 0,
     Keep.COPYRIGHT: _EXIF,
-    Keep.ICC: _ICC,
+    Keep.ICC: ICC,
     Keep.EXIF: _EXIF,
-    Keep.ALL: _EXIF | _XMP | _IPTC | _ICC | _OTHER,
+    Keep.ALL: _EXIF | _XMP | _IPTC | ICC | _OTHER,
 }
 """libvips' VipsForeignKeep, which its savers take."""
 
@@ -57,7 +57,7 @@ def kept(image: pyvips.Image, keep: Keep) -> pyvips.Image:
     for name in image.get_fields():
         if _goes(name, keep):
             image.remove(name)
-    if FLAGS[keep] & _ICC and not image.get_typeof("icc-profile-data"):
+    if FLAGS[keep] & ICC and not image.get_typeof("icc-profile-data"):
         image.set_type(
             pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "srgb")
         )
