@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench lock clean redis
+.PHONY: help install run test lint bench docs lock clean redis
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -99,6 +99,9 @@ redis: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev ## every benchmark
 	@for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file" || exit; done
+
+docs: $(VENV)/.installed ## write the tables of README.md anew
+	$(BIN)/python docs/tables.py
 
 # Housekeeping ------------------------------------------------------------------------------------------
 

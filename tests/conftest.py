@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,3 +20,12 @@ def renderers() -> Iterator[str]:
     """The socket of two real renderers."""
     with Supervisor(renderers=2) as supervisor:
         yield supervisor.socket_path
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The originals that a first run draws, to be read and not to be changed."""
+    folder = tmp_path_factory.mktemp("samples") / "originals"
+    # Elsewhere: a process that has run libvips must never fork.
+    subprocess.run([sys.executable, "-m", "proxy.samples", str(folder)], check=True, timeout=300)
+    return folder
