@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy import logs
 from proxy.caches.tiered import open_cache
+from proxy.freshness import Lifetimes
 from proxy.origins import Origin
 from proxy.origins.schemes import open_origin
 from proxy.presets import EMPTY, Presets, load_presets
@@ -24,7 +25,6 @@ from proxy.settings import Settings
 from proxy.web import pages
 from proxy.web.access import AccessLog
 from proxy.web.asking import Terms
-from proxy.web.headers import Lifetimes
 from proxy.web.images import Images
 from proxy.workers.pool import Workers
 

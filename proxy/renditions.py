@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
+import structlog
 from cachetools import TTLCache
 
-from proxy.errors import OriginalTooLarge, ProxyError, ResultTooLarge, UnusableOriginal
+from proxy.errors import (
+    OriginalNotFound,
+    OriginalTooLarge,
+    OriginFailed,
+    Overloaded,
+    ProxyError,
+    ResultTooLarge,
+    UnusableOriginal,
+)
+from proxy.freshness import Freshness, Lifetimes, freshness
 from proxy.grammar import canonical
 from proxy.limits import Limits
 from proxy.media import RECIPE, Original, Rendition, written_as
@@ -19,8 +29,19 @@ from proxy.origins import Origin
 from proxy.singleflight import SingleFlight
 from proxy.spec import Output, Spec
 
-REMEMBERED = (UnusableOriginal, OriginalTooLarge, ResultTooLarge)
-"""Refusals that are the same the next time, and cost a download or a renderer's time to find out."""
+log = structlog.get_logger()
+
+REMEMBERED = (UnusableOriginal, ResultTooLarge, OriginalNotFound, OriginalTooLarge)
+"""Refusals that are the same the next time, and cost a request or a renderer's time to find out."""
+
+OF_ALL = (OriginalNotFound, OriginalTooLarge)
+"""Those of them that are the same for every rendition of a key."""
+
+PASSING = (OriginFailed, Overloaded)
+"""Failures that a stale rendition bridges: those that are told as 5xx (RFC 5861 section 4)."""
+
+PAUSE = 10.0
+"""Seconds from a failed renewal until the next is tried, so that not everybody waits for a dead origin."""
 
 
 class Keeper(Protocol):
@@ -47,15 +68,15 @@ class Renderers(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """
-    One rendition that somebody wants. `options` are the canonical ones. `lifetime` is how long caches may
-    keep it, in seconds. `task` is what a renderer does for it: `render` the picture, or `describe` it.
+    One rendition that somebody wants. `options` are the canonical ones. `task` is what a renderer does for
+    it: `render` the picture, or `describe` it.
     """
 
     options: str
     key: str
     accepted: Bucket
     open_format: bool
-    lifetime: float
+    lifetimes: Lifetimes
     task: str = "render"
 
     @property
@@ -65,23 +86,28 @@ class Wish:
         return f"{RECIPE}\n{self.task}\n{self.options}{accepted}\n{self.key}"
 
 
-def wish_for(spec: Spec, key: str, accepted: Bucket, lifetime: float, task: str = "render") -> Wish:
+def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render") -> Wish:
     return Wish(
         options=canonical(spec),
         key=key,
         accepted=accepted,
         open_format=spec.format is Output.AUTO,
-        lifetime=lifetime,
+        lifetimes=lifetimes,
         task=task,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A rendition and how it was come by; `timings` in seconds, empty when it was at hand."""
+    """
+    A rendition and how it was come by. `stale`: what was at hand was not fresh any more; it is what is
+    answered when `hit`, or when there is a `failure` to make a new one. `timings` are in seconds.
+    """
 
     rendition: Rendition
     hit: bool
+    stale: bool = False
+    failure: ProxyError | None = None
     collapsed: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
 
@@ -95,51 +121,107 @@ class Renditions:
         renderers: Renderers,
         limits: Limits,
         refusals_for: float = 60.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._origin = origin
         self._cache = cache
         self._renderers = renderers
         self._limits = limits
+        self._clock = clock
         self._flights: SingleFlight[Answer] = SingleFlight()
+        self._renewals: SingleFlight[None] = SingleFlight()
         self._fetches: SingleFlight[Original] = SingleFlight()
         self._refusals: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=refusals_for)
+        self._failures: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
     def name(self, wish_name: str, key: str) -> str:
         """What caches know a wish by: with the original's present version, where that costs nothing."""
         return f"{wish_name}\n{self._origin.version(key) or ''}"
 
     def peek(self, name: str) -> Rendition | None:
-        """The rendition of that name, when this process holds it in memory."""
+        """The rendition of that name, whatever its age, when this process holds it in memory."""
         return self._cache.peek(name)
+
+    def judge(self, wish: Wish, name: str, kept: Rendition) -> Answer | None:
+        """
+        `kept` as an answer to `wish`, or `None` when it is too old for that. A stale one is an answer and is
+        renewed in the background; one that could not be renewed a moment ago is an answer for as long as it
+        may stand in for an error.
+        """
+        match freshness(wish.lifetimes, self._clock() - kept.made_at):
+            case Freshness.FRESH:
+                return Answer(kept, hit=True)
+            case Freshness.STALE:
+                if name not in self._failures:
+                    self._renewals.start(name, lambda: self._renew(wish, name, kept))
+                return Answer(kept, hit=True, stale=True)
+            case Freshness.SPARE if name in self._failures:
+                return Answer(kept, hit=True, stale=True)
+        return None
 
     async def get(self, wish: Wish) -> Answer:
         """Raises every ProxyError that is not about the URL's own text."""
         name = self.name(wish.name, wish.key)
-        if (refusal := self._refusals.get(name)) is not None:
-            raise type(refusal)(refusal.message, **refusal.facts)
+        refusal = self._refusals.get(name) or self._refusals.get(self.name("", wish.key))
+        if refusal is not None:
+            raise again(refusal)
         collapsed = name in self._flights
         answer = await self._flights.join(name, lambda: self._find_or_make(wish, name))
-        return Answer(answer.rendition, answer.hit, True, answer.timings) if collapsed else answer
+        return replace(answer, collapsed=True) if collapsed else answer
 
     async def close(self) -> None:
         await self._flights.close()
+        await self._renewals.close()
         await self._fetches.close()
 
     async def _find_or_make(self, wish: Wish, name: str) -> Answer:
         started = time.perf_counter()
-        if (kept := await self._cache.get(name)) is not None:
-            return Answer(kept, hit=True, timings={"cache": time.perf_counter() - started})
-        looked = time.perf_counter()
+        kept = await self._cache.get(name)
+        timings = {"cache": time.perf_counter() - started}
+        if kept is not None and (answer := self.judge(wish, name, kept)):
+            return replace(answer, timings=timings)
+        try:
+            rendition, spent = await self._make(wish, name, kept)
+        except PASSING as failure:
+            if kept is None or self._is_spent(wish, kept):
+                raise
+            self._failures[name] = again(failure)
+            return Answer(kept, hit=False, stale=True, failure=failure, timings=timings)
+        return Answer(rendition, hit=False, stale=kept is not None, timings=timings | spent)
+
+    async def _renew(self, wish: Wish, name: str, kept: Rendition) -> None:
+        """Nobody waits for this one, and nobody is told: the next asker finds what came of it."""
+        try:
+            await self._make(wish, name, kept)
+        except PASSING as failure:
+            self._failures[name] = again(failure)
+            log.warning("renewal_failed", error=failure.code)
+        except ProxyError as refusal:
+            log.info("renewal_refused", error=refusal.code)
+
+    def _is_spent(self, wish: Wish, kept: Rendition) -> bool:
+        return freshness(wish.lifetimes, self._clock() - kept.made_at) is Freshness.SPENT
+
+    async def _make(
+        self, wish: Wish, name: str, kept: Rendition | None
+    ) -> tuple[Rendition, dict[str, float]]:
+        """A new rendition, put into the cache, and what it took. Where `kept` is as good, it is that."""
+        started = time.perf_counter()
+        timings: dict[str, float] = {}
         try:
             original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
             fetched = time.perf_counter()
-            rendition, timings = await self._render(wish, original)
+            if kept is not None and kept.etag == identity(wish, kept.format, original.version):
+                rendition = replace(kept, made_at=self._clock())
+            else:
+                rendition, timings = await self._render(wish, original)
         except REMEMBERED as refusal:
-            self._refusals[name] = refusal.with_traceback(None)
+            self._refusals[self.name("", wish.key) if isinstance(refusal, OF_ALL) else name] = again(refusal)
+            if kept is not None:
+                await self._cache.put(name, kept, 0)
             raise
-        await self._cache.put(name, rendition, wish.lifetime)
-        timings = {"cache": looked - started, "fetch": fetched - looked, **timings}
-        return Answer(rendition, hit=False, timings=timings)
+        await self._cache.put(name, rendition, wish.lifetimes.kept)
+        return rendition, {"fetch": fetched - started, **timings}
 
     async def _render(self, wish: Wish, original: Original) -> tuple[Rendition, dict[str, float]]:
         header = {
@@ -155,7 +237,7 @@ class Renditions:
             height=reply.header["height"],
             etag=identity(wish, reply.header["format"], original.version),
             last_modified=original.last_modified,
-            made_at=time.time(),
+            made_at=self._clock(),
         )
         return rendition, {"queue": reply.queue_seconds, **reply.header["timings"]}
 
@@ -167,3 +249,8 @@ def identity(wish: Wish, format: str, version: str) -> str:
     """
     parts = (RECIPE, wish.options, format, wish.key, version)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def again(error: ProxyError) -> ProxyError:
+    """The same without what it was raised from: it is kept, and a traceback keeps everything alive."""
+    return type(error)(error.message, **error.facts)

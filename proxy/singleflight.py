@@ -26,11 +26,15 @@ class SingleFlight(Generic[T]):
 
     async def join(self, key: str, take_off: Callable[[], Awaitable[T]]) -> T:
         """The result of the flight under `key`, or its error; `take_off` is called when there is none yet."""
+        # One passenger leaving must not bring the flight down.
+        return await asyncio.shield(self.start(key, take_off))
+
+    def start(self, key: str, take_off: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
+        """The flight under `key`, for whoever does not want to wait for it."""
         if (flight := self._airborne.get(key)) is None:
             flight = self._airborne[key] = asyncio.ensure_future(_fly(take_off))
             flight.add_done_callback(lambda landed: self._land(key, landed))
-        # One passenger leaving must not bring the flight down.
-        return await asyncio.shield(flight)
+        return flight
 
     def _land(self, key: str, flight: asyncio.Task[T]) -> None:
         del self._airborne[key]

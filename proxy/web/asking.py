@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from proxy.errors import Expired
+from proxy.freshness import Lifetimes
 from proxy.grammar import Address, read_options, resolve, split_path
 from proxy.negotiation import Bucket
 from proxy.policy import permit
@@ -15,7 +15,6 @@ from proxy.presets import Preset, Presets
 from proxy.renditions import Wish, wish_for
 from proxy.signing import Secret, verify
 from proxy.spec import Output, Spec
-from proxy.web.headers import Lifetimes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +39,16 @@ class Ask:
     wish: Wish
     spec: Spec
     presets: tuple[Preset, ...]
-    lifetimes: Lifetimes
 
     @property
     def varies(self) -> bool:
         return self.wish.open_format
 
-    def seconds_left(self) -> float | None:
+    def seconds_left(self, now: float) -> float | None:
         """Until the URL ends; raises Expired when it has."""
         if self.spec.expires is None:
             return None
-        left = self.spec.expires - time.time()
+        left = self.spec.expires - now
         if left <= 0:
             raise Expired("this URL has expired", option="exp", value=str(self.spec.expires))
         return left
@@ -65,9 +63,8 @@ def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, acce
         permit(terms.policy, written, presets.listed)
     spec = resolve(written, presets.options, presets.defaults)
     named = tuple(presets.presets[name] for name in spec.presets)
-    lifetimes = lived(terms.lifetimes, named)
-    wish = wish_for(spec, address.key, accepted, lifetime=max(lifetimes.max_age, 1), task=terms.task)
-    return Ask(wish=wish, spec=spec, presets=named, lifetimes=lifetimes)
+    wish = wish_for(spec, address.key, accepted, lived(terms.lifetimes, named), task=terms.task)
+    return Ask(wish=wish, spec=spec, presets=named)
 
 
 def admit(terms: Terms, address: Address) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import quote
 
+from proxy.freshness import Lifetimes
 from proxy.media import Rendition
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -22,39 +22,28 @@ GUARDS: tuple[tuple[bytes, bytes], ...] = (
 """On every answer: pictures are for every page, and nothing that we send is ever a document or a script."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lifetimes:
-    """Seconds: in browsers, in CDNs, and after that while a new one is made or the origin is down."""
-
-    max_age: int = 86_400
-    s_maxage: int = 31_536_000
-    stale_while_revalidate: int = 86_400
-    stale_if_error: int = 604_800
-
-
-def cache_control(lifetimes: Lifetimes, *, immutable: bool, left: float | None) -> bytes:
+def cache_control(lifetimes: Lifetimes, *, age: float, immutable: bool, left: float | None) -> bytes:
     """
-    RFC 9111 section 5.2.2, RFC 5861, RFC 8246. Nothing outlives `left`, the seconds until a signed URL ends.
+    RFC 9111 section 5.2.2, RFC 5861, RFC 8246. There is no Age header, because CDNs read it differently:
+    what a rendition of this `age` has left is what is said. Nothing outlives `left`, the seconds until a
+    signed URL ends.
     """
-    most = max(0, int(left)) if left is not None else None
+    spent = max(0, int(age))
+    longest = max(lifetimes.max_age, lifetimes.s_maxage)
+    fresh = max(0, longest - spent)
+    most = max(0, int(left)) if left is not None else longest + lifetimes.kept
+    fresh = min(fresh, most)
+    over = max(0, spent - longest)
     lengths = {
-        "max-age": lifetimes.max_age,
-        "s-maxage": lifetimes.s_maxage,
-        "stale-while-revalidate": lifetimes.stale_while_revalidate,
-        "stale-if-error": lifetimes.stale_if_error,
-    }
-    if most is not None:
+        "max-age": min(lifetimes.max_age, fresh),
+        "s-maxage": min(max(0, lifetimes.s_maxage - spent), fresh),
         # Fresh and stale together end with the URL.
-        fresh = min(max(lifetimes.max_age, lifetimes.s_maxage), most)
-        lengths = {
-            "max-age": min(lifetimes.max_age, most),
-            "s-maxage": min(lifetimes.s_maxage, most),
-            "stale-while-revalidate": min(lifetimes.stale_while_revalidate, most - fresh),
-            "stale-if-error": min(lifetimes.stale_if_error, most - fresh),
-        }
+        "stale-while-revalidate": min(lifetimes.stale_while_revalidate - over, most - fresh),
+        "stale-if-error": min(lifetimes.stale_if_error - over, most - fresh),
+    }
     directives = [
         "public",
-        *(f"{name}={seconds}" for name, seconds in lengths.items() if seconds or "age" in name),
+        *(f"{name}={seconds}" for name, seconds in lengths.items() if seconds > 0 or "age" in name),
     ]
     return ", ".join([*directives, *(["immutable"] if immutable else [])]).encode()
 
@@ -96,11 +85,26 @@ def entity(rendition: Rendition) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def cache_status(*, hit: bool, collapsed: bool = False) -> bytes:
-    """RFC 9211."""
+def cache_status(
+    *,
+    hit: bool,
+    ttl: int | None = None,
+    stale: bool = False,
+    failure: tuple[int, str] | None = None,
+    collapsed: bool = False,
+) -> bytes:
+    """
+    RFC 9211. `ttl` is told of stale hits, and negative. `failure` is the status and the code of what went
+    wrong when a stale rendition is answered because no new one could be made.
+    """
     if hit:
-        return b"image-proxy; hit"
-    return b"image-proxy; fwd=miss; stored" + (b"; collapsed" if collapsed else b"")
+        return b"image-proxy; hit" if ttl is None else b"image-proxy; hit; ttl=%d" % ttl
+    said = b"image-proxy; fwd=stale" if stale else b"image-proxy; fwd=miss"
+    if failure is not None:
+        said += b"; fwd-status=%d; detail=%s" % (failure[0], failure[1].encode())
+    else:
+        said += b"; stored"
+    return said + (b"; collapsed" if collapsed else b"")
 
 
 def server_timing(timings: Mapping[str, float]) -> bytes:

@@ -4,6 +4,8 @@ The pictures themselves, as a bare ASGI application: a rendition at hand is answ
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -38,12 +40,14 @@ BODY_HEADERS = (b"content-type", b"content-length")
 Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """A hit's headers, made once for each URL and kept while it shows the same rendition."""
+    """A hit's headers, those that age apart: made once for each URL, and good `until` the next second."""
 
     rendition: Rendition
+    lasting: list[tuple[bytes, bytes]]
     headers: list[tuple[bytes, bytes]]
+    until: float
 
 
 @dataclass(slots=True)
@@ -95,11 +99,16 @@ class Images:
         except ProxyError as error:
             return self._refusal(error, raw_path)
         ask = known.ask
+        now = time.time()
         try:
-            left = ask.seconds_left()
-            rendition = self._renditions.peek(self._renditions.name(known.name, ask.wish.key))
-            if rendition is not None:
-                return answer_to(headers, rendition, self._hit(known, rendition, left))
+            left = ask.seconds_left(now)
+            name = self._renditions.name(known.name, ask.wish.key)
+            if (rendition := self._renditions.peek(name)) is not None:
+                ready = known.ready
+                if ready is not None and ready.rendition is rendition and now < ready.until:
+                    return answer_to(headers, rendition, ready.headers)
+                if (hit := self._renditions.judge(ask.wish, name, rendition)) is not None:
+                    return answer_to(headers, rendition, self._hit(known, hit, now, left))
             answer = await self._renditions.get(ask.wish)
         except ProxyError as error:
             return await self._failure(ask, error)
@@ -116,31 +125,20 @@ class Images:
                 return nothing_here()
         return problem_of(error, vary=seems_to_vary(raw_path))
 
-    def _hit(self, known: Known, rendition: Rendition, left: float | None) -> list[tuple[bytes, bytes]]:
+    def _hit(self, known: Known, answer: Answer, now: float, left: float | None) -> list[tuple[bytes, bytes]]:
         if left is not None:
-            return self._headers(known.ask, Answer(rendition, hit=True), left)
-        if known.ready is None or known.ready.rendition is not rendition:
-            known.ready = Ready(rendition, self._headers(known.ask, Answer(rendition, hit=True), None))
-        return known.ready.headers
+            return self._headers(known.ask, answer, left)
+        rendition, ready = answer.rendition, known.ready
+        same = ready is not None and ready.rendition is rendition
+        lasting = ready.lasting if same and ready else lasting_headers(known.ask, rendition)
+        age = max(0.0, now - rendition.made_at)
+        headers = [*lasting, *aging_headers(known.ask, answer, age, None)]
+        known.ready = Ready(rendition, lasting, headers, until=now + 1 - age % 1)
+        return headers
 
     def _headers(self, ask: Ask, answer: Answer, left: float | None) -> list[tuple[bytes, bytes]]:
-        rendition, spec = answer.rendition, ask.spec
-        found = [
-            (b"content-type", rendition.media_type.encode()),
-            (b"content-length", b"%d" % len(rendition.body)),
-            *entity(rendition),
-            (b"cache-control", cache_control(ask.lifetimes, immutable=spec.version is not None, left=left)),
-            (b"accept-ranges", b"bytes"),
-            (
-                b"content-disposition",
-                disposition(spec.filename, ask.wish.key, rendition.suffix, download=spec.download),
-            ),
-            (b"cache-status", cache_status(hit=answer.hit, collapsed=answer.collapsed)),
-            *tags(ask.wish.key, spec.presets),
-            *GUARDS,
-        ]
-        if ask.varies:
-            found.append((b"vary", b"Accept"))
+        age = time.time() - answer.rendition.made_at
+        found = [*lasting_headers(ask, answer.rendition), *aging_headers(ask, answer, age, left)]
         if self._timing and answer.timings:
             found.append((b"server-timing", server_timing(answer.timings)))
         return found
@@ -162,6 +160,40 @@ class Images:
             if header[0] not in (b"etag", b"last-modified", b"accept-ranges")
         ]
         return preset.on_error_status or status_of(error), headers, answer.rendition.body
+
+
+def lasting_headers(ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]:
+    """What is said of a rendition for as long as it is the same."""
+    spec = ask.spec
+    return [
+        (b"content-type", rendition.media_type.encode()),
+        (b"content-length", b"%d" % len(rendition.body)),
+        *entity(rendition),
+        (b"accept-ranges", b"bytes"),
+        (
+            b"content-disposition",
+            disposition(spec.filename, ask.wish.key, rendition.suffix, download=spec.download),
+        ),
+        *tags(ask.wish.key, spec.presets),
+        *GUARDS,
+        *([(b"vary", b"Accept")] if ask.varies else []),
+    ]
+
+
+def aging_headers(ask: Ask, answer: Answer, age: float, left: float | None) -> list[tuple[bytes, bytes]]:
+    """And what changes with every second, or with how it was come by."""
+    lifetimes, failure = ask.wish.lifetimes, None
+    if answer.failure is not None:
+        failure = answer.failure.facts.get("origin_status") or status_of(answer.failure), answer.failure.code
+    lasting = cache_control(lifetimes, age=age, immutable=ask.spec.version is not None, left=left)
+    status = cache_status(
+        hit=answer.hit,
+        ttl=math.floor(lifetimes.s_maxage - age) if answer.hit and answer.stale else None,
+        stale=answer.stale,
+        failure=failure,
+        collapsed=answer.collapsed,
+    )
+    return [(b"cache-control", lasting), (b"cache-status", status)]
 
 
 def answer_to(

@@ -1,0 +1,42 @@
+"""How long a rendition is good for, and what it is still good for after that (RFC 9111, RFC 5861)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """
+    Seconds: in browsers, in CDNs and the own cache, and after that while a new one is made or the origin is
+    down. The last two both count from the end of `s_maxage`.
+    """
+
+    max_age: int = 86_400
+    s_maxage: int = 31_536_000
+    stale_while_revalidate: int = 86_400
+    stale_if_error: int = 604_800
+
+    @property
+    def kept(self) -> int:
+        """How long the own cache has a use for it."""
+        return self.s_maxage + max(self.stale_while_revalidate, self.stale_if_error)
+
+
+class Freshness(Enum):
+    FRESH = auto()
+    STALE = auto()
+    """Good enough while a new one is made."""
+    SPARE = auto()
+    """Good only when no new one can be made."""
+    SPENT = auto()
+
+
+def freshness(lifetimes: Lifetimes, age: float) -> Freshness:
+    over = age - lifetimes.s_maxage
+    if over < 0:
+        return Freshness.FRESH
+    if over < lifetimes.stale_while_revalidate:
+        return Freshness.STALE
+    return Freshness.SPARE if over < lifetimes.stale_if_error else Freshness.SPENT

@@ -1,0 +1,185 @@
+"""The road of a request when time passes: what is served at which age, and who is asked for a new one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from proxy.caches.memory import MemoryCache
+from proxy.caches.tiered import TieredCache
+from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut
+from proxy.freshness import Lifetimes
+from proxy.grammar import parse_options
+from proxy.limits import Limits
+from proxy.media import Format
+from proxy.negotiation import bucket
+from proxy.origins.http import HTTPOrigin, make_client
+from proxy.renditions import PAUSE, Answer, Renditions, Wish, wish_for
+from proxy.workers.pool import Workers
+from tests.caches.clocks import Clock
+from tests.origins.server import Server, reply, running, silence, until
+from tests.pictures import photo, plain, saved
+
+LIFETIMES = Lifetimes(max_age=10, s_maxage=100, stale_while_revalidate=50, stale_if_error=500)
+TOM = saved(photo(64, 48), Format.PNG)
+RED = saved(plain(64, 48, 200, 0, 0), Format.PNG)
+
+
+def wish(options: str = "w_20", key: str = "tom.png") -> Wish:
+    return wish_for(parse_options(options), key, bucket(None), LIFETIMES)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with running() as server:
+        server.put("/tom.png", reply(TOM, etag='"1"'))
+        yield server
+
+
+@pytest.fixture
+async def renditions(renderers: str, server: Server, clock: Clock) -> AsyncIterator[Renditions]:
+    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    cache = TieredCache([MemoryCache(10**7, clock=clock)], clock=clock)
+    made = Renditions(
+        origin=origin,
+        cache=cache,
+        renderers=Workers(renderers),
+        limits=Limits(),
+        clock=clock,
+        refusals_for=0.5,
+    )
+    yield made
+    await made.close()
+    await cache.close()
+    await origin.close()
+
+
+def how(answer: Answer) -> tuple[bool, bool, bool]:
+    return answer.hit, answer.stale, answer.failure is not None
+
+
+async def test_a_fresh_one_is_served_and_nobody_is_asked(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    first = await renditions.get(wish())
+    clock.forward(99)
+    again = await renditions.get(wish())
+    assert (how(first), how(again)) == ((False, False, False), (True, False, False))
+    assert again.rendition == first.rendition
+    assert len(server.asked) == 1
+
+
+async def test_a_stale_one_is_served_at_once_and_renewed_once_behind_the_readers(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    first = await renditions.get(wish())
+    server.put("/tom.png", reply(RED, etag='"2"'))
+    clock.forward(120)
+    stale = await asyncio.gather(*(renditions.get(wish()) for _ in range(50)))
+    assert {(how(each), each.rendition.etag) for each in stale} == {
+        ((True, True, False), first.rendition.etag)
+    }
+
+    async with asyncio.timeout(20):
+        while (answer := await renditions.get(wish())).stale:  # noqa: ASYNC110 - nobody is told of a renewal
+            await asyncio.sleep(0.01)
+    assert how(answer) == (True, False, False)
+    assert answer.rendition.etag != first.rendition.etag
+    assert answer.rendition.made_at == clock.now
+    assert len(server.asked) == 2
+
+
+async def test_an_origin_that_hangs_delays_no_reader_of_a_stale_one(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    await renditions.get(wish())
+    server.put("/tom.png", silence)
+    clock.forward(120)
+    async with asyncio.timeout(0.9):  # the origin would take a second to be given up
+        await renditions.get(wish())
+        await until(lambda: len(server.asked) == 2)
+        assert how(await renditions.get(wish())) == (True, True, False)
+
+
+async def test_the_same_original_renews_a_rendition_without_a_renderer(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    first = await renditions.get(wish())
+    clock.forward(300)
+    renewed = await renditions.get(wish())
+    assert how(renewed) == (False, True, False)
+    assert renewed.rendition == replace(first.rendition, made_at=clock.now)
+    assert "decode" not in renewed.timings
+
+
+async def test_a_dead_origin_is_bridged_for_as_long_as_it_was_agreed(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    first = await renditions.get(wish())
+    server.put("/tom.png", reply(status=500))
+    clock.forward(160)
+    bridged = await renditions.get(wish())
+    assert how(bridged) == (False, True, True)
+    assert isinstance(bridged.failure, OriginFailed)
+    assert bridged.rendition == first.rendition
+    clock.forward(440)
+    with pytest.raises(OriginFailed):
+        await renditions.get(wish())
+
+
+async def test_a_dead_origin_is_not_waited_for_by_everybody(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    await renditions.get(wish())
+    server.put("/tom.png", silence)
+    clock.forward(160)
+    assert isinstance((await renditions.get(wish())).failure, OriginTimedOut)
+    assert how(await renditions.get(wish())) == (True, True, False)
+    assert len(server.asked) == 2
+    assert PAUSE > 1
+
+
+async def test_an_original_that_is_gone_is_no_error_to_be_bridged(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    await renditions.get(wish())
+    server.put("/tom.png", reply(status=404))
+    clock.forward(160)
+    with pytest.raises(OriginalNotFound):
+        await renditions.get(wish())
+    assert renditions.peek(renditions.name(wish().name, "tom.png")) is None
+
+
+async def test_a_missing_original_is_asked_for_once_for_all_its_renditions(
+    renditions: Renditions, server: Server
+) -> None:
+    for options in ("w_20", "w_20", "w_30", "h_10,f_webp"):
+        with pytest.raises(OriginalNotFound) as refused:
+            await renditions.get(wish(options, "none.png"))
+        assert refused.value.__cause__ is None or options == "w_20"
+    assert len(server.asked) == 1
+    server.put("/none.png", reply(TOM))
+    await asyncio.sleep(0.6)
+    assert how(await renditions.get(wish("w_20", "none.png"))) == (False, False, False)
+
+
+async def test_a_failing_origin_is_asked_again_by_the_next(renditions: Renditions, server: Server) -> None:
+    server.put("/tom.png", reply(status=500), reply(TOM))
+    with pytest.raises(OriginFailed):
+        await renditions.get(wish())
+    assert how(await renditions.get(wish())) == (False, False, False)
+
+
+async def test_an_error_is_shared_by_all_who_wait_for_it(renditions: Renditions, server: Server) -> None:
+    server.put("/tom.png", reply(status=500))
+    answers = await asyncio.gather(*(renditions.get(wish()) for _ in range(20)), return_exceptions=True)
+    assert {type(each) for each in answers} == {OriginFailed}
+    assert len(server.asked) == 1
