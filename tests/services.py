@@ -35,22 +35,21 @@ class RedisServer:
         """Returns when it answers; raises RuntimeError, with what it said, when it does not."""
         log = Path(self.folder, "log")
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [
-                    self.binary,
-                    *("--bind", "127.0.0.1", "--port", str(self.port)),
-                    *("--save", "", "--appendonly", "no", "--dir", self.folder),
-                    *self.options,
-                ],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            self.process = subprocess.Popen(self.command(), stdout=output, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"redis-server did not start:\n{log.read_text(errors='replace')}")
             time.sleep(0.01)
+
+    def command(self) -> list[str]:
+        return [
+            self.binary,
+            *("--bind", "127.0.0.1", "--port", str(self.port)),
+            *("--save", "", "--appendonly", "no", "--dir", self.folder),
+            *self.options,
+        ]
 
     def stop(self) -> None:
         if self.process is None:

@@ -63,4 +63,5 @@ def parse_size(text: str) -> int:
 
 def masked(text: str) -> str:
     """`redis://***@host` for `redis://user:password@host`, even when the rest makes no sense."""
+    text = re.sub(r"(password=)[^&]*", r"\1***", text, flags=re.DOTALL | re.IGNORECASE)
     return re.sub(r"^(\s*[a-z0-9+]*://)?.*@", r"\1***@", text, flags=re.DOTALL | re.IGNORECASE)

@@ -17,8 +17,11 @@ from proxy.media import Rendition
 SCHEMES: Mapping[str, Callable[[Address], Tier]] = {
     "memory": open_memory,
     "disk": open_disk,
-    "redis": open_redis,
-    "rediss": open_redis,
+    **{
+        f"{scheme}{kind}": open_redis
+        for kind in ("", "+sentinel", "+cluster")
+        for scheme in ("redis", "rediss")
+    },
 }
 
 

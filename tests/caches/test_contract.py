@@ -13,9 +13,11 @@ import pytest
 
 from proxy.caches import Cache, Tier
 from proxy.caches.address import parse_address
+from proxy.caches.clients import connect
 from proxy.caches.disk import DiskCache
+from proxy.caches.link import Link
 from proxy.caches.memory import MemoryCache
-from proxy.caches.redis import RedisCache, connect
+from proxy.caches.redis import RedisCache
 from proxy.caches.tiered import TieredCache
 from proxy.media import Format, Rendition
 from tests.caches.clocks import Clock
@@ -35,8 +37,8 @@ async def cache(
 ) -> AsyncIterator[Cache]:
     def redis() -> RedisCache:
         prefix = f"{uuid.uuid4()}:"
-        client = connect(parse_address(redis_url))
-        return RedisCache(client, prefix=prefix, max_value=2 * MEGABYTE, clock=clock)
+        link = Link(connect(parse_address(redis_url)))
+        return RedisCache(link, prefix=prefix, max_value=2 * MEGABYTE, clock=clock)
 
     def tiered() -> TieredCache:
         tiers: list[Tier] = [MemoryCache(16 * MEGABYTE, clock=clock)]

@@ -18,8 +18,10 @@ from structlog.testing import capture_logs
 
 from proxy.caches.address import parse_address
 from proxy.caches.breaker import Breaker
+from proxy.caches.clients import connect
 from proxy.caches.envelope import name, pack
-from proxy.caches.redis import RedisCache, connect, open_redis
+from proxy.caches.link import Link
+from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiered import open_cache
 from proxy.media import Rendition
 from tests.caches.clocks import Clock
@@ -56,7 +58,7 @@ def server() -> Iterator[RedisServer]:
 @asynccontextmanager
 async def opened(url: str, *, clock: Clock | None = None) -> AsyncIterator[RedisCache]:
     breaker = Breaker() if clock is None else Breaker(clock=clock)
-    cache = RedisCache(connect(parse_address(url)), breaker=breaker)
+    cache = RedisCache(Link(connect(parse_address(url)), breaker=breaker))
     yield cache
     await cache.close()
 
@@ -289,7 +291,7 @@ async def test_a_read_only_replica_is_read(tom: Rendition) -> None:
             await cache.put("tom", tom, 60)
         async with opened(replica.url) as cache:
             admin = connect(parse_address(replica.url))
-            await admin.execute_command("REPLICAOF", "127.0.0.1", server.port)  # type: ignore[no-untyped-call]
+            await admin.execute_command("REPLICAOF", "127.0.0.1", server.port)
             await admin.aclose()
             deadline = time.monotonic() + 10
             while (found := await cache.get("tom")) is None and time.monotonic() < deadline:  # noqa: ASYNC110
@@ -328,7 +330,7 @@ async def test_a_user_and_a_database_are_taken_from_the_url(tom: Rendition) -> N
         async with opened(url) as cache:
             await cache.put("tom", tom, 60)
             assert await cache.get("tom") == tom
-        client = connect(parse_address(url))
+        client = Redis.from_url(url)
         assert (await client.info("keyspace"))["db3"]["keys"] == 1
         await client.aclose()
 

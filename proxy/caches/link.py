@@ -1,0 +1,65 @@
+"""
+Redis as everything here talks to it: a help, never a need. When it is slow, full, gone or failing over, a
+call comes back empty-handed within a quarter of a second, and after a few of those nobody is even asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+
+from proxy.caches.breaker import Breaker
+from proxy.caches.clients import STEP_TIMEOUT, Client
+
+log = structlog.get_logger()
+
+_CALL_TIMEOUT = 2.5 * STEP_TIMEOUT  # for all steps, and the wait for a free connection
+_CONNECTIONS = 32
+
+
+class Link:
+    """Owns `client` (see `clients.connect`) and closes it. `tier` is what the log calls it."""
+
+    def __init__(self, client: Client, *, tier: str = "redis", breaker: Breaker | None = None) -> None:
+        self.failures = 0
+        self.client = client
+        self._tier = tier
+        self._breaker = breaker or Breaker()
+        # redis-py's pools refuse the caller that finds them empty, or know no other kind (its Cluster).
+        self._turn = asyncio.Semaphore(_CONNECTIONS)
+
+    async def call(self, *command: str | bytes | int) -> object:
+        """The answer, or `None` when there was none."""
+        if not self._breaker.allows():
+            return None
+        try:
+            async with asyncio.timeout(_CALL_TIMEOUT), self._turn:
+                answer = await self.client.execute_command(*command)
+        except ResponseError as error:
+            # Out of memory, read-only, wrong type: it answers, so the next call may well succeed.
+            self._answered()
+            self.failed(error)
+            return None
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            self._breaker.failed()
+            self.failed(error)
+            return None
+        self._answered()
+        return answer
+
+    def failed(self, error: Exception) -> None:
+        self.failures += 1
+        log.warning("cache_failed", tier=self._tier, error=type(error).__name__, rests=self._breaker.open)
+
+    async def close(self) -> None:
+        try:
+            await self.client.aclose()
+        except (RedisError, OSError) as error:
+            self.failed(error)
+
+    def _answered(self) -> None:
+        if self._breaker.open:
+            log.info("cache_recovered", tier=self._tier)
+        self._breaker.succeeded()
