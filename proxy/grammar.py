@@ -232,7 +232,11 @@ def format_options(spec: Spec) -> str:
 
 def format_item(option: Option, value: Any) -> str:
     argument = option.kind.format(value)
-    return option.names[0] if argument is None else f"{option.names[0]}_{quote(argument, safe=':()')}"
+    if argument is None:
+        return option.names[0]
+    # An open parenthesis hides the comma that ends the item.
+    safe = ":()" if re.fullmatch(r"(?:[^()]|\([^()]*\))*", argument) else ":"
+    return f"{option.names[0]}_{quote(argument, safe=safe)}"
 
 
 def canonical(spec: Spec) -> str:

@@ -4,7 +4,7 @@ import random
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.errors import (
@@ -41,6 +41,7 @@ def test_order_never_matters(spec: Spec, chance: random.Random) -> None:
 
 
 @given(written_options)
+@example("fn_%29,v_%28")
 def test_what_the_table_allows_is_read_or_refused_as_a_contradiction(text: str) -> None:
     try:
         spec = parse_options(text)
