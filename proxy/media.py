@@ -51,18 +51,35 @@ BY_MEDIA_TYPE: Mapping[str, Format] = {row.media_type: format for format, row in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """
+    What an origin says about keeping an original, in seconds from `since` (unix seconds). `fresh_for` and
+    `stale_if_error` are `None` where it leaves them to us.
+    """
+
+    since: float = 0.0
+    allowed: bool = True
+    fresh_for: float | None = None
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
     """
     The bytes that came in, from an origin.
 
     `etag` is the origin's own validator as it sent it (quotes included), `last_modified` is unix seconds.
     `version` names these very bytes as well as the origin can: it goes into the rendition's identity.
+    `bridged` is one that may be out of date, because its origin could not be asked.
     """
 
     body: bytes
     version: str
     etag: str | None = None
     last_modified: float | None = None
+    keeping: Keeping = Keeping()
+    bridged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,15 @@ from proxy.media import Original
 class Origin(Protocol):
     """
     `fetch` raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, OriginFailed (or OriginTimedOut),
-    and nothing else.
+    and nothing else. `known` is what was fetched before: an origin that can tell that it still has that one
+    gives it back, with what it says now about keeping it, and sends no bytes.
 
     `version` is what can be told of the present original without asking anybody over a network, else
     `None`: a folder knows its files' time and size. It is cheap enough for every request, it never raises,
     and it is `None` for a key that does not exist.
     """
 
-    async def fetch(self, key: str) -> Original: ...
+    async def fetch(self, key: str, known: Original | None = None) -> Original: ...
 
     def version(self, key: str) -> str | None: ...
 

@@ -13,13 +13,15 @@ import random
 import re
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
+from email.utils import formatdate, parsedate_to_datetime
 
 import httpx
 
 from proxy import __version__
 from proxy.errors import OriginFailed, OriginTimedOut
 from proxy.media import Original
+from proxy.origins.keeping import keeping
 from proxy.origins.keys import not_found, too_large
 
 HEADERS = {
@@ -79,10 +81,11 @@ class Downloader:
         self._auth = auth
         self._retries = _SPARE_RETRIES
 
-    async def original(self, key: str, url: httpx.URL) -> Original:
+    async def original(self, key: str, url: httpx.URL, known: Original | None = None) -> Original:
         """
         What is at `url`, or where it redirects to as long as `allows` says yes. `key` is what messages speak
-        of: never the URL, which may hold credentials.
+        of: never the URL, which may hold credentials. `known` comes back when the other side says that it has
+        not changed.
 
         Raises OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut; SourceNotAllowed comes from
         the client's guard.
@@ -90,15 +93,15 @@ class Downloader:
         self._retries = min(self._retries + _RETRY_SHARE, _SPARE_RETRIES)
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._persist(key, url)
+                return await self._persist(key, url, known)
         except TimeoutError as failure:
             raise _timed_out(key) from failure
 
-    async def _persist(self, key: str, url: httpx.URL) -> Original:
+    async def _persist(self, key: str, url: httpx.URL, known: Original | None) -> Original:
         tries = _TRIES
         while True:
             try:
-                return await self._travel(key, url)
+                return await self._travel(key, url, known)
             except _Passing as passing:
                 tries -= 1
                 if not tries or self._retries < 1:
@@ -106,9 +109,9 @@ class Downloader:
             self._retries -= 1
             await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - spreads load, keeps no secret
 
-    async def _travel(self, key: str, url: httpx.URL) -> Original:
+    async def _travel(self, key: str, url: httpx.URL, known: Original | None) -> Original:
         for _ in range(_REDIRECTS + 1):
-            answer = await self._ask(key, url)
+            answer = await self._ask(key, url, known)
             if isinstance(answer, Original):
                 return answer
             url = self._next(key, url, answer)
@@ -125,13 +128,13 @@ class Downloader:
             raise refusal
         return there
 
-    async def _ask(self, key: str, url: httpx.URL) -> Original | str:
+    async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | str:
         """The original, or the Location of a redirect."""
-        request = self._client.build_request("GET", url, headers=HEADERS)
+        request = self._client.build_request("GET", url, headers=HEADERS | _conditions(known))
         try:
             response = await self._client.send(request, stream=True, auth=self._auth, follow_redirects=False)
             try:
-                return await self._read(key, response)
+                return await self._read(key, response, known)
             finally:
                 # Of a body that was not read to its end this closes the connection.
                 await response.aclose()
@@ -147,8 +150,10 @@ class Downloader:
             # InvalidURL: httpx reads a Location even where it is told not to follow.
             raise OriginFailed(f"the origin of '{key}' cannot be talked to") from failure
 
-    async def _read(self, key: str, response: httpx.Response) -> Original | str:
+    async def _read(self, key: str, response: httpx.Response, known: Original | None) -> Original | str:
         status = response.status_code
+        if status == 304 and known is not None:
+            return replace(known, keeping=keeping(response.headers, time.time(), known.keeping))
         if (status in _REDIRECT or status in _ABSENT) and _length(response) <= _SPARE_BODY:
             # Read and thrown away, so that the connection can be used again.
             async for _ in response.aiter_raw():
@@ -185,7 +190,18 @@ class Downloader:
             version=etag or digest.hexdigest(),
             etag=etag,
             last_modified=_last_modified(response),
+            keeping=keeping(response.headers, time.time()),
         )
+
+
+def _conditions(known: Original | None) -> dict[str, str]:
+    """RFC 9110 section 13.1: both validators, of which the entity tag wins where it is understood."""
+    if known is None:
+        return {}
+    conditions = {} if known.etag is None else {"If-None-Match": known.etag}
+    if known.last_modified is not None:
+        conditions["If-Modified-Since"] = formatdate(known.last_modified, usegmt=True)
+    return conditions
 
 
 def _timed_out(key: str) -> OriginTimedOut:

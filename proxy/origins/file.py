@@ -69,7 +69,7 @@ class FileOrigin:
             _REMEMBERED_VERSIONS, _REMEMBERED_FOR, timer=clock
         )
 
-    async def fetch(self, key: str) -> Original:
+    async def fetch(self, key: str, known: Original | None = None) -> Original:
         original = await asyncio.to_thread(self._read, key)
         self._versions[key] = original.version
         return original

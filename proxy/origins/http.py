@@ -58,8 +58,8 @@ class HTTPOrigin:
             auth=httpx.BasicAuth(url.username, url.password) if url.userinfo else None,
         )
 
-    async def fetch(self, key: str) -> Original:
-        return await self._downloader.original(key, self._url(key))
+    async def fetch(self, key: str, known: Original | None = None) -> Original:
+        return await self._downloader.original(key, self._url(key), known)
 
     def version(self, key: str) -> str | None:
         return None

@@ -85,11 +85,11 @@ class RemoteOrigin:
             client, max_bytes=limits.max_source_bytes, timeout=fetch_timeout, allows=hosts.allows
         )
 
-    async def fetch(self, key: str) -> Original:
+    async def fetch(self, key: str, known: Original | None = None) -> Original:
         url = remote_url(key)
         if not self._hosts.allows(url):
             raise SourceNotAllowed(f"originals from '{url.raw_host.decode()}' are not allowed here")
-        return await self._downloader.original(key, url)
+        return await self._downloader.original(key, url, known)
 
     def version(self, key: str) -> str | None:
         return None

@@ -14,14 +14,14 @@ class RoutedOrigin:
         self._default = default
         self._remote = remote
 
-    async def fetch(self, key: str) -> Original:
+    async def fetch(self, key: str, known: Original | None = None) -> Original:
         if not _is_url(key):
-            return await self._default.fetch(key)
+            return await self._default.fetch(key, known)
         if self._remote is None:
             raise SourceNotAllowed(
                 "keys that are URLs are not allowed here: the setting remote_hosts lists no host"
             )
-        return await self._remote.fetch(key)
+        return await self._remote.fetch(key, known)
 
     def version(self, key: str) -> str | None:
         if not _is_url(key):

@@ -160,9 +160,7 @@ async def test_many_lookups_at_once_share_a_few_connections(
     cache: RedisCache, plain: Redis, tom: Rendition
 ) -> None:
     await cache.put("tom", tom, 60)
-    await asyncio.gather(
-        *(cache.get("tom") for _ in range(40))
-    )  # connecting takes its time
+    await asyncio.gather(*(cache.get("tom") for _ in range(40)))  # connecting takes its time
     assert await asyncio.gather(*(cache.get("tom") for _ in range(150))) == [tom] * 150
     assert (await plain.info("clients"))["connected_clients"] < 50
 
