@@ -29,6 +29,12 @@ LOADERS: Mapping[Format, str] = {
 }
 """Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
 
+LEFT = 1.5
+"""
+libvips' own thumbnails leave 2, sharp and imgproxy 1. Of a 12-megapixel JPEG to 300 px 1.5 takes 0.78 times
+the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quality 80; 1 loses up to 28.
+"""
+
 _PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF})
 
 
@@ -178,13 +184,13 @@ def _header(image: pyvips.Image, format: Format) -> Header:
 
 def _on_load(head: Header, target: Size, page: int) -> dict[str, Any]:
     """
-    How much of the scaling the loader does, by libvips' own rules for thumbnails: JPEG leaves at least a
-    factor of two to the resampler; a WebP goes to its size at once. WebP's own scaler knows nothing of
-    premultiplied alpha, so it gets opaque stills only.
+    How much of the scaling the loader does: JPEG leaves at least a factor of `LEFT` to the resampler; a WebP
+    goes to its size at once. WebP's own scaler knows nothing of premultiplied alpha, so it gets opaque stills
+    only.
     """
     shrink = min(head.width / target.width, head.height / target.height)
     if head.format is Format.JPEG:
-        return {"shrink": next((factor for factor in (8, 4, 2) if shrink >= 2 * factor), 1)}
+        return {"shrink": next((factor for factor in (8, 4, 2) if shrink >= LEFT * factor), 1)}
     if head.format is Format.WEBP and not head.alpha and head.pages == 1:
         return {"scale": min(1.0, 1 / shrink)}
     return {"page": page} if head.format in _PAGED else {}
