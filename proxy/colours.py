@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from proxy.kinds import written
+from proxy.kinds import decimal, plain, within, words, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,74 @@ class ColourKind:
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "colour", "words": [*Painted] if self.painted else []}
+
+
+@dataclass(frozen=True, slots=True)
+class Tint:
+    """`percent` of the picture is tinted, 0..100; the rest keeps its own colours."""
+
+    colour: Colour
+    percent: float = 100.0
+
+
+@dataclass(frozen=True)
+class TintKind:
+    hint: ClassVar[str] = "an opaque colour, then percent from 0 to 100 when not 100: ff0000 or ff0000_40"
+
+    def parse(self, text: str | None) -> Tint:
+        text = written(text)
+        try:
+            return Tint(opaque(text))
+        except ValueError:
+            colour, percent = re.split(r"[_:=](?=[^_:=]*$)", text)
+            return Tint(opaque(colour), within(decimal(percent), 0, 100))
+
+    def format(self, value: Tint) -> str:
+        return value.colour.hex + ("" if value.percent == 100 else f"_{plain(value.percent)}")
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "tint"}
+
+
+@dataclass(frozen=True)
+class PercentTint:
+    """The same as Cloudinary writes it."""
+
+    hint: ClassVar[str] = "percent from 0 to 100, then one opaque colour: 40:blue; nothing is 60:red"
+
+    def parse(self, text: str | None) -> Tint:
+        if text is None:
+            return Tint(opaque("red"), 60.0)
+        percent, colour = re.split(r"[_:=]", text, maxsplit=1)
+        return Tint(opaque(colour), within(decimal(percent), 0, 100))
+
+    def format(self, value: Tint) -> str:
+        return f"{plain(value.percent)}:{value.colour.hex}"
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "percent-tint"}
+
+
+@dataclass(frozen=True)
+class TwoColours:
+    hint: ClassVar[str] = "two opaque colours, for the shadows and for the lights: 001144_ffcc66"
+
+    def parse(self, text: str | None) -> tuple[Colour, Colour]:
+        dark, light = words(text)
+        return opaque(dark), opaque(light)
+
+    def format(self, value: tuple[Colour, Colour]) -> str:
+        return "_".join(colour.hex for colour in value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "colours", "count": 2}
+
+
+def opaque(text: str) -> Colour:
+    colour = ColourKind().parse(text)
+    if not isinstance(colour, Colour) or colour.alpha < 255:
+        raise ValueError(text)
+    return colour
 
 
 # https://www.w3.org/TR/css-color-4/#named-colors

@@ -4,6 +4,7 @@ The language of our URLs: `/w_300,h_200/cats/tom.jpg` to an `Address`, `w_300,h_
     path      = [ "/s--" signature "--" ] "/" options "/" key [ "?s=" signature ]
     options   = "_" / item *( ("," / "&") item )        separators inside "( )" do not split
     item      = name *( ("_" / ":" / "=") argument )
+              / "e_" effect *( ("_" / ":" / "=") argument )
 
 Everything is split first and decoded afterwards, once.
 """
@@ -28,6 +29,7 @@ from proxy.errors import (
     UnknownOption,
     UnknownPreset,
 )
+from proxy.options.cloudinary import FAMILY
 from proxy.spec import BY_NAME, OPTIONS, Mode, Option, Spec
 
 LONGEST_PATH = 8192
@@ -165,13 +167,15 @@ def split_items(text: str) -> list[str]:
 
 
 def read_item(item: str) -> Mapping[str, Any]:
-    name, separator, argument = re.match(r"([^_:=]*)([_:=]?)(.*)", item, re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
+    name, argument = split_name(item)
+    given = None if argument is None else decode(argument)
+    if name == FAMILY and given is not None:
+        name, given = split_effect(given)
     if (option := BY_NAME.get(name)) is None:
         raise UnknownOption(
             f"no option {shown(name)!r}" + nearest(name, BY_NAME),
             option=shown(name), value=shown(item), allowed=sorted(BY_NAME),
         )  # fmt: skip
-    given = decode(argument) if separator else None
     try:
         value = option.kind.parse(given)
     except ValueError:
@@ -180,6 +184,20 @@ def read_item(item: str) -> Mapping[str, Any]:
             option=name, value="" if given is None else shown(given), allowed=option.kind.hint,
         ) from None  # fmt: skip
     return option.expand(value) if option.expand else {option.name: value}
+
+
+def split_name(text: str) -> tuple[str, str | None]:
+    name, separator, argument = re.match(r"([^_:=]*)([_:=]?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
+    return name, argument if separator else None
+
+
+def split_effect(text: str) -> tuple[str, str | None]:
+    """`e_blur` and `300` of `blur:300` or `blur_300`; the longest name counts, since names have a `_` too."""
+    ends = [*(end.start() for end in re.finditer("[_:=]", text)), len(text)]
+    for end in reversed(ends):
+        if (name := f"{FAMILY}_{text[:end]}") in BY_NAME:
+            return name, text[end + 1 :] if end < len(text) else None
+    return f"{FAMILY}_{split_name(text)[0]}", text
 
 
 ENLARGING: Mapping[Mode, bool] = {

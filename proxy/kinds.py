@@ -65,37 +65,50 @@ def within(value: T, low: T, high: T) -> T:
 
 @dataclass(frozen=True)
 class Integer:
+    """`bare` is what the name alone means, and `true`; `off` is what `false` means."""
+
     low: int
     high: int
+    bare: int | None = None
+    off: int | None = None
 
     @property
     def hint(self) -> str:
-        return f"a whole number from {self.low} to {self.high}"
+        return f"a whole number from {self.low} to {self.high}" + bare_hint(self.bare)
 
     def parse(self, text: str | None) -> int:
-        return within(whole(written(text)), self.low, self.high)
+        switched = self.off if text == "false" else self.bare if text in (None, "true") else None
+        return within(whole(written(text)), self.low, self.high) if switched is None else switched
 
     def format(self, value: int) -> str:
         return str(value)
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "integer", "min": self.low, "max": self.high}
+        return {"kind": "integer", "min": self.low, "max": self.high, "bare": self.bare}
 
 
 @dataclass(frozen=True)
 class Number:
-    """`words` are spellings of particular numbers: `dpr_auto`."""
+    """
+    `words` are spellings of particular numbers: `dpr_auto`. `bare` is what the name alone means, and `true`;
+    `off` is what `false` means.
+    """
 
     low: float
     high: float
     words: Mapping[str, float] = field(default_factory=dict)
+    bare: float | None = None
+    off: float | None = None
 
     @property
     def hint(self) -> str:
         also = "".join(f" or '{word}'" for word in self.words)
-        return f"a number from {plain(self.low)} to {plain(self.high)}{also}"
+        return f"a number from {plain(self.low)} to {plain(self.high)}{also}" + bare_hint(self.bare)
 
     def parse(self, text: str | None) -> float:
+        switched = self.off if text == "false" else self.bare if text in (None, "true") else None
+        if switched is not None:
+            return switched
         text = written(text)
         return self.words[text] if text in self.words else within(decimal(text), self.low, self.high)
 
@@ -103,18 +116,26 @@ class Number:
         return plain(value)
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "number", "min": self.low, "max": self.high, "words": list(self.words)}
+        bounds = {"min": self.low, "max": self.high}
+        return {"kind": "number", **bounds, "words": list(self.words), "bare": self.bare}
+
+
+def bare_hint(bare: float | None) -> str:
+    return "" if bare is None else f", or nothing, which is {plain(bare)}"
 
 
 @dataclass(frozen=True)
 class Numbers:
     """
-    Up to `len(bounds)` numbers, `bounds[i]` for each; at least `least`. None at all (a bare name) when
-    `least` is 0, and then the effect's own mild default is meant.
+    Up to `len(bounds)` numbers, `bounds[i]` for each; at least `least`. When `least` is 0 a bare name, or
+    `true`, means `bare`, and no number at all is the effect's own mild default; `false` switches it off.
+    `rest` are the last numbers when they are not written.
     """
 
     bounds: tuple[tuple[float, float], ...]
     least: int = 0
+    bare: tuple[float, ...] = ()
+    rest: tuple[float, ...] = ()
 
     @property
     def hint(self) -> str:
@@ -122,17 +143,24 @@ class Numbers:
         count = "a number" if len(self.bounds) == 1 else f"{max(self.least, 1)} to {len(self.bounds)} numbers"
         return f"{count} from {ranges}" + ("" if self.least else ", or nothing")
 
-    def parse(self, text: str | None) -> tuple[float, ...]:
-        if text is None and not self.least:
-            return ()
+    def parse(self, text: str | None) -> tuple[float, ...] | None:
+        if text in (None, "true") and not self.least:
+            return self.bare
+        if text == "false" and not self.least:
+            return None
         parts = words(text)
         if not max(self.least, 1) <= len(parts) <= len(self.bounds):
             raise ValueError(text)
-        return tuple(
+        numbers = [
             within(decimal(part), low, high) for part, (low, high) in zip(parts, self.bounds, strict=False)
-        )
+        ]
+        missing = len(self.bounds) - len(numbers)
+        return (*numbers, *(self.rest[-missing:] if missing else ()))
 
     def format(self, value: tuple[float, ...]) -> str | None:
+        first = len(self.bounds) - len(self.rest)
+        while len(value) > first and value[-1:] == self.rest[len(value) - 1 - first : len(value) - first]:
+            value = value[:-1]
         return "_".join(map(plain, value)) or None
 
     def describe(self) -> dict[str, Any]:

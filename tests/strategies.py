@@ -8,7 +8,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from proxy.boxes import Size
-from proxy.colours import Colour, ColourKind, Painted
+from proxy.colours import Colour, ColourKind, Painted, PercentTint, TintKind, TwoColours
 from proxy.errors import InvalidRequest
 from proxy.grammar import parse_options
 from proxy.kinds import AutoQuality, Choice, Flag, Integer, Names, Number, Numbers, Quality, Text, plain
@@ -41,17 +41,26 @@ shares = st.integers(1, 1000).map(lambda n: f"{n / 1000:.3f}")
 px = st.integers(0, 5000).map(str)
 
 
+def switches(bare: float | None, off: float | None) -> st.SearchStrategy[str | None]:
+    on = [] if bare is None else [None, "true"]
+    return (
+        st.sampled_from([*on, *([] if off is None else ["false"])]) if on or off is not None else st.nothing()
+    )
+
+
 def arguments(kind: Any) -> st.SearchStrategy[str | None]:
     """Every way to write a value of this kind."""
     match kind:
         case Integer():
-            return st.integers(kind.low, kind.high).map(str)
+            return st.integers(kind.low, kind.high).map(str) | switches(kind.bare, kind.off)
         case Number():
-            return numbers(kind.low, kind.high) | st.sampled_from([*kind.words, plain(kind.low)])
+            some = st.sampled_from([*kind.words, plain(kind.low)])
+            return numbers(kind.low, kind.high) | some | switches(kind.bare, kind.off)
         case Numbers():
-            return st.none() | st.integers(1, len(kind.bounds)).flatmap(
+            some = st.integers(max(kind.least, 1), len(kind.bounds)).flatmap(
                 lambda count: joined(*(numbers(low, high) for low, high in tuple(kind.bounds)[:count]))
             )
+            return some if kind.least else some | st.sampled_from([None, "true", "false"])
         case Flag():
             return st.sampled_from([None, "true", "1", "false", "0"])
         case Choice():
@@ -85,6 +94,13 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             return colours | st.sampled_from(
                 ["red", "rgb(1,2,3)", "rgb:336699", "#fff", "transparent", *Painted]
             )
+        case TintKind():
+            return st.sampled_from(["red", "ff8800", "rgb:369", "rgb(1,2,3)", "f80_40", "red:12.5", "#fff=9"])
+        case PercentTint():
+            return st.sampled_from([None, "40:blue", "0_f00", "100:rgb:336699", "12.5=rgb(1,2,3)"])
+        case TwoColours():
+            colour = st.sampled_from(["red", "001144", "f80", "rgb(1,2,3)"])
+            return joined(colour, colour)
         case Quality():
             return st.integers(1, 100).map(str) | st.sampled_from(["auto", *AutoQuality])
         case Names():

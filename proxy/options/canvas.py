@@ -58,3 +58,8 @@ class Canvas:
         example="w_300,h_300,fit_contain,b_336699",
         about="canvas",
     )  # fmt: skip
+    flatten: bool = option(
+        "flatten", kind=Flag(), default=False,
+        doc="Puts the picture on its background before any effect, so that nothing stays transparent.",
+        example="w_300,flatten,b_336699", about="canvas",
+    )  # fmt: skip

@@ -21,6 +21,8 @@ def drawn(image: pyvips.Image, spec: Spec, plan: Plan, *, alpha: bool) -> pyvips
     """From `plan.resize` to `plan.result`; `alpha` says whether the format has transparency."""
     image = _mirrored(image, plan)
     image = _cut(image, plan)
+    if spec.flatten:
+        image = canvas.flattened(image, spec.background)
     image = affected(image, spec)
     if plan.canvas is not None:
         image = canvas.barred(image, plan.canvas, spec.background)

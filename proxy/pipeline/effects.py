@@ -1,9 +1,10 @@
 """
 What changes pixels and moves none.
 
-EFFECTS is the order of work: however a URL orders them, effects run from the top down, each on 8-bit sRGB
-with or without alpha, and each gets the value of the `Spec` field that it is named after. The meanings are
-ipx's, which are sharp's.
+EFFECTS is the order of work: however a URL orders them, effects run from the top down, each on 8-bit RGB
+with or without alpha, and each gets the values of the `Spec` fields that its row names. The meanings are
+sharp's (which are ipx's), and so is the order, with these differences: transparency is never thresholded
+nor negated, and a median does not count the hidden colours of transparent pixels.
 """
 
 from __future__ import annotations
@@ -13,44 +14,205 @@ from typing import Any
 
 import pyvips
 
-from proxy.pipeline.alpha import apart, weighted
-from proxy.spec import Spec
+from proxy.colours import Colour, Tint
+from proxy.pipeline.alpha import Work, apart, weighted, with_alpha
+from proxy.spec import OPTIONS, Spec
 
-_MILD_BLUR = [[1 / 9] * 3] * 3
-_MILD_SHARPEN = [[-1 / 24] * 3, [-1 / 24, 32 / 24, -1 / 24], [-1 / 24] * 3]
+_MILD_BLUR = ([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 9)
+_MILD_SHARPEN = ([[-1, -1, -1], [-1, 32, -1], [-1, -1, -1]], 24)
+
+_FINE_BLUR = 40.0
+_FINE_MEDIAN = 16
+"""From twice these, in px, both are made on a smaller copy: all that grows with them is what they cost."""
+
+_SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
+"""https://www.w3.org/TR/filter-effects-1/#sepiaEquivalent"""
+
+
+def grayscale(image: pyvips.Image, wanted: bool) -> pyvips.Image:
+    """Luminance, in linear light."""
+    return image.colourspace("b-w").colourspace("srgb")
+
+
+def median(image: pyvips.Image, size: int) -> pyvips.Image:
+    """The median of a square of `size` px; never one that is larger than the picture."""
+    size = min(size, image.width, image.height)
+    factor = max(1, size // _FINE_MEDIAN)
+    return weighted(
+        image, lambda picture: _smaller(picture, factor, lambda small: small.median(size // factor))
+    )
+
+
+def threshold(image: pyvips.Image, least: int) -> pyvips.Image:
+    """Black and white, by luminance."""
+    return apart(image, lambda colours: (colours.colourspace("b-w") >= least).colourspace("srgb"))
+
+
+def pixelate(image: pyvips.Image, size: int) -> pyvips.Image:
+    """Means of squares of `size` px, counted from the top left corner."""
+    size = min(size, max(image.width, image.height))
+    small = weighted(image, lambda picture: picture.shrink(size, size, ceil=True))
+    return small.zoom(size, size).crop(0, 0, image.width, image.height)
 
 
 def blur(image: pyvips.Image, value: tuple[float, ...]) -> pyvips.Image:
     """Gaussian with a sigma in px; bare: a 3x3 box."""
-    if value:
-        return weighted(image, lambda picture: picture.gaussblur(value[0]))
-    return weighted(image, lambda picture: picture.conv(_MILD_BLUR))
+    if not value:
+        return weighted(image, lambda picture: _convolved(picture, *_MILD_BLUR))
+    return weighted(image, lambda picture: _blurred(picture, value[0]))
+
+
+def unflatten(image: pyvips.Image, wanted: bool) -> pyvips.Image:
+    """White, which is a luminance of 255, becomes transparent."""
+    image = with_alpha(image)
+    colours = image.extract_band(0, n=3)
+    return colours.bandjoin(image[3] & (colours.colourspace("b-w") < 255))
+
+
+def modulate(
+    image: pyvips.Image, brightness: float, saturation: float, hue: float, lightness: float
+) -> pyvips.Image:
+    """Lightness times `brightness` plus `lightness`, chroma times `saturation`, `hue` added: CIE LCh."""
+    return apart(
+        image,
+        lambda colours: (
+            colours.colourspace("lch")
+            .linear([brightness, saturation, 1], [lightness, 0, hue % 360])
+            .colourspace("srgb")
+        ),
+    )
 
 
 def sharpen(image: pyvips.Image, value: tuple[float, ...]) -> pyvips.Image:
     """Sigma in px, slope in flat areas, slope in jagged ones (of lightness in CIELAB); bare: a 3x3 kernel."""
     if not value:
-        return weighted(image, lambda picture: picture.conv(_MILD_SHARPEN))
-    sigma, flat, jagged = (*value, *(1.0, 2.0)[len(value) - 1 :])
-    return apart(image, lambda picture: picture.sharpen(sigma=sigma, m1=flat, m2=jagged).colourspace("srgb"))
+        return weighted(image, lambda picture: _convolved(picture, *_MILD_SHARPEN))
+    sigma, flat, jagged = value
+    return weighted(
+        image, lambda picture: picture.sharpen(sigma=sigma, m1=flat, m2=jagged).colourspace("srgb")
+    )
 
 
-def grayscale(image: pyvips.Image, value: bool) -> pyvips.Image:
-    """Luminance, in linear light."""
-    return image.colourspace("b-w").colourspace("srgb")
+def linear(image: pyvips.Image, value: tuple[float, ...]) -> pyvips.Image:
+    """`factor * channel + offset`."""
+    factor, offset = value
+    return apart(image, lambda colours: colours.linear(factor, offset, uchar=True))
 
 
-EFFECTS: tuple[tuple[str, Callable[[pyvips.Image, Any], pyvips.Image]], ...] = (
-    ("blur", blur),
-    ("sharpen", sharpen),
-    ("grayscale", grayscale),
+def contrast(image: pyvips.Image, factor: float) -> pyvips.Image:
+    """The distance from the middle of the scale times `factor`, in each channel."""
+    return apart(image, lambda colours: colours.linear(factor, 127.5 * (1 - factor) + 0.5, uchar=True))
+
+
+def normalize(image: pyvips.Image, wanted: bool) -> pyvips.Image:
+    """CIELAB's lightness from its 1st to its 99th percentile, stretched to the whole scale."""
+    return apart(image, _normalized)
+
+
+def tint(image: pyvips.Image, value: Tint) -> pyvips.Image:
+    """Luminance, with the hue and chroma of a colour; less of it towards black and white."""
+    share = value.percent / 100
+    tinted = apart(image, lambda colours: colours.colourspace("b-w").maplut(_shades(value.colour)))
+    return _mixed(image, tinted, share)
+
+
+def sepia(image: pyvips.Image, percent: float) -> pyvips.Image:
+    """The matrix of CSS's sepia(), mixed with the picture."""
+    share = percent / 100
+    matrix = [
+        [share * weight + (1 - share) * (row == column) for column, weight in enumerate(weights)]
+        for row, weights in enumerate(_SEPIA)
+    ]
+    return apart(image, lambda colours: colours.recomb(matrix).rint().cast("uchar"))
+
+
+def duotone(image: pyvips.Image, ends: tuple[Colour, Colour]) -> pyvips.Image:
+    """Luminance, as a place on the way from one colour to another: sRGB values, mixed."""
+    dark, light = ((colour.red, colour.green, colour.blue) for colour in ends)
+    share = pyvips.Image.identity() / 255
+    scale = share * [light[band] - dark[band] for band in range(3)] + list(dark)
+    lut = scale.rint().cast("uchar").copy(interpretation="srgb")
+    return apart(image, lambda colours: colours.colourspace("b-w").maplut(lut))
+
+
+def negate(image: pyvips.Image, wanted: bool) -> pyvips.Image:
+    """255 minus each channel."""
+    return apart(image, lambda colours: colours.invert())
+
+
+def opacity(image: pyvips.Image, percent: float) -> pyvips.Image:
+    """Alpha times `percent`."""
+    image = with_alpha(image)
+    return image.extract_band(0, n=3).bandjoin((image[3] * (percent / 100)).rint().cast("uchar"))
+
+
+EFFECTS: tuple[tuple[Callable[..., pyvips.Image], tuple[str, ...]], ...] = (
+    (grayscale, ("grayscale",)),
+    (median, ("median",)),
+    (threshold, ("threshold",)),
+    (pixelate, ("pixelate",)),
+    (blur, ("blur",)),
+    (unflatten, ("unflatten",)),
+    (modulate, ("brightness", "saturation", "hue", "lightness")),
+    (sharpen, ("sharpen",)),
+    (linear, ("linear",)),
+    (contrast, ("contrast",)),
+    (normalize, ("normalize",)),
+    (tint, ("tint",)),
+    (sepia, ("sepia",)),
+    (duotone, ("duotone",)),
+    (negate, ("negate",)),
+    (opacity, ("opacity",)),
 )
 
 
 def affected(image: pyvips.Image, spec: Spec) -> pyvips.Image:
     """`image` after all effects that `spec` asks for."""
-    for name, effect in EFFECTS:
-        value = getattr(spec, name)
-        if value is not None and value is not False:
-            image = effect(image, value)
+    for effect, names in EFFECTS:
+        values: list[Any] = [getattr(spec, name) for name in names]
+        if values != [OPTIONS[name].default for name in names]:
+            image = effect(image, *values)
     return image
+
+
+def _convolved(image: pyvips.Image, kernel: list[list[int]], scale: int) -> pyvips.Image:
+    return image.conv(pyvips.Image.new_from_array(kernel, scale=scale))
+
+
+def _blurred(image: pyvips.Image, sigma: float) -> pyvips.Image:
+    factor = max(1, int(min(sigma / _FINE_BLUR, image.width, image.height)))
+    return _smaller(image, factor, lambda small: small.gaussblur(sigma / factor))
+
+
+def _smaller(image: pyvips.Image, factor: int, work: Work) -> pyvips.Image:
+    """`work` on a copy whose sides are divided by `factor`, at the size of `image`."""
+    if factor == 1:
+        return work(image)
+    small = work(image.shrink(factor, factor, ceil=True))
+    return small.resize(image.width / small.width, vscale=image.height / small.height, kernel="cubic")
+
+
+def _normalized(colours: pyvips.Image) -> pyvips.Image:
+    lab = colours.colourspace("lab")
+    lightness = lab[0]
+    darkest, lightest = lightness.percent(1), lightness.percent(99)
+    if abs(lightest - darkest) <= 1:
+        return colours
+    factor = 100 / (lightest - darkest)
+    stretched = lightness.linear(factor, -darkest * factor)
+    return stretched.bandjoin(lab.extract_band(1, n=2)).copy(interpretation="lab").colourspace("srgb")
+
+
+def _shades(colour: Colour) -> pyvips.Image:
+    """A table from luminance to shades of `colour`; the weights are sharp's."""
+    one = pyvips.Image.black(1, 1).linear(1, [colour.red, colour.green, colour.blue])
+    wanted = one.colourspace("lab", source_space="srgb")(0, 0)
+    greys = pyvips.Image.identity(bands=3).colourspace("lab", source_space="srgb")
+    share = greys[0] / 100 - 0.5
+    weight = (share * share) * -4 + 1
+    shades = greys[0].bandjoin([weight * wanted[1], weight * wanted[2]])
+    return shades.colourspace("srgb", source_space="lab")
+
+
+def _mixed(image: pyvips.Image, other: pyvips.Image, share: float) -> pyvips.Image:
+    return other if share == 1 else (image * (1 - share) + other * share).rint().cast("uchar")

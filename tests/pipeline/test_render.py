@@ -196,6 +196,7 @@ def test_timings_tell_the_stages() -> None:
 
 PICTURES = {
     "autoorient": saved(tagged(quadrants(400, 300), orientation=6), Format.JPEG),
+    "flatten": saved(disc(400, 300, 220, 120, 40), Format.PNG),
     "keep": saved(tagged(photo(400, 300), exif_ifd0_Make="Cameraworks"), Format.JPEG),
 }
 PICTURE = saved(photo(400, 300), Format.JPEG)

@@ -1,0 +1,69 @@
+"""
+Cloudinary's effects, `e_<name>[:level]`: each row says what it is in our options and converts its units.
+
+https://cloudinary.com/documentation/transformation_reference#e_effect tells names, ranges and defaults. An
+effect that none of our options means is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from proxy.colours import PercentTint
+from proxy.kinds import Flag, Integer, Kind
+from proxy.options.row import Option
+
+FAMILY = "e"
+
+
+def effect(
+    name: str, kind: Kind[Any], means: Callable[[Any], Mapping[str, Any]], doc: str, example: str
+) -> Option:
+    name = f"{FAMILY}_{name}"
+    return Option(
+        name=name, names=(name,), kind=kind, default=None, doc=f"Cloudinary's effect: {doc}",
+        example=f"w_300,{FAMILY}_{example}", about="effect", expand=means,
+    )  # fmt: skip
+
+
+def factor(level: int) -> float:
+    """-100 is nothing, 0 leaves as it is, 100 is twice as much."""
+    return (100 + level) / 100
+
+
+def sharpening(level: int) -> Mapping[str, Any]:
+    return {"sharpen": (1.0, level / 100, level / 50)}
+
+
+EFFECTS: tuple[Option, ...] = (
+    effect(
+        "blur", Integer(1, 2000, bare=100), lambda level: {"blur": (max(0.3, level / 50),)},
+        "`blur`, a fiftieth of the level in px.", "blur:300",
+    ),
+    effect("sharpen", Integer(1, 2000, bare=100), sharpening,
+        "`sharpen` of 1 px, by a hundredth of the level.", "sharpen:400"),
+    effect("unsharp_mask", Integer(1, 2000, bare=100), sharpening,
+        "`sharpen` of 1 px, by a hundredth of the level.", "unsharp_mask:400"),
+    effect("grayscale", Flag(), lambda on: {"grayscale": on}, "`grayscale`.", "grayscale"),
+    effect(
+        "blackwhite", Integer(0, 100, bare=50), lambda level: {"threshold": max(1, round(level * 255 / 100))},
+        "`threshold`, the level being percent.", "blackwhite:45",
+    ),
+    effect("sepia", Integer(1, 100, bare=80), lambda level: {"sepia": float(level)},
+        "`sepia`.", "sepia:60"),
+    effect("negate", Flag(), lambda on: {"negate": on}, "`negate`.", "negate"),
+    effect("pixelate", Integer(1, 200, bare=10), lambda size: {"pixelate": size},
+        "`pixelate`.", "pixelate:15"),
+    effect("brightness", Integer(-99, 100, bare=80), lambda level: {"brightness": factor(level)},
+        "`brightness`, 1 plus a hundredth of the level.", "brightness:40"),
+    effect("contrast", Integer(-100, 100, bare=0), lambda level: {"contrast": factor(level)},
+        "`contrast`, 1 plus a hundredth of the level.", "contrast:60"),
+    effect("saturation", Integer(-100, 100, bare=80), lambda level: {"saturation": factor(level)},
+        "`saturation`, 1 plus a hundredth of the level.", "saturation:-60"),
+    effect("hue", Integer(-100, 100, bare=80), lambda level: {"hue": round(level * 1.8, 6)},
+        "`hue`; 100 is half a turn.", "hue:40"),
+    effect("auto_contrast", Flag(), lambda on: {"normalize": on}, "`normalize`.", "auto_contrast"),
+    effect("tint", PercentTint(), lambda tint: {"tint": tint},
+        "`tint`, the percent before the one colour.", "tint:40:blue"),
+)  # fmt: skip
