@@ -118,7 +118,21 @@ def drop_idle(spec: Spec) -> Spec:
     return replace(spec, rotate=spec.rotate or None)
 
 
-STEPS: tuple[Callable[[Spec], Spec], ...] = (merge_aspect, drop_idle, merge_mode, drop_anchor, merge_dpr)
+def merge_frames(spec: Spec) -> Spec:
+    """One frame is a still, and so is a page of its own; what cannot move has no frames."""
+    still = not spec.animated or spec.frames == 1 or (spec.page is not None and spec.frames is None)
+    moves = spec.format in (None, Output.AUTO) or FORMATS[Format(spec.format)].frames
+    return replace(
+        spec,
+        animated=not (still and moves),
+        page=spec.page or None,
+        frames=None if still or not moves else spec.frames,
+    )
+
+
+STEPS: tuple[Callable[[Spec], Spec], ...] = (
+    merge_aspect, drop_idle, merge_frames, merge_mode, drop_anchor, merge_dpr,
+)  # fmt: skip
 """In this order: offsets that cannot matter are gone before the dpr looks at them."""
 
 

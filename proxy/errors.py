@@ -22,6 +22,7 @@ Everything that can go wrong, by whose move is next:
     - BrokenImage
     - TooManyPixels
     - TooCostly
+    - NoSuchPage
   x ResultTooLarge
   x OriginFailed             the other side's fault
     - OriginTimedOut
@@ -133,6 +134,10 @@ class TooManyPixels(UnusableOriginal):
 
 class TooCostly(UnusableOriginal):
     """A renderer ran out of time or memory on it, or died."""
+
+
+class NoSuchPage(UnusableOriginal):
+    """A page or a frame beyond the last one."""
 
 
 class ResultTooLarge(ProxyError):

@@ -19,6 +19,13 @@ class Format(StrEnum):
     TIFF = "tiff"
 
 
+class Note(StrEnum):
+    """What is not as one would expect of a picture: told in a header, since the picture cannot say it."""
+
+    FIRST_FRAME = "first-frame"
+    """A still, where the animation has more frames or pixels than this deployment makes."""
+
+
 class Document(StrEnum):
     """What is said about a picture, in place of the picture."""
 
@@ -98,6 +105,7 @@ class Rendition:
     etag: str
     last_modified: float | None = None
     made_at: float = 0.0
+    notes: tuple[Note, ...] = ()
 
     @property
     def media_type(self) -> str:

@@ -23,7 +23,7 @@ from proxy.errors import (
 from proxy.freshness import Freshness, Lifetimes, freshness
 from proxy.grammar import canonical
 from proxy.limits import Limits
-from proxy.media import RECIPE, Original, Rendition, written_as
+from proxy.media import RECIPE, Note, Original, Rendition, written_as
 from proxy.negotiation import Bucket, format_bucket
 from proxy.origins import Origin
 from proxy.singleflight import SingleFlight
@@ -238,6 +238,7 @@ class Renditions:
             etag=identity(wish, reply.header["format"], original.version),
             last_modified=original.last_modified,
             made_at=self._clock(),
+            notes=tuple(map(Note, reply.header.get("notes", ()))),
         )
         return rendition, {"queue": reply.queue_seconds, **reply.header["timings"]}
 

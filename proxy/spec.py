@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 from proxy.options import cloudinary
-from proxy.options.canvas import Canvas
+from proxy.options.canvas import TURN, Canvas
 from proxy.options.delivery import Delivery
 from proxy.options.effects import MODULATE, Effects
-from proxy.options.output import Encoding, Icc, Keep, Output
+from proxy.options.output import PAGE, Encoding, Icc, Keep, Output
 from proxy.options.row import Option
 from proxy.options.size import Fit, Mode, Size
 from proxy.places import Box
@@ -40,6 +40,8 @@ SPELLINGS: tuple[Option, ...] = (
         example="s_300x200",
         expand=lambda box: {"width": box[0], "height": box[1]},
     ),
+    TURN,
+    PAGE,
     MODULATE,
     *cloudinary.EFFECTS,
 )

@@ -1,7 +1,7 @@
 """
 A rendition as bytes that prove themselves, for places that others can write to: a folder, a Redis.
 
-    magic and version (4) | digest (16) | facts | etag | body
+    magic and version (4) | digest (16) | facts | etag | notes | body
 
 The digest is the start of SHA-256 over the name of the key and everything after the digest, so a flipped
 bit, a cut tail and an entry that lies under another key all look the same: not ours.
@@ -15,15 +15,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from proxy.caches import Entry
-from proxy.media import Rendition, written_as
+from proxy.media import Note, Rendition, written_as
 
 if TYPE_CHECKING:
     from _hashlib import HASH
 
 _MAGIC = b"IPR\x01"
 _DIGEST = slice(len(_MAGIC), len(_MAGIC) + 16)
-# expires_at, made_at, last_modified (NaN: absent), width, height, format, bytes of the etag
-_FACTS = struct.Struct(">dddII8sH")
+# expires_at, made_at, last_modified (NaN: absent), width, height, format, bytes of the etag and of the notes
+_FACTS = struct.Struct(">dddII8sHH")
 _ETAG_AT = _DIGEST.stop + _FACTS.size
 # Year 5138: what is later would break the dates of HTTP, and none of our clocks says so.
 _LATEST = 1e11
@@ -45,7 +45,7 @@ def name(key: str) -> str:
 
 
 def pack(rendition: Rendition, key: str, expires_at: float) -> bytes:
-    etag = rendition.etag.encode("ascii")
+    etag, notes = rendition.etag.encode("ascii"), ",".join(rendition.notes).encode("ascii")
     modified = math.nan if rendition.last_modified is None else rendition.last_modified
     facts = _FACTS.pack(
         expires_at,
@@ -55,12 +55,12 @@ def pack(rendition: Rendition, key: str, expires_at: float) -> bytes:
         rendition.height,
         rendition.format.encode("ascii"),
         len(etag),
+        len(notes),
     )
     seal = _name(key)
-    seal.update(facts)
-    seal.update(etag)
-    seal.update(rendition.body)
-    return b"".join((_MAGIC, seal.digest()[:16], facts, etag, rendition.body))
+    for part in (facts, etag, notes, rendition.body):
+        seal.update(part)
+    return b"".join((_MAGIC, seal.digest()[:16], facts, etag, notes, rendition.body))
 
 
 def unpack(packed: bytes, key: str) -> Entry | None:
@@ -76,16 +76,20 @@ def unpack(packed: bytes, key: str) -> Entry | None:
 
 def _open(packed: bytes) -> Entry | None:
     """A digest is no signature: who can write here can make one, so the facts are looked at as well."""
-    expires_at, made_at, modified, width, height, format, etag_size = _FACTS.unpack_from(packed, _DIGEST.stop)
+    expires_at, made_at, modified, width, height, format, etag_size, notes_size = _FACTS.unpack_from(
+        packed, _DIGEST.stop
+    )
     last_modified = None if math.isnan(modified) else modified
-    body_at = _ETAG_AT + etag_size
+    notes_at = _ETAG_AT + etag_size
+    body_at = notes_at + notes_size
     try:
-        etag = packed[_ETAG_AT:body_at].decode("ascii")
+        etag = packed[_ETAG_AT:notes_at].decode("ascii")
+        notes = tuple(map(Note, packed[notes_at:body_at].decode("ascii").split(",") if notes_size else ()))
         format = written_as(format.rstrip(b"\0").decode("ascii"))
     except ValueError:
         return None
     times = (expires_at, made_at, last_modified or 0.0)
-    if len(packed) < body_at or not etag.isprintable() or not all(abs(time) < _LATEST for time in times):
+    if len(packed) < body_at or not etag.isprintable() or not all(abs(t) < _LATEST for t in times):
         return None
     rendition = Rendition(
         body=packed[body_at:],
@@ -95,6 +99,7 @@ def _open(packed: bytes) -> Entry | None:
         etag=etag,
         last_modified=last_modified,
         made_at=made_at,
+        notes=notes,
     )
     return Entry(rendition, expires_at)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from proxy.colours import Colour, ColourKind, Painted
 from proxy.kinds import Flag
-from proxy.options.row import option
+from proxy.options.row import Option, option
 from proxy.places import Angle, Border, BorderKind, Turn
 
 
@@ -18,6 +18,8 @@ def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:
         Turn.IGNORE: ("autoorient", False),
         Turn.HFLIP: ("flop", True),
         Turn.VFLIP: ("flip", True),
+        Turn.TRUE: ("animated", True),
+        Turn.FALSE: ("animated", False),
     }
     found: dict[str, Any] = dict(meanings[part] for part in value if isinstance(part, Turn))
     angles = [part for part in value if not isinstance(part, Turn)]
@@ -27,7 +29,7 @@ def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:
 @dataclass(frozen=True, kw_only=True)
 class Canvas:
     rotate: float | None = option(
-        "rotate", "a",
+        "rotate",
         kind=Angle(),
         expand=turned,
         doc="Degrees clockwise. Quarter turns swap the sides before the box is met, others grow the canvas.",
@@ -63,3 +65,15 @@ class Canvas:
         doc="Puts the picture on its background before any effect, so that nothing stays transparent.",
         example="w_300,flatten,b_336699", about="canvas",
     )  # fmt: skip
+
+
+TURN = Option(
+    name="turn",
+    names=("a",),
+    kind=Angle(words=tuple(Turn)),
+    default=None,
+    doc="`rotate`, with Cloudinary's words for mirrors and EXIF; `a_true` is ipx's `animated`.",
+    example="w_200,a_hflip.90",
+    about="turn",
+    expand=turned,
+)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.kinds import AutoQuality, Choice, Flag, Quality
-from proxy.options.row import option
+from proxy.kinds import AutoQuality, Choice, Flag, Integer, Quality
+from proxy.options.row import Option, option
 
 
 class Output(StrEnum):
@@ -50,6 +50,21 @@ class Encoding:
         "quality", "q", kind=Quality(), doc="The encoder's quality, or `auto`.", example="w_300,q_40",
         about="output",
     )  # fmt: skip
+    animated: bool = option(
+        "animated", kind=Flag(), default=True,
+        doc="Animations move, in formats that can; off, they are their first frame.",
+        example="w_200,animated_false", about="output",
+    )  # fmt: skip
+    page: int | None = option(
+        "page", kind=Integer(0, 99_999),
+        doc="The page of a TIFF, or the frame of an animation, to show; the first one is 0. With `frames`, "
+        "the frame to start from.",
+        example="w_200,page_1", about="output",
+    )  # fmt: skip
+    frames: int | None = option(
+        "frames", kind=Integer(1, 99_999), doc="At most so many frames of an animation.",
+        example="w_200,frames_2", about="output",
+    )  # fmt: skip
     keep: Keep = option(
         "keep", kind=Choice(Keep), default=Keep.NONE, doc="Metadata that stays in the picture.",
         example="w_300,keep_exif", about="output",
@@ -64,3 +79,15 @@ class Encoding:
         doc="Scale in linear light: slower, and fine bright details keep their brightness.",
         example="w_300,linear-light", about="output",
     )  # fmt: skip
+
+
+PAGE = Option(
+    name="page_from_1",
+    names=("pg",),
+    kind=Integer(1, 100_000),
+    default=None,
+    doc="`page`, counted from 1 as Cloudinary does.",
+    example="w_200,pg_2",
+    about="output",
+    expand=lambda page: {"page": page - 1},
+)

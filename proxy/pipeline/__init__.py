@@ -6,19 +6,20 @@ Pixels. The only package that imports pyvips, and everything in it is synchronou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
-from proxy import geometry, negotiation
+from proxy import negotiation
 from proxy.errors import TooCostly
 from proxy.limits import Limits
-from proxy.media import FORMATS, Format
-from proxy.pipeline import decode
+from proxy.media import FORMATS, Format, Note
+from proxy.pipeline import animation, decode
+from proxy.pipeline.course import course, output_format
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import drawn
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.encode import encoded, savable
-from proxy.spec import Output, Spec
+from proxy.spec import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Rendered:
     height: int
     source: Header
     timings: dict[str, float]
+    frames: int = 1
+    notes: tuple[Note, ...] = ()
 
 
 def render(
@@ -39,46 +42,47 @@ def render(
     """
     One original under one spec. `accepted` is what `f_auto` may choose among.
 
-    Raises UnusableOriginal (NotAnImage, BrokenImage, TooManyPixels, TooCostly) and ResultTooLarge.
+    Raises UnusableOriginal (NotAnImage, BrokenImage, NoSuchPage, TooManyPixels, TooCostly) and
+    ResultTooLarge.
     """
     started = perf_counter()
-    head = decode.header(body, limits)
-    if not spec.autoorient:
-        head = replace(head, orientation=1)
-    format = output_format(spec, head, accepted or negotiation.Bucket())
-    row = FORMATS[format]
-    plan = geometry.plan(spec, head.upright, limits, row.max_side)
-    scaled = decode.scaled(body, head, plan.region, plan.resize, icc=spec.icc, linear=spec.linear_light)
+    made = course(body, spec, limits, accepted or negotiation.Bucket())
+    scaled = decode.frames(
+        body,
+        made.head,
+        made.frames,
+        made.plan.region,
+        made.plan.resize,
+        icc=spec.icc,
+        linear=spec.linear_light,
+    )
+    first = next(scaled)
     decoded = perf_counter()
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
-        image = drawn(scaled, spec, plan, alpha=row.alpha)
-        if image is not scaled:
-            image = image.copy_memory()
+        alpha = FORMATS[made.format].alpha
+        if made.frames == 1:
+            image = drawn(first, spec, made.plan, alpha=alpha)
+            if image is not first:
+                image = image.copy_memory()
+        else:
+            frames = animation.drawn_frames(first, scaled, spec, made.plan, alpha=alpha)
+            image = animation.column(frames, made.head)
         transformed = perf_counter()
-        written = encoded(image, format, spec.quality, spec.keep)
+        written = encoded(image, made.format, spec.quality, spec.keep)
     return Rendered(
         body=written,
-        format=format,
+        format=made.format,
         width=image.width,
-        height=image.height,
-        source=head,
+        height=image.height // made.frames,
+        source=made.head,
         timings={
             "decode": decoded - started,
             "transform": transformed - decoded,
             "encode": perf_counter() - transformed,
         },
+        frames=made.frames,
+        notes=made.notes,
     )
-
-
-def output_format(spec: Spec, head: Header, accepted: negotiation.Bucket) -> Format:
-    """What the spec says; else the source's own when the web shows it; else jpeg, or png for transparency."""
-    if spec.format is Output.AUTO:
-        return negotiation.choose(accepted, savable(), alpha=head.alpha, animated=False)
-    if spec.format is not None:
-        return Format(spec.format)
-    if FORMATS[head.format].web and head.format in savable():
-        return head.format
-    return Format.PNG if head.alpha else Format.JPEG
 
 
 __all__ = ["Header", "Rendered", "output_format", "render", "savable"]

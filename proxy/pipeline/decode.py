@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyvips
 
 from proxy.boxes import Box, Size
-from proxy.errors import BrokenImage, TooManyPixels
+from proxy.errors import BrokenImage, NoSuchPage, TooManyPixels
 from proxy.limits import Limits
 from proxy.media import Format
 from proxy.pipeline.alpha import weighted
@@ -41,14 +42,17 @@ _PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """
-    What is known of an original before any pixel. `width` and `height` are px as stored, of one frame;
-    `delays` are milliseconds; `whole` says that decoding holds the whole picture in memory.
+    What is known of an original before any pixel. `width` and `height` are px as stored, of the one frame or
+    page that is shown (first), `page`, which counts from 0; `pages` and `delays` (milliseconds) are all that
+    there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
+    picture in memory.
     """
 
     format: Format
     width: int
     height: int
     orientation: int = 1
+    page: int = 0
     pages: int = 1
     delays: tuple[int, ...] = ()
     loop: int = 0
@@ -89,21 +93,27 @@ _TURNED: Mapping[int, _Turned] = {
 """Exif 2.32, 4.6.4 A, tag 274."""
 
 
-def header(body: bytes | memoryview, limits: Limits) -> Header:
+def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
     """
-    Open and judge an original without decoding it.
+    Open and judge an original, or one page of it, without decoding it.
 
-    Raises NotAnImage, BrokenImage, and TooManyPixels for what this deployment does not decode.
+    Raises NotAnImage, BrokenImage, NoSuchPage, and TooManyPixels for what this deployment does not decode.
     """
     format = sniff(body)
     declared = extent(body, format)
     if declared is not None:
         _gate(Size(*declared), limits)
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
-        image = _open(body, format)
-        found = _header(image, format)
+        found = _header(_open(body, format), format)
+        if 0 < page < found.pages and format in _PAGED:
+            found = replace(_header(_open(body, format, page=page), format), page=page)
+    if page >= found.pages:
+        raise NoSuchPage(
+            f"the original has no page {page}: it has {found.pages}, and the first one is page 0",
+            option="page", value=str(page), allowed=f"0 to {found.pages - 1}",
+        )  # fmt: skip
     _gate(found.stored, limits)
-    if declared is not None and found.stored == Size(1, 1) and declared != (1, 1):
+    if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != (1, 1):
         raise BrokenImage(f"the original's {format} header contradicts itself")
     if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
         raise TooManyPixels(
@@ -119,7 +129,6 @@ def scaled(
     region: Box,
     size: Size,
     *,
-    page: int = 0,
     icc: Icc = Icc.SRGB,
     linear: bool = False,
 ) -> pyvips.Image:
@@ -130,20 +139,50 @@ def scaled(
     """
     turned = _TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
-    with libvips(BrokenImage, f"the original is a damaged {head.format} image"):
+    with _decoding(head):
         if region == Box(0, 0, head.upright.width, head.upright.height):
             # What a loader scales, it scales as it is encoded.
-            image = _open(body, head.format, **_on_load(head, head.stored if linear else target, page))
+            image = _open(body, head.format, **_on_load(head, head.stored if linear else target))
         else:
             part = _stored(region, turned, head.stored)
-            image = _open(body, head.format, **({"page": page} if head.format in _PAGED else {}))
+            image = _open(body, head.format, **_paged(head))
             image = image.crop(part.left, part.top, part.width, part.height)
-        if linear:
-            image = to_rgb(image, head.profile, icc).colourspace("scrgb")
-            image = _resized(image, target).colourspace("srgb").copy_memory()
-        else:
-            image = to_rgb(_resized(image, target), head.profile, icc).copy_memory()
-        return _upright(image, turned)
+        return _upright(_resampled(image, head, target, icc, linear=linear), turned)
+
+
+def frames(
+    body: bytes | memoryview,
+    head: Header,
+    count: int,
+    region: Box,
+    size: Size,
+    *,
+    icc: Icc = Icc.SRGB,
+    linear: bool = False,
+) -> Iterator[pyvips.Image]:
+    """
+    A still picture, or `count` frames of an animation from `head.page` on, each as `scaled` gives one. They
+    are whole frames: what a file says of disposal and blending is done. They are decoded one by one, since
+    all of one animation may be hundreds of megabytes. Raises BrokenImage.
+    """
+    if count == 1:
+        yield scaled(body, head, region, size, icc=icc, linear=linear)
+        return
+    turned = _TURNED[head.orientation]
+    target = size.swapped if turned.transposed else size
+    part = _stored(region, turned, head.stored)
+    with _decoding(head):
+        # libvips stands frames on top of each other.
+        column = _open(body, head.format, page=head.page, n=count)
+    for at in range(count):
+        with _decoding(head):
+            frame = column.crop(part.left, at * head.height + part.top, part.width, part.height)
+            frame = _upright(_resampled(frame, head, target, icc, linear=linear), turned)
+        yield frame
+
+
+def _decoding(head: Header) -> AbstractContextManager[None]:
+    return libvips(BrokenImage, f"the original is a damaged {head.format} image")
 
 
 def _gate(size: Size, limits: Limits) -> None:
@@ -182,7 +221,11 @@ def _header(image: pyvips.Image, format: Format) -> Header:
     )
 
 
-def _on_load(head: Header, target: Size, page: int) -> dict[str, Any]:
+def _paged(head: Header) -> dict[str, Any]:
+    return {"page": head.page} if head.format in _PAGED else {}
+
+
+def _on_load(head: Header, target: Size) -> dict[str, Any]:
     """
     How much of the scaling the loader does: JPEG leaves at least a factor of `LEFT` to the resampler; a WebP
     goes to its size at once. WebP's own scaler knows nothing of premultiplied alpha, so it gets opaque stills
@@ -193,7 +236,7 @@ def _on_load(head: Header, target: Size, page: int) -> dict[str, Any]:
         return {"shrink": next((factor for factor in (8, 4, 2) if shrink >= LEFT * factor), 1)}
     if head.format is Format.WEBP and not head.alpha and head.pages == 1:
         return {"scale": min(1.0, 1 / shrink)}
-    return {"page": page} if head.format in _PAGED else {}
+    return _paged(head)
 
 
 def _stored(region: Box, turned: _Turned, stored: Size) -> Box:
@@ -207,6 +250,13 @@ def _stored(region: Box, turned: _Turned, stored: Size) -> Box:
         width,
         height,
     )
+
+
+def _resampled(image: pyvips.Image, head: Header, target: Size, icc: Icc, *, linear: bool) -> pyvips.Image:
+    if linear:
+        image = to_rgb(image, head.profile, icc).colourspace("scrgb")
+        return _resized(image, target).colourspace("srgb").copy_memory()
+    return to_rgb(_resized(image, target), head.profile, icc).copy_memory()
 
 
 def _resized(image: pyvips.Image, target: Size) -> pyvips.Image:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import replace
 from typing import Any
 
 import pyvips
 
-from proxy import geometry, negotiation
+from proxy import negotiation
 from proxy.colours import Colour
 from proxy.errors import TooCostly
 from proxy.limits import Limits
 from proxy.media import FORMATS, Format
 from proxy.palette import palette
-from proxy.pipeline import decode, output_format, profiles
+from proxy.pipeline import decode, profiles
 from proxy.pipeline.alpha import weighted, with_alpha
 from proxy.pipeline.canvas import dominant
+from proxy.pipeline.course import course
 from proxy.pipeline.drawing import drawn
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.encode import encoded
@@ -39,29 +39,30 @@ def describe(
 ) -> dict[str, Any]:
     """
     The facts as JSON has them. `source` is the original: its size upright, its bytes as they came; `width`,
-    `height` and `format` are the rendition's. Everything else is about the rendition's pixels.
+    `height`, `format` and `frames` are the rendition's; all else is about the pixels of its first frame. An
+    animation has `delays` in milliseconds, and `loop`, how often it is shown: 0 is for ever.
 
     Raises what `render` raises.
     """
-    head = decode.header(body, limits)
-    if not spec.autoorient:
-        head = replace(head, orientation=1)
-    format = output_format(spec, head, accepted)
-    row = FORMATS[format]
-    plan = geometry.plan(spec, head.upright, limits, row.max_side)
-    scaled = decode.scaled(body, head, plan.region, plan.resize, icc=spec.icc, linear=spec.linear_light)
+    made = course(body, spec, limits, accepted)
+    head = made.head
+    scaled = decode.scaled(
+        body, head, made.plan.region, made.plan.resize, icc=spec.icc, linear=spec.linear_light
+    )
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
-        image = drawn(scaled, spec, plan, alpha=row.alpha).copy_memory()
+        image = drawn(scaled, spec, made.plan, alpha=FORMATS[made.format].alpha).copy_memory()
         return {
             "width": image.width,
             "height": image.height,
-            "format": format.value,
+            "format": made.format.value,
+            "frames": made.frames,
             "source": {
                 "width": head.upright.width,
                 "height": head.upright.height,
                 "format": head.format.value,
                 "bytes": len(body),
                 "pages": head.pages,
+                **({"delays": head.delays, "loop": head.loop} if head.delays else {}),
                 "orientation": head.orientation,
                 "alpha": head.alpha,
                 "space": head.interpretation,

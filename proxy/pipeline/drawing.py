@@ -19,8 +19,8 @@ _INTERESTING = {Strategy.ATTENTION: "attention", Strategy.ENTROPY: "entropy", St
 
 def drawn(image: pyvips.Image, spec: Spec, plan: Plan, *, alpha: bool) -> pyvips.Image:
     """From `plan.resize` to `plan.result`; `alpha` says whether the format has transparency."""
-    image = _mirrored(image, plan)
-    image = _cut(image, plan)
+    image = mirrored(image, plan)
+    image = cut(image, plan)
     if spec.flatten:
         image = canvas.flattened(image, spec.background)
     image = affected(image, spec)
@@ -34,7 +34,7 @@ def drawn(image: pyvips.Image, spec: Spec, plan: Plan, *, alpha: bool) -> pyvips
     return image if alpha else canvas.flattened(image, spec.background)
 
 
-def _mirrored(image: pyvips.Image, plan: Plan) -> pyvips.Image:
+def mirrored(image: pyvips.Image, plan: Plan) -> pyvips.Image:
     if plan.turn:
         image = getattr(image, _TURNS[plan.turn])()
     if plan.flip:
@@ -44,7 +44,7 @@ def _mirrored(image: pyvips.Image, plan: Plan) -> pyvips.Image:
     return image
 
 
-def _cut(image: pyvips.Image, plan: Plan) -> pyvips.Image:
+def cut(image: pyvips.Image, plan: Plan) -> pyvips.Image:
     box = plan.crop
     if (image.width, image.height) == (box.width, box.height):
         return image

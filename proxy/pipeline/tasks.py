@@ -44,6 +44,7 @@ def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[di
         "width": rendered.width,
         "height": rendered.height,
         "timings": rendered.timings,
+        "notes": [*rendered.notes],
         "source": {
             "width": source.upright.width,
             "height": source.upright.height,

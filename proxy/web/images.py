@@ -176,6 +176,7 @@ def lasting_headers(ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]
         ),
         *tags(ask.wish.key, spec.presets),
         *GUARDS,
+        *([(b"image-proxy-note", ", ".join(rendition.notes).encode())] if rendition.notes else []),
         *([(b"vary", b"Accept")] if ask.varies else []),
     ]
 

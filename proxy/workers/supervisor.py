@@ -31,7 +31,8 @@ KEPT_PREFIXES = ("DYLD_", "FONTCONFIG_", "LC_", "LD_", "MALLOC_", "VIPS_", "XDG_
 
 FIXED = {
     "VIPS_CONCURRENCY": "1",  # parallel over renderers: more jobs done than with threads inside one
-    "VIPS_MAX_COORD": "65500",  # the longest side JPEG knows; larger headers are refused by libvips itself
+    # No side is that long, and all frames of an animation on top of each other are not (`course`).
+    "VIPS_MAX_COORD": "4000000",
     "MALLOC_ARENA_MAX": "2",  # halves what glibc keeps, for 1 % of CPU
 }
 

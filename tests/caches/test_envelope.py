@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.caches import Entry
 from proxy.caches.envelope import name, pack, unpack
-from proxy.media import Format, Rendition
+from proxy.media import Format, Note, Rendition
 
 UINT32 = st.integers(0, 2**32 - 1)
 TIMES = st.floats(-1e10, 1e10)
@@ -22,6 +22,7 @@ RENDITIONS = st.builds(
     etag=st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=80),
     last_modified=st.none() | TIMES,
     made_at=TIMES,
+    notes=st.lists(st.sampled_from(Note), unique=True).map(tuple),
 )
 KEYS = st.text(st.characters(), max_size=50)
 TOM = Rendition(body=b"cat", format=Format.AVIF, width=3, height=2, etag="5f1c", made_at=1.5)
@@ -65,8 +66,15 @@ def test_a_forged_digest_over_any_facts_never_raises(facts: bytes) -> None:
     assert entry is None or (math.isfinite(entry.expires_at) and entry.rendition.etag.isprintable())
 
 
+def test_a_forged_note_cannot_be_said() -> None:
+    facts = struct.pack(">dddII8sHH", 9.0, 1.0, 1.0, 3, 2, b"avif", 1, 4)
+    assert unpack(_forged(facts + b"ea\r\nb"), "tom") is None
+    facts = struct.pack(">dddII8sHH", 9.0, 1.0, 1.0, 3, 2, b"avif", 1, 11)
+    assert unpack(_forged(facts + b"efirst-frame"), "tom") is not None
+
+
 def test_a_forged_etag_cannot_split_a_header() -> None:
-    facts = struct.pack(">dddII8sH", 9.0, 1.0, 1.0, 3, 2, b"avif", 6)
+    facts = struct.pack(">dddII8sHH", 9.0, 1.0, 1.0, 3, 2, b"avif", 6, 0)
     assert unpack(_forged(facts + b"a\r\nb:c"), "tom") is None
     assert unpack(_forged(facts + b"abcdef"), "tom") is not None
 

@@ -115,8 +115,8 @@ def test_an_animation_tells_its_frames(format: Format) -> None:
 
 def test_a_page_is_one_frame() -> None:
     body = saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), Format.GIF)
-    header = decode.header(body, LIMITS)
-    frame = decode.scaled(body, header, Box(0, 0, 40, 30), Size(20, 15), page=1)
+    header = decode.header(body, LIMITS, page=1)
+    frame = decode.scaled(body, header, Box(0, 0, 40, 30), Size(20, 15))
     assert frame(10, 7)[:3] == [0, 255, 0]
 
 

@@ -194,7 +194,11 @@ def test_timings_tell_the_stages() -> None:
     assert all(seconds >= 0 for seconds in rendered.timings.values())
 
 
+MOVING = saved(animation(400, 300, (250, 0, 0), (0, 250, 0), (0, 0, 250)), Format.GIF)
 PICTURES = {
+    "animated": MOVING,
+    "page": MOVING,
+    "frames": MOVING,
     "autoorient": saved(tagged(quadrants(400, 300), orientation=6), Format.JPEG),
     "flatten": saved(disc(400, 300, 220, 120, 40), Format.PNG),
     "keep": saved(tagged(photo(400, 300), exif_ifd0_Make="Cameraworks"), Format.JPEG),

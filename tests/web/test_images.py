@@ -15,6 +15,7 @@ from proxy.media import Format
 from proxy.signing import sign
 from tests.origins.server import reply, running
 from tests.pictures import loaded, near, photo, pixel, plain, quadrants, saved
+from tests.pipeline.animations import balls, gif, shown
 from tests.web.serving import client
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
@@ -27,6 +28,8 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cats/tom.jpg").write_bytes(saved(photo(640, 480), Format.JPEG))
     (folder / "corners.png").write_bytes(saved(quadrants(64, 64), Format.PNG))
     (folder / "cut.jpg").write_bytes(saved(photo(640, 480), Format.JPEG)[:9000])
+    (folder / "three.gif").write_bytes(gif(balls()[:3]))
+    (folder / "four.gif").write_bytes(gif(balls()))
     (folder / "notes.txt").write_text("no picture")
     (folder / "ü b+c.png").write_bytes(saved(plain(8, 8, 200, 10, 10), Format.PNG))
     return folder
@@ -45,6 +48,22 @@ async def test_a_url_becomes_a_picture(web: httpx.AsyncClient) -> None:
     assert int(answer.headers["content-length"]) == len(answer.content)
     picture = loaded(answer.content)
     assert (picture.width, picture.height) == (300, 200)
+
+
+async def test_an_animation_moves_unless_there_is_too_much_of_it(renderers: str, originals: Path) -> None:
+    async with client(renderers, origin=str(originals), max_frames=3) as web:
+        moving = await web.get("/w_20,f_auto/three.gif", headers={"accept": "image/webp"})
+        assert moving.headers["content-type"] == "image/webp"
+        assert len(shown(moving.content).frames) == 3
+        assert "image-proxy-note" not in moving.headers
+        for hit in (False, True):
+            still = await web.get("/w_20/four.gif")
+            assert len(shown(still.content).frames) == 1
+            assert still.headers["image-proxy-note"] == "first-frame"
+            assert still.headers["cache-status"].startswith("image-proxy; hit") is hit
+        assert "image-proxy-note" not in (await web.get("/w_20,frames_3/four.gif")).headers
+        missing = await web.get("/page_4/four.gif")
+        assert (missing.status_code, missing.json()["code"]) == (422, "no_such_page")
 
 
 async def test_the_visible_region_is_the_one_that_was_asked_for(web: httpx.AsyncClient) -> None:

@@ -14,6 +14,7 @@ from proxy.media import Format
 from proxy.placeholders import blurhash, thumbhash
 from proxy.signing import sign
 from tests.pictures import loaded, photo, plain, quadrants, saved
+from tests.pipeline.animations import DELAYS, balls, gif
 from tests.web.serving import client
 
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
@@ -25,6 +26,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tom.jpg").write_bytes(saved(photo(640, 480), Format.JPEG))
     (folder / "red.png").write_bytes(saved(plain(8, 8, 200, 10, 10), Format.PNG))
     (folder / "corners.png").write_bytes(saved(quadrants(64, 64), Format.PNG))
+    (folder / "ball.gif").write_bytes(gif(balls()))
     (folder / "notes.txt").write_text("no picture")
     return folder
 
@@ -49,6 +51,16 @@ async def test_the_original_and_the_rendition_have_their_sizes(web: httpx.AsyncC
     assert (source["width"], source["height"], source["format"], source["pages"]) == (640, 480, "jpeg", 1)
     assert source["space"] == "srgb"
     assert source["alpha"] is False
+
+
+async def test_an_animation_tells_its_frames(web: httpx.AsyncClient) -> None:
+    said = await facts(web, "/-/info/w_48,f_webp/ball.gif")
+    assert said["frames"] == 4
+    assert said["source"]["pages"] == 4
+    assert (said["source"]["delays"], said["source"]["loop"]) == ([*DELAYS], 0)
+    still = await facts(web, "/-/info/w_48,f_png,page_2/ball.gif")
+    assert (still["frames"], still["source"]["pages"]) == (1, 4)
+    assert "delays" not in (await facts(web, "/-/info/_/tom.jpg"))["source"]
 
 
 async def test_hashes_are_of_the_pixels_that_the_same_options_give(web: httpx.AsyncClient) -> None:

@@ -1,0 +1,54 @@
+"""Animations: each frame is a picture of its own, and what one frame decides holds for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+import pyvips
+
+from proxy.boxes import Box
+from proxy.colours import Painted
+from proxy.geometry import Plan
+from proxy.pipeline import canvas
+from proxy.pipeline.decode import Header
+from proxy.pipeline.drawing import cut, drawn, mirrored
+from proxy.pipeline.effects import affected
+from proxy.spec import Spec
+
+
+def drawn_frames(
+    first: pyvips.Image, others: Iterable[pyvips.Image], spec: Spec, plan: Plan, *, alpha: bool
+) -> Iterator[pyvips.Image]:
+    """Each frame as `drawn` makes it, in memory, and with nothing of its neighbours."""
+    spec, plan = _pinned(first, spec, plan)
+    for frame in chain((first,), others):
+        yield drawn(frame, spec, plan, alpha=alpha).copy_memory()
+
+
+def column(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
+    """The frames as libvips' savers take them: on top of each other, with their delays and their loop."""
+    all_frames = list(frames)
+    stacked = pyvips.Image.arrayjoin(all_frames, across=1).copy()
+    stacked.set_type(pyvips.GValue.gint_type, "page-height", all_frames[0].height)
+    stacked.set_type(pyvips.GValue.gint_type, "n-pages", len(all_frames))
+    stacked.set_type(pyvips.GValue.gint_type, "loop", head.loop)
+    stacked.remove("delay")
+    if head.delays:
+        delays = head.delays[head.page : head.page + len(all_frames)]
+        stacked.set_type(pyvips.GValue.array_int_type, "delay", list(delays))
+    return stacked
+
+
+def _pinned(first: pyvips.Image, spec: Spec, plan: Plan) -> tuple[Spec, Plan]:
+    """What is found by looking is looked for once: a crop that jumps and bars that flicker are no picture."""
+    upright = mirrored(first, plan)
+    shown = cut(upright, plan)
+    if plan.strategy is not None:
+        # libvips keeps where an area was cut out as a negative offset.
+        place = Box(-shown.xoffset, -shown.yoffset, shown.width, shown.height)
+        plan = replace(plan, crop=place, strategy=None)
+    if spec.background is Painted.DOMINANT:
+        spec = replace(spec, background=canvas.dominant(affected(shown, spec)))
+    return spec, plan

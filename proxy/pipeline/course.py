@@ -1,0 +1,88 @@
+"""What will become of an original, decided from its header before any pixel is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from proxy import geometry, negotiation
+from proxy.boxes import Size
+from proxy.geometry import Plan
+from proxy.limits import Limits
+from proxy.media import FORMATS, Format, Note
+from proxy.pipeline import decode
+from proxy.pipeline.decode import Header
+from proxy.pipeline.encode import savable
+from proxy.spec import Output, Spec
+
+HIGHEST_COLUMN = 4_000_000
+"""px. libvips stands the frames of an animation on top of each other; VIPS_MAX_COORD is this as well."""
+
+FRAME_COST: Mapping[Format, int] = {Format.WEBP: 1, Format.GIF: 4}
+"""
+What the limit of pixels is divided by. A megapixel of frames takes 0.06 s as WebP and 0.5 s as GIF, which
+looks for a palette for each.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """`frames` are made, from `head.page` on."""
+
+    head: Header
+    format: Format
+    plan: Plan
+    frames: int = 1
+    notes: tuple[Note, ...] = ()
+
+
+def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negotiation.Bucket) -> Course:
+    """
+    `accepted` is what `f_auto` may choose among.
+
+    Raises NotAnImage, BrokenImage, NoSuchPage, TooManyPixels and ResultTooLarge.
+    """
+    head = decode.header(body, limits, spec.page or 0)
+    if not spec.autoorient:
+        head = replace(head, orientation=1)
+    notes: tuple[Note, ...] = ()
+    frames = _frames(spec, head)
+    format = output_format(spec, head, accepted, animated=frames > 1)
+    if frames > 1 and FORMATS[format].frames:
+        if _holds(frames, head.stored, limits.max_source_pixels, limits):
+            plan = geometry.plan(spec, head.upright, limits, FORMATS[format].max_side)
+            if _holds(frames, plan.result, limits.max_result_pixels // FRAME_COST[format], limits):
+                return Course(head=head, format=format, plan=plan, frames=frames)
+        notes = (Note.FIRST_FRAME,)
+        format = output_format(spec, head, accepted)
+    plan = geometry.plan(spec, head.upright, limits, FORMATS[format].max_side)
+    return Course(head=head, format=format, plan=plan, notes=notes)
+
+
+def _frames(spec: Spec, head: Header) -> int:
+    """How many are asked for; pages of formats that do not move (TIFF, AVIF) are shown one at a time."""
+    if not spec.animated or not FORMATS[head.format].frames:
+        return 1
+    left = head.pages - head.page
+    return min(left, spec.frames or left)
+
+
+def _holds(frames: int, size: Size, most_pixels: int, limits: Limits) -> bool:
+    return (
+        frames <= limits.max_frames
+        and frames * size.pixels <= most_pixels
+        and frames * size.height <= HIGHEST_COLUMN
+    )
+
+
+def output_format(
+    spec: Spec, head: Header, accepted: negotiation.Bucket, *, animated: bool = False
+) -> Format:
+    """What the spec says; else the source's own when the web shows it; else jpeg, or png for transparency."""
+    if spec.format is Output.AUTO:
+        return negotiation.choose(accepted, savable(), alpha=head.alpha, animated=animated)
+    if spec.format is not None:
+        return Format(spec.format)
+    if FORMATS[head.format].web and head.format in savable():
+        return head.format
+    return Format.PNG if head.alpha else Format.JPEG
