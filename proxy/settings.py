@@ -35,7 +35,7 @@ PLACEHOLDERS = re.compile(
 CONFIDENTIAL = frozenset({"secrets", "admin_token"})  # never shown, and never empty by accident
 
 _LIMITS = Limits()
-_HOST = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_HOST = re.compile(r"(?:\.?[\w-]+(?:\.[\w-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _MOUNT = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 # What Kubernetes puts into every container of a namespace that has a Service named image-proxy.
 _SERVICE_LINK = re.compile(r".*_SERVICE_(?:HOST|PORT(?:_\w+)?)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?")
@@ -100,7 +100,8 @@ def _hosts(given: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
         if not _HOST.fullmatch(host):
             raise ValueError(
-                f"takes host names such as 'a.example.com', or '.example.com' for subdomains, not {host!r}"
+                "takes host names such as 'a.example.com' or 'a.example.com:8443', or '.example.com' for "
+                f"subdomains, not {host!r}"
             )
     return hosts
 

@@ -106,6 +106,7 @@ def test_settings_cannot_be_changed_and_can_be_sent_to_another_process() -> None
         ("mount", "a/b", "/a/b"),
         ("mount", "/", ""),
         ("remote_hosts", "A.example.com, .b.example,", ("a.example.com", ".b.example")),
+        ("remote_hosts", "a.example:8443,[2001:DB8::1]:81", ("a.example:8443", "[2001:db8::1]:81")),
         ("metrics_port", "9090", 9090),
     ],
 )

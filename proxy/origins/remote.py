@@ -14,6 +14,7 @@ from proxy.media import Original
 from proxy.origins.download import Downloader
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # Labels and dots, as resolvers take them (so `_` too): nothing that httpx lets pass in a host and that
 # another parser might read as the end of one.
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
@@ -26,8 +27,9 @@ _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteHosts:
     """
-    Hosts, each with a port or `None` for the standard port of whatever scheme is used. `names` are matched
-    whole, `suffixes` begin with a dot and match what ends in them. All lower-case and in IDNA's ASCII.
+    Hosts, each with a port or `None` for the standard port of whatever scheme is used; of a loopback host,
+    where servers in development take any port, for all of them. `names` are matched whole, `suffixes` begin
+    with a dot and match what ends in them. All lower-case and in IDNA's ASCII.
     """
 
     names: frozenset[tuple[str, int | None]] = frozenset()
@@ -37,7 +39,9 @@ class RemoteHosts:
         host = url.raw_host.decode()
         if url.scheme not in _DEFAULT_PORTS or url.userinfo:
             return False
-        ports = {url.port} if url.port is not None else {None, _DEFAULT_PORTS[url.scheme]}
+        ports: set[int | None] = {url.port} if url.port is not None else {None, _DEFAULT_PORTS[url.scheme]}
+        if host in _LOOPBACK:
+            ports.add(None)
         if any((host, port) in self.names for port in ports):
             return True
         return bool(_NAME.fullmatch(host)) and any(

@@ -120,6 +120,12 @@ def test_no_other_host_is_however_alike(url: str) -> None:
     assert not remote_hosts(HOSTS).allows(remote_url(url))
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_loopback_host_without_a_port_stands_for_all_of_its_ports(host: str) -> None:
+    assert remote_hosts([host]).allows(remote_url(f"http://{host}:43210/x"))
+    assert not remote_hosts([f"{host}:9000"]).allows(remote_url(f"http://{host}:43210/x"))
+
+
 def test_an_empty_list_allows_nothing() -> None:
     assert not remote_hosts([]).allows(remote_url("https://cdn.example.com/"))
 
