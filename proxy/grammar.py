@@ -168,7 +168,8 @@ def split_items(text: str) -> list[str]:
 
 def read_item(item: str) -> Mapping[str, Any]:
     name, argument = split_name(item)
-    given = None if argument is None else decode(argument)
+    # ipx and its clients write `flip_` for a bare `flip`.
+    given = decode(argument) if argument else None
     if name == FAMILY and given is not None:
         name, given = split_effect(given)
     if (option := BY_NAME.get(name)) is None:

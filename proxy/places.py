@@ -129,7 +129,16 @@ _VERTICAL = {
 }
 _HORIZONTAL = {"left": "west", "west": "west", "w": "west", "right": "east", "east": "east", "e": "east"}
 _MIDDLE = ("center", "centre", "middle", "c")
+# sharp's numbers, which ipx takes.
+_NUMBERS = dict(
+    zip(
+        "012345678",
+        ("center", "north", "east", "south", "west", "northeast", "southeast", "southwest", "northwest"),
+        strict=True,
+    )
+)
 _STRATEGIES = {
+    "16": Strategy.ENTROPY, "17": Strategy.ATTENTION,
     "auto": Strategy.ATTENTION, "smart": Strategy.ATTENTION, "faces": Strategy.FACE,
     **{strategy.value: strategy for strategy in Strategy},
 }  # fmt: skip
@@ -138,6 +147,7 @@ _STRATEGIES = {
 def _points() -> dict[str, Compass]:
     """Every spelling of the nine points: words in either order, joined by nothing or a separator."""
     spelled = dict.fromkeys(_MIDDLE, Compass.CENTER)
+    spelled |= {number: Compass(name) for number, name in _NUMBERS.items()}
     for one, north in _VERTICAL.items():
         spelled[one] = Compass(north)
         for middle in _MIDDLE[:2]:
