@@ -103,9 +103,11 @@ def drop_anchor(spec: Spec) -> Spec:
         spec = replace(spec, x=None, y=None)
         if spec.crop is None or spec.crop.left is not None:
             spec = replace(spec, position=None)
-    if spec.position is Compass.CENTER:
+    spec = replace(spec, x=spec.x or None, y=spec.y or None)
+    from_corner = spec.mode is Mode.CROP and (spec.x, spec.y) != (None, None)
+    if spec.position is Compass.CENTER and not from_corner:
         spec = replace(spec, position=None)
-    return replace(spec, x=spec.x or None, y=spec.y or None)
+    return spec
 
 
 def drop_idle(spec: Spec) -> Spec:

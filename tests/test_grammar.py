@@ -109,6 +109,9 @@ def test_no_two_options_share_a_name() -> None:
         ("c_fill,w_3,h_2", "fit_cover,enlarge,w_3,h_2"),
         ("c_scale,w_3,h_2", "fit_fill,enlarge,h_2,w_3"),
         ("w_9,h_9,g_ne", "w_9,h_9,pos_right-top"),
+        ("w_9,h_9,g_ne", "w_9,h_9,position_5"),
+        ("w_9,h_9,g_auto", "w_9,h_9,pos_17"),
+        ("flip,blur,w_9", "flip_,blur_,w_9"),
         ("w_9,h_9,g_north_east", "w_9,h_9,position_top%20right"),
         ("w_9,h_9", "w_9,h_9,g_center"),
         ("b_f00,w_9", "background_%23FF0000,w_9"),
@@ -153,6 +156,7 @@ def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
         ("w_300,h_200", "w_300,h_200,c_lfill"),
         ("w_100,pad_10,dpr_2", "w_200,pad_10"),
         ("w_1", "w_1.0"),
+        ("c_crop,w_9,h_9,x_3", "c_crop,w_9,h_9,x_3,g_center"),
         ("f_auto", "f_webp"),
     ],
 )
