@@ -82,9 +82,12 @@ def lived(lifetimes: Lifetimes, presets: Iterable[Preset]) -> Lifetimes:
     return lifetimes
 
 
-_LEFT_OPEN = re.compile(rb"[/,&](?:f|format)[_:=]" + Output.AUTO.encode() + rb"[,&/]")
+_LEFT_OPEN = re.compile(rb"(?:[,&]|^)(?:f|format)[_:=]" + Output.AUTO.encode() + rb"(?:[,&]|$)")
 
 
 def seems_to_vary(raw_path: bytes) -> bool:
-    """For errors about a URL that could not be read whole: whether it leaves the format to the client."""
-    return _LEFT_OPEN.search(raw_path) is not None
+    """
+    For errors about a URL that could not be read whole: whether it leaves the format to the client. Where its
+    options are is not known then, so any segment that says so counts.
+    """
+    return any(_LEFT_OPEN.search(segment) for segment in raw_path.split(b"/"))

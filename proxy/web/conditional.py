@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from proxy.media import Rendition
+
+_SKEW = 60.0  # s by which a client's clock may be ahead; a later date is none that we gave it
 
 ETAG = re.compile(r'\s*(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 
@@ -17,7 +20,9 @@ def not_modified(headers: Mapping[bytes, bytes], rendition: Rendition) -> bool:
     if (tags := headers.get(b"if-none-match")) is not None:
         return _matches(tags.decode("latin-1"), rendition.etag)
     since = _seconds(headers.get(b"if-modified-since"))
-    return since is not None and rendition.last_modified is not None and int(rendition.last_modified) <= since
+    if since is None or rendition.last_modified is None or since > time.time() + _SKEW:
+        return False
+    return int(rendition.last_modified) <= since
 
 
 def _matches(tags: str, etag: str) -> bool:
@@ -48,7 +53,7 @@ def requested_range(headers: Mapping[bytes, bytes], rendition: Rendition) -> Spa
     The one range that is asked for; `None` for none, for several and for what cannot be read: the whole
     body is the answer then. Raises Unsatisfiable.
     """
-    asked = re.fullmatch(rb"bytes=\s*(\d{0,18})-(\d{0,18})\s*", headers.get(b"range", b""))
+    asked = re.fullmatch(rb"(?i:bytes)=\s*(\d{0,18})-(\d{0,18})\s*", headers.get(b"range", b""))
     if not asked or asked[0].strip().endswith(b"=-"):
         return None
     if (validator := headers.get(b"if-range")) is not None and not _unchanged(validator, rendition):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -78,10 +78,10 @@ class Images:
         self._read: Callable[[bytes, bytes, Bucket], Known] = lru_cache(maxsize=4096)(read)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
+        headers = joined(scope["headers"])
         method = scope["method"]
         if method not in ("GET", "HEAD"):
-            await respond(send, other_method(method))
+            await respond(send, other_method(method, vary=seems_to_vary(scope["raw_path"])))
         elif OURS in headers.get(b"cdn-loop", b"").lower():
             await respond(send, problem(508, "loop", "this request came from here"))
         else:
@@ -110,6 +110,7 @@ class Images:
                 if (hit := self._renditions.judge(ask.wish, name, rendition)) is not None:
                     return answer_to(headers, rendition, self._hit(known, hit, now, left))
             answer = await self._renditions.get(ask.wish)
+            left = ask.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
             return await self._failure(ask, error)
         return answer_to(headers, answer.rendition, self._headers(ask, answer, left))
@@ -197,6 +198,14 @@ def aging_headers(ask: Ask, answer: Answer, age: float, left: float | None) -> l
     return [(b"cache-control", lasting), (b"cache-status", status)]
 
 
+def joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Each header once; several lines of one name are one list (RFC 9110 section 5.3)."""
+    found = dict(headers)
+    if len(found) < len(headers):
+        found = {name: b", ".join(value for other, value in headers if other == name) for name in found}
+    return found
+
+
 def answer_to(
     headers: Mapping[bytes, bytes], rendition: Rendition, found: list[tuple[bytes, bytes]]
 ) -> Answered:
@@ -213,7 +222,7 @@ def answer_to(
     except conditional.Unsatisfiable:
         return problem(
             416, "range_not_satisfiable", f"the picture has {length} bytes",
-            headers=[(b"content-range", b"bytes */%d" % length)],
+            headers=[(b"content-range", b"bytes */%d" % length)], vary=(b"vary", b"Accept") in found,
         )  # fmt: skip
     if span is None:
         return 200, found, rendition.body
@@ -226,10 +235,11 @@ def answer_to(
     return 206, [*sized, place], part
 
 
-def other_method(method: str) -> Answered:
+def other_method(method: str, *, vary: bool) -> Answered:
     if method == "OPTIONS":
         return 204, [ALLOWED, (b"access-control-allow-methods", ALLOWED[1]), *GUARDS], b""
-    return problem(405, "method_not_allowed", f"a picture is had by GET, not {method}", headers=[ALLOWED])
+    detail = f"a picture is had by GET, not {method}"
+    return problem(405, "method_not_allowed", detail, vary=vary, headers=[ALLOWED])
 
 
 def nothing_here() -> Answered:

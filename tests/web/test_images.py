@@ -146,6 +146,17 @@ async def test_a_client_that_has_another_gets_the_picture(web: httpx.AsyncClient
     assert answer.status_code == 200
 
 
+async def test_several_lines_of_a_condition_are_one_list(web: httpx.AsyncClient) -> None:
+    first = await web.get("/w_40/cats/tom.jpg")
+    lines = [("if-none-match", tag) for tag in ('"x"', first.headers["etag"], '"y"')]
+    assert (await web.get("/w_40/cats/tom.jpg", headers=lines)).status_code == 304
+
+
+async def test_a_date_that_we_never_gave_is_no_condition(web: httpx.AsyncClient) -> None:
+    tomorrow = {"if-modified-since": formatdate(time.time() + 86_400, usegmt=True)}
+    assert (await web.get("/w_40/cats/tom.jpg", headers=tomorrow)).status_code == 200
+
+
 async def test_if_modified_since_is_answered_by_date(web: httpx.AsyncClient) -> None:
     first = await web.get("/w_40/cats/tom.jpg")
     since = {"if-modified-since": first.headers["last-modified"]}
@@ -223,6 +234,15 @@ async def test_an_open_format_is_negotiated(
 @pytest.mark.parametrize("url", ["/w_1,f_auto/no.jpg", "/f_auto,blurr_3/cats/tom.jpg", "/f_auto,w_3/cut.jpg"])
 async def test_errors_of_an_open_format_vary_too(web: httpx.AsyncClient, url: str) -> None:
     assert (await web.get(url)).headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize("url", ["/f_auto,w_60/cats/tom.jpg", "/w_60,f_png/cats/tom.jpg"])
+async def test_errors_of_the_request_vary_as_the_picture_does(web: httpx.AsyncClient, url: str) -> None:
+    varies = (await web.get(url)).headers.get("vary")
+    refused = await web.get(url, headers={"range": "bytes=9999999-"})
+    assert refused.status_code == 416
+    assert refused.headers.get("vary") == varies
+    assert (await web.post(url)).headers.get("vary") == varies
 
 
 async def test_nothing_but_accept_changes_an_answer(web: httpx.AsyncClient) -> None:
