@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy import logs
 from proxy.caches.tiered import open_cache
 from proxy.freshness import Lifetimes
+from proxy.grammar import SIGNED
 from proxy.origins import Origin
 from proxy.origins.schemes import open_origin
 from proxy.presets import EMPTY, Presets, load_presets
@@ -73,7 +74,9 @@ class Switch:
         self._pages = pages
         self._below = f"{mount}/".encode()
         self._page_paths = (b"/healthz", b"/readyz", f"{mount}/-/".encode())
-        self._info = re.compile(re.escape(mount.encode()) + rb"(?:/s--[^/]*--)?" + INFO.encode() + b"/")
+        self._info = re.compile(
+            re.escape(mount.encode()) + rb"(?:" + SIGNED.pattern + rb")?" + INFO.encode() + b"/"
+        )
         self.images: ASGIApp | None = None
         self.info: ASGIApp | None = None
 

@@ -1,7 +1,7 @@
 """
 The language of our URLs: `/w_300,h_200/cats/tom.jpg` to an `Address`, `w_300,h_200` to a `Spec`, and back.
 
-    path      = [ "/s--" signature "--" ] "/" options "/" key [ "?s=" signature ]
+    path      = [ "/s--" signature "--" / "/s=" signature ] "/" options "/" key [ "?s=" signature ]
     options   = "_" / item *( ("," / "&") item )        separators inside "( )" do not split
     item      = name *( ("_" / ":" / "=") argument )
               / "e_" effect *( ("_" / ":" / "=") argument )
@@ -32,6 +32,9 @@ from proxy.errors import (
 from proxy.options.cloudinary import FAMILY
 from proxy.spec import BY_NAME, OPTIONS, Mode, Option, Spec
 
+# No box is that long, so `s=` in this place is never a size.
+SIGNED = re.compile(rb"/s(?:--([^/]*)--|=([A-Za-z0-9_-]{22,43}))(?=/)")
+
 LONGEST_PATH = 8192
 LONGEST_OPTIONS = 2048
 
@@ -60,8 +63,8 @@ def split_path(raw_path: bytes, query: bytes = b"", mount: str = "", below: str 
         raise TooLong(f"a path has at most {LONGEST_PATH} bytes, not {len(raw_path)}")
     path = raw_path.removeprefix(mount.encode())
     signature = None
-    if in_path := re.match(rb"/s--([^/]*)--(?=/)", path):
-        signature, path = in_path[1].decode("latin-1"), path[in_path.end() :]
+    if in_path := SIGNED.match(path):
+        signature, path = (in_path[1] or in_path[2] or b"").decode("latin-1"), path[in_path.end() :]
     elif in_query := re.search(rb"(?:^|&)s=([^&]*)", query):
         signature = in_query[1].decode("latin-1")
     options, _, key = path.removeprefix(below.encode())[1:].partition(b"/")

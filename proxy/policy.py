@@ -8,7 +8,7 @@ from typing import Any
 from proxy.errors import PolicyRefused
 from proxy.grammar import Written, shown
 from proxy.kinds import AutoQuality
-from proxy.presets import Listed
+from proxy.presets import Presets
 from proxy.spec import OPTIONS
 
 # By option, the name that messages call it by: the shortest that URLs use.
@@ -21,28 +21,34 @@ WHOLE_RATIOS = (1.0, 2.0, 3.0)
 """Device pixel ratios that the policy `listed` lets through."""
 
 
-def permit(policy: str, written: Written, listed: Listed) -> None:
+def permit(policy: str, written: Written, presets: Presets) -> None:
     """
     Raise PolicyRefused when `policy` (`deny`, `presets`, `listed` or `allow`) wants a signature for a URL
     whose own text says `written`. What its presets and the defaults say is the operator's business.
     """
-    POLICIES[policy](written, listed)
+    POLICIES[policy](written, presets)
 
 
-def deny(written: Written, listed: Listed) -> None:
+def deny(written: Written, presets: Presets) -> None:
     raise PolicyRefused("this URL needs a signature: nothing is served here without one")
 
 
-def allow(written: Written, listed: Listed) -> None:
+def allow(written: Written, presets: Presets) -> None:
     """Anything."""
 
 
-def presets_alone(written: Written, listed: Listed) -> None:
+def presets_alone(written: Written, presets: Presets) -> None:
     if not written.get("presets"):
         raise PolicyRefused(
             "this URL needs a signature: without one it has to name a preset, such as p_thumb",
             option=SHORT["presets"], value="", allowed="the name of a preset",
         )  # fmt: skip
+    for preset in written["presets"]:
+        if preset not in presets.presets:
+            raise PolicyRefused(
+                f"this URL needs a signature: without one it has to name a preset, and {preset!r} is none",
+                option=SHORT["presets"], value=preset, allowed=sorted(presets.presets),
+            )  # fmt: skip
     for name, value in written.items():
         if name not in BESIDE_PRESETS:
             allowed = [SHORT[one] for one in BESIDE_PRESETS]
@@ -54,11 +60,11 @@ def presets_alone(written: Written, listed: Listed) -> None:
         raise beyond("dpr", written["dpr"], ["1 to 3"])
 
 
-def listed_sizes(written: Written, listed: Listed) -> None:
+def listed_sizes(written: Written, presets: Presets) -> None:
     lists: Mapping[str, Iterable[Any]] = {
-        "width": sorted(listed.width),
-        "height": sorted(listed.height),
-        "quality": [*sorted(listed.quality), *AutoQuality],
+        "width": sorted(presets.listed.width),
+        "height": sorted(presets.listed.height),
+        "quality": [*sorted(presets.listed.quality), *AutoQuality],
         "dpr": WHOLE_RATIOS,
     }
     for name in written.keys() & lists.keys():
@@ -68,7 +74,7 @@ def listed_sizes(written: Written, listed: Listed) -> None:
             raise beyond(name, written[name], allowed)
 
 
-POLICIES: Mapping[str, Callable[[Written, Listed], None]] = {
+POLICIES: Mapping[str, Callable[[Written, Presets], None]] = {
     "deny": deny,
     "presets": presets_alone,
     "listed": listed_sizes,

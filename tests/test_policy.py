@@ -11,22 +11,29 @@ from hypothesis import given
 from proxy.errors import InvalidRequest, PolicyRefused
 from proxy.grammar import read_options
 from proxy.policy import POLICIES, permit
-from proxy.presets import Listed
+from proxy.presets import Listed, Preset, Presets
 from proxy.settings import Policy
 from tests.strategies import written_options
 
 LISTED = Listed(width=frozenset({1, 160, 320}), height=frozenset({200}), quality=frozenset({75}))
 
 
+def presets_of(written: Mapping[str, Any], listed: Listed) -> Presets:
+    """Those that are named, all but `nothing`."""
+    names = set(written.get("presets", ())) - {"nothing"}
+    return Presets(presets={name: Preset(name=name, options={}) for name in names}, listed=listed)
+
+
 def refused(policy: str, text: str, listed: Listed = LISTED) -> PolicyRefused:
+    written = read_options(text)
     with pytest.raises(PolicyRefused) as caught:
-        permit(policy, read_options(text), listed)
+        permit(policy, written, presets_of(written, listed))
     return caught.value
 
 
 def permitted(policy: str, written: Mapping[str, Any], listed: Listed = LISTED) -> bool:
     try:
-        permit(policy, written, listed)
+        permit(policy, written, presets_of(written, listed))
     except PolicyRefused:
         return False
     return True
@@ -34,6 +41,12 @@ def permitted(policy: str, written: Mapping[str, Any], listed: Listed = LISTED) 
 
 def test_every_policy_of_the_settings_has_a_meaning() -> None:
     assert set(POLICIES) == set(get_args(Policy))
+
+
+def test_a_preset_that_is_none_needs_a_signature_like_anything_else() -> None:
+    refusal = refused("presets", "p_thumb:nothing")
+    assert "'nothing' is none" in refusal.message
+    assert refusal.facts["allowed"] == ["thumb"]
 
 
 @pytest.mark.parametrize("text", ["_", "p_thumb", "w_160", "exp_1,v_2"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from proxy.grammar import SIGNED
 from proxy.logs import escape
 from proxy.web.problems import problem, respond
-
-_SIGNATURE = re.compile(rb"/s--[^/]*--(?=/)")
 
 
 class AccessLog:
@@ -56,7 +54,7 @@ class AccessLog:
 
 def path_of(scope: Scope) -> str:
     """What was asked for, without the signature and without the query."""
-    return escape(_SIGNATURE.sub(b"", scope["raw_path"], count=1).decode("utf-8", "backslashreplace"))
+    return escape(SIGNED.sub(b"", scope["raw_path"]).decode("utf-8", "backslashreplace"))
 
 
 def from_cache(headers: Any) -> dict[str, str]:
