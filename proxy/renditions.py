@@ -81,9 +81,9 @@ class Wish:
 
     @property
     def name(self) -> str:
-        """The wish without the original's version. What a client accepts counts only where it decides."""
+        """The wish without its original. What a client accepts counts only where it decides."""
         accepted = f";{format_bucket(self.accepted)}" if self.open_format else ""
-        return f"{RECIPE}\n{self.task}\n{self.options}{accepted}\n{self.key}"
+        return f"{RECIPE}\n{self.task}\n{self.options}{accepted}"
 
 
 def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render") -> Wish:
@@ -136,7 +136,7 @@ class Renditions:
 
     def name(self, wish_name: str, key: str) -> str:
         """What caches know a wish by: with the original's present version, where that costs nothing."""
-        return f"{wish_name}\n{self._origin.version(key) or ''}"
+        return f"{wish_name}\n{key}\n{self._origin.version(key) or ''}"
 
     def peek(self, name: str) -> Rendition | None:
         """The rendition of that name, whatever its age, when this process holds it in memory."""

@@ -484,6 +484,14 @@ async def test_a_bad_original_is_decoded_once(renderers: str) -> None:
     assert len(origin.asked) == 1
 
 
+async def test_what_is_known_of_one_key_is_not_said_of_another(renderers: str) -> None:
+    async with running() as origin:
+        origin.put("/a.jpg", reply(saved(photo(64, 48), Format.JPEG)))
+        async with client(renderers, origin=origin.url + "/", private_networks=True) as session:
+            answers = [await session.get(f"/w_30/{key}") for key in ("no.jpg", "a.jpg", "no.jpg")]
+    assert [answer.status_code for answer in answers] == [404, 200, 404]
+
+
 @pytest.mark.parametrize("status, code", [(404, 404), (500, 502), (503, 502), (403, 404)])
 async def test_the_origins_failure_is_told_apart(renderers: str, status: int, code: int) -> None:
     async with running() as origin:
