@@ -12,7 +12,7 @@ from proxy.media import Rendition
 
 _SKEW = 60.0  # s by which a client's clock may be ahead; a later date is none that we gave it
 
-ETAG = re.compile(r'\s*(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+ETAG = re.compile(r'[\s,]*(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 
 
 def not_modified(headers: Mapping[bytes, bytes], rendition: Rendition) -> bool:

@@ -125,7 +125,7 @@ async def test_a_changed_original_is_seen(renderers: str, tmp_path: Path) -> Non
     assert loaded(after.content).width == 9
 
 
-@pytest.mark.parametrize("condition", ['"{}"', 'W/"{}"', '"x", "{}"', '"x",W/"{}" , "y"', "*"])
+@pytest.mark.parametrize("condition", ['"{}"', 'W/"{}"', ',"{}"', '"x", , "{}"', '"x",W/"{}" , "y"', "*"])
 async def test_a_client_that_has_it_gets_a_304(web: httpx.AsyncClient, condition: str) -> None:
     url = "/w_40,f_auto/cats/tom.jpg"
     first = await web.get(url)
