@@ -26,17 +26,34 @@ def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB) -> p
         image = image.copy()
         image.remove("icc-profile-data")
     is_srgb = not usable or profile is None or (space == "rgb" and profiles.is_srgb(profile))
+    own = profile if usable and space == "rgb" and icc is not Icc.P3 else None
     if not is_srgb and not (icc is Icc.KEEP and space == "rgb"):
         image = image.icc_transform(
             "p3" if icc is Icc.P3 else "srgb", embedded=True, intent="perceptual", depth=8
         )
+        own = None
     else:
         if image.interpretation == "multiband":
             image = _named(image)
         image = _eight_bits(image.colourspace("srgb"))
         if icc is Icc.P3:
             image = image.icc_transform("p3", input_profile="srgb", embedded=False, depth=8)
-    return _eight_bits(image.colourspace("srgb"))
+    if icc is Icc.P3:
+        own = pyvips.Operation.call("profile_load", "p3")
+    return _described(_eight_bits(image.colourspace("srgb")), own)
+
+
+def _described(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
+    """
+    With a copy of `profile`, or with none. What libvips itself attaches while it converts, its CMYK profile
+    too, is a reference to memory that goes with the operation, before the metadata do.
+    """
+    image = image.copy()
+    if image.get_typeof("icc-profile-data"):
+        image.remove("icc-profile-data")
+    if profile is not None:
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
+    return image
 
 
 def is_named(image: pyvips.Image) -> bool:

@@ -6,6 +6,7 @@ import pyvips
 from proxy.limits import Limits
 from proxy.media import Format
 from proxy.pipeline import render
+from proxy.pipeline.colour import to_rgb
 from proxy.spec import Output, Spec
 from tests.pictures import gradient, loaded, near, pixel, plain, saved, tagged
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix
@@ -55,6 +56,15 @@ def test_cmyk_becomes_srgb_with_and_without_its_profile(format: Format, keep: st
     assert loaded(body).interpretation == "cmyk"
     assert near(middle(body), colour, 3)
     assert near(middle(body, Spec(width=16, format=Output.PNG)), colour, 3)
+
+
+def test_a_profile_that_libvips_only_lent_does_not_stay() -> None:
+    """Its memory is freed with the conversion: whoever read it then read other pictures, or died."""
+    cmyk = plain(32, 32, 120, 90, 60).icc_transform("cmyk", input_profile="srgb")
+    upright = to_rgb(loaded(saved(cmyk, Format.JPEG, keep="none")), None)
+    assert not upright.get_typeof("icc-profile-data")
+    body = render(saved(cmyk, Format.JPEG, keep="none"), PNG, Limits()).body
+    assert not loaded(body).get_typeof("icc-profile-data")
 
 
 def test_grey_obeys_its_profile() -> None:
