@@ -25,6 +25,10 @@ class Size:
         return self.width * self.height
 
     @property
+    def longest(self) -> int:
+        return max(self.width, self.height)
+
+    @property
     def swapped(self) -> Size:
         return Size(self.height, self.width)
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from proxy.colours import WHITE
 from proxy.kinds import plain
 from proxy.media import FORMATS, Format
-from proxy.places import LONGEST, Compass
+from proxy.places import LONGEST, Compass, Strategy
 from proxy.spec import Fit, Mode, Output, Spec
 
 PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
@@ -22,8 +22,23 @@ PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.LIMIT: (Fit.INSIDE, False),
     Mode.FILL: (Fit.COVER, True),
     Mode.PAD: (Fit.CONTAIN, True),
+    Mode.THUMB: (Fit.COVER, True),
+    Mode.AUTO: (Fit.COVER, True),
 }
 """Modes that are a fit and whether it may enlarge."""
+
+AROUND: Mapping[Mode, Strategy] = {Mode.THUMB: Strategy.FACE, Mode.AUTO: Strategy.ATTENTION}
+"""Modes that bring an anchor of their own, for when none is given."""
+
+ENLARGING: Mapping[Mode, bool] = {
+    **{mode: enlarge for mode, (_, enlarge) in PLAIN.items()},
+    Mode.SCALE: True,
+    Mode.MFIT: True,
+    Mode.MPAD: True,
+    Mode.LFILL: False,
+    Mode.LPAD: False,
+    Mode.CROP: False,
+}
 
 ONE_SIDED: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.SCALE: (Fit.COVER, True),
@@ -32,7 +47,8 @@ ONE_SIDED: Mapping[Mode, tuple[Fit, bool]] = {
 }
 """With one side given, the other follows and these have nothing left to decide."""
 
-CUTTING = (Mode.LFILL, Mode.LPAD, Mode.MPAD, Mode.CROP)
+CUTTING = (Mode.LFILL, Mode.CROP)
+PADDING = (Mode.LPAD, Mode.MPAD)
 
 
 def settle(spec: Spec) -> Spec:
@@ -55,20 +71,39 @@ def merge_aspect(spec: Spec) -> Spec:
     return spec
 
 
-def merge_dpr(spec: Spec) -> Spec:
-    """Only where nothing else is measured in CSS pixels."""
-    if spec.extend or any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y)):
+def merge_zoom(spec: Spec) -> Spec:
+    """Without a box the source itself is zoomed: `zoom_0.5` is `w_0.5`."""
+    if boxed(spec) or spec.zoom == 1:
         return spec
+    enlarge = spec.enlarge if spec.mode is None else ENLARGING[spec.mode]
+    return replace(spec, width=float(spec.zoom), zoom=1.0, mode=None, fit=Fit.COVER, enlarge=enlarge)
+
+
+def merge_dpr(spec: Spec) -> Spec:
+    """Only where nothing else is measured in CSS px; the zoom goes along, or alone if that is whole px."""
     width, height = spec.width, spec.height
-    if width is height is None:
-        return replace(spec, dpr=1.0)
+    if not boxed(spec):
+        # Nothing is enlarged, so more than 1 has nothing to multiply.
+        return replace(spec, dpr=min(spec.dpr, 1.0) if measured(spec) else 1.0)
     if isinstance(width, float) or isinstance(height, float):
         return spec
-    dpr = Fraction(plain(spec.dpr))
-    wide, high = width and nearest(width * dpr), height and nearest(height * dpr)
+    zoom, dpr = Fraction(plain(spec.zoom)), Fraction(plain(spec.dpr))
+    if measured(spec):
+        if any(side is not None and (side * zoom).denominator > 1 for side in (width, height)):
+            return spec
+        dpr = Fraction(1)
+    factor = zoom * dpr
+    wide, high = width and nearest(width * factor), height and nearest(height * factor)
     if max(wide or 0, high or 0) > LONGEST:
         return spec
-    return replace(spec, width=wide, height=high, dpr=1.0)
+    return replace(spec, width=wide, height=high, zoom=1.0, dpr=spec.dpr if measured(spec) else 1.0)
+
+
+def measured(spec: Spec) -> bool:
+    """Whether anything besides the box is given in CSS pixels."""
+    offsets = any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y))
+    lengths = (spec.extend, spec.min_width, spec.min_height)
+    return offsets or any(length is not None for length in lengths)
 
 
 def merge_mode(spec: Spec) -> Spec:
@@ -77,7 +112,8 @@ def merge_mode(spec: Spec) -> Spec:
         return replace(spec, mode=None, fit=Fit.COVER, enlarge=False)
     if mode is not None and mode in PLAIN:
         fit, enlarge = PLAIN[mode]
-        spec = replace(spec, mode=None, fit=fit, enlarge=enlarge)
+        anchor = spec.position or AROUND.get(mode)
+        spec = replace(spec, mode=None, fit=fit, enlarge=enlarge, position=anchor)
     elif mode is Mode.SCALE and two_sided(spec):
         spec = replace(spec, mode=None, fit=Fit.FILL, enlarge=True)
     elif mode is not None and mode in ONE_SIDED and not two_sided(spec):
@@ -87,7 +123,7 @@ def merge_mode(spec: Spec) -> Spec:
         spec = replace(spec, mode=Mode.MFIT)
     if spec.mode is not None:
         return replace(spec, fit=Fit.COVER, enlarge=False)
-    if not two_sided(spec) and spec.fit is not Fit.FILL:
+    if not two_sided(spec) and spec.fit is not Fit.FILL and not (spec.fit is Fit.OUTSIDE and floors(spec)):
         return replace(spec, fit=Fit.COVER)
     return spec
 
@@ -96,18 +132,28 @@ def drop_anchor(spec: Spec) -> Spec:
     if spec.mode is Mode.CROP and spec.position is None and (spec.x, spec.y) != (None, None):
         # Cloudinary counts a crop's offsets from the top left corner.
         spec = replace(spec, position=Compass.NORTHWEST)
-    placed = (two_sided(spec) and spec.mode is None and spec.fit in (Fit.COVER, Fit.CONTAIN)) or (
-        spec.mode in CUTTING
-    )
-    if not placed:
+    cuts, pads = cuts_and_pads(spec)
+    cuts = cuts or (spec.crop is not None and spec.crop.left is None)
+    if not cuts and (not pads or isinstance(spec.position, Strategy)):
+        # A strategy looks for what to keep: with bars only, the picture lies in the middle.
+        spec = replace(spec, position=None)
+    if isinstance(spec.position, Strategy) or not (cuts or pads):
         spec = replace(spec, x=None, y=None)
-        if spec.crop is None or spec.crop.left is not None:
-            spec = replace(spec, position=None)
     spec = replace(spec, x=spec.x or None, y=spec.y or None)
     from_corner = spec.mode is Mode.CROP and (spec.x, spec.y) != (None, None)
     if spec.position is Compass.CENTER and not from_corner:
         spec = replace(spec, position=None)
     return spec
+
+
+def cuts_and_pads(spec: Spec) -> tuple[bool, bool]:
+    """Whether the box may cut the picture, and whether it may leave bars."""
+    if not boxed(spec):
+        return False, False
+    pads = spec.mode in PADDING or (spec.mode is None and spec.fit is Fit.CONTAIN and two_sided(spec))
+    if floors(spec):
+        return spec.fit is not Fit.OUTSIDE and spec.mode is not Mode.MFIT, pads
+    return spec.mode in CUTTING or (spec.mode is None and spec.fit is Fit.COVER and two_sided(spec)), pads
 
 
 def drop_idle(spec: Spec) -> Spec:
@@ -133,7 +179,7 @@ def merge_frames(spec: Spec) -> Spec:
 
 
 STEPS: tuple[Callable[[Spec], Spec], ...] = (
-    merge_aspect, drop_idle, merge_frames, merge_mode, drop_anchor, merge_dpr,
+    merge_aspect, drop_idle, merge_frames, merge_zoom, merge_mode, drop_anchor, merge_dpr,
 )  # fmt: skip
 """In this order: offsets that cannot matter are gone before the dpr looks at them."""
 
@@ -145,6 +191,10 @@ def boxed(spec: Spec) -> bool:
 def two_sided(spec: Spec) -> bool:
     """Both sides of the box are known, if only once the source is."""
     return spec.aspect is not None or None not in (spec.width, spec.height)
+
+
+def floors(spec: Spec) -> bool:
+    return (spec.min_width, spec.min_height) != (None, None)
 
 
 def nearest(length: Fraction | int) -> int:

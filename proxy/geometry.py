@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from proxy.boxes import Box, Margins, Size, exact, position, px
-from proxy.canonical import nearest
+from proxy.canonical import floors, nearest
 from proxy.errors import ResultTooLarge
 from proxy.limits import Limits
-from proxy.modes import MODES, Placed
-from proxy.places import Anchor, Region, Strategy
+from proxy.modes import MODES, ONE, Asked, placed
+from proxy.places import Strategy
 from proxy.spec import Fit, Mode, Spec
 
 
@@ -20,10 +20,11 @@ class Plan:
     """
     What happens to the upright source, in the order of the fields.
 
-    Cut `region` out; scale it to exactly `resize`; turn it clockwise by `turn` quarters; mirror it (`flip`
-    top to bottom, `flop` left to right); keep `crop` of it, or a box of that size where `strategy` says;
-    apply the effects; put it on `canvas`, where it lies at left and top; rotate by `angle` degrees
-    clockwise, which gives `rotated`; extend it by `extend`. The picture then has the size `result`.
+    Cut `region` out; scale it to exactly `resize`; turn it
+    clockwise by `turn` quarters; mirror it (`flip` top to bottom, `flop` left to right); keep `crop` of it,
+    or a box of that size where `strategy` says; apply the effects; put it on `canvas`, where it lies at left
+    and top; rotate by `angle` degrees clockwise, which gives `rotated`; extend it by `extend`. The picture
+    then has the size `result`.
     `dpr` is what offsets and paddings were multiplied by.
     """
 
@@ -41,48 +42,78 @@ class Plan:
     result: Size
     dpr: float
 
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """Of everything that is made on the way, the result being one."""
+        canvas = (self.canvas or self.crop).size
+        return self.resize, canvas, self.rotated, self.result
+
+    @property
+    def longest(self) -> int:
+        return max(size.longest for size in self.sizes)
+
 
 def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) -> Plan:
     """
     `source` is the size in px after orientation and trim; `max_side` is the output format's own bound.
     Raises ResultTooLarge. The rendered size always equals `result`.
+
+    What would be longer than `limits.max_result_side` is made smaller as a whole, offsets and paddings too.
     """
-    region = cut(spec.crop, source, spec.position)
-    degrees = spec.rotate or 0.0
-    turn, angle = (int(degrees) // 90, 0.0) if degrees % 90 == 0 else (0, degrees)
+    region = cut(spec, source)
+    upright = region.size.swapped if quarters(spec) % 2 else region.size
+    asked, dpr = meet(spec, upright)
+    found = laid_out(spec, region, upright, asked, dpr)
+    factor = Fraction(1)
+    while (longest := found.longest) > limits.max_result_side and longest > 1:
+        # Every rounding may be up by a px, so once is not always enough.
+        factor *= Fraction(limits.max_result_side, longest)
+        found = laid_out(spec, region, upright, asked.times(factor), dpr * factor)
+    for size in found.sizes:
+        refuse_large(size, limits, max_side)
+    return found
+
+
+def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction) -> Plan:
+    """The plan in whole px; `upright` is the region's size after quarter turns."""
+    turn, angle = quarters(spec), (spec.rotate or 0.0)
+    angle = 0.0 if turn else angle
     if spec.flip != spec.flop:
         angle = -angle % 360  # mirrored before it is rotated, and meant the other way round
-    upright = region.size.swapped if turn % 2 else region.size
-    placed, dpr = place(spec, upright)
+    whole = placed(upright, asked)
     offsets = spec.x or 0.0, spec.y or 0.0
-    shown, canvas = placed.visible, placed.canvas
-    unrotated = canvas or shown
-    rotated = grown(unrotated, angle)
+    shown, canvas = whole.visible, whole.canvas
+    rotated = grown(canvas or shown, angle)
     extend = margins(spec, dpr)
-    result = Size(rotated.width + extend.left + extend.right, rotated.height + extend.top + extend.bottom)
-    for size in (placed.resize, unrotated, rotated, result):
-        refuse_large(size, limits, max_side)
+    strategy = spec.position if isinstance(spec.position, Strategy) else None
     return Plan(
         region=region,
-        resize=placed.resize.swapped if turn % 2 else placed.resize,
+        resize=whole.resize.swapped if turn % 2 else whole.resize,
         turn=turn,
         flip=spec.flip,
         flop=spec.flop,
-        crop=Box(*position(placed.resize, shown, spec.position, *offsets, dpr), shown.width, shown.height),
-        strategy=spec.position if isinstance(spec.position, Strategy) and shown != placed.resize else None,
+        crop=Box(*position(whole.resize, shown, spec.position, *offsets, dpr), shown.width, shown.height),
+        strategy=strategy if shown != whole.resize else None,
         canvas=None
         if canvas is None
         else Box(*position(canvas, shown, spec.position, *offsets, dpr), canvas.width, canvas.height),
         angle=angle,
         rotated=rotated,
         extend=extend,
-        result=result,
+        result=Size(rotated.width + extend.left + extend.right, rotated.height + extend.top + extend.bottom),
         dpr=float(dpr),
     )
 
 
-def cut(region: Region | None, source: Size, anchor: Anchor | None) -> Box:
-    """A region of the source, moved and shortened until it lies inside."""
+def quarters(spec: Spec) -> int:
+    """Clockwise, when they are all that the picture is rotated by."""
+    degrees = spec.rotate or 0.0
+    return 0 if degrees % 90 else int(degrees) // 90
+
+
+def cut(spec: Spec, source: Size) -> Box:
+    """A region of the source, moved and shortened until it lies inside. Its offsets are px of the source."""
+    region = spec.crop
     if region is None:
         return Box(0, 0, source.width, source.height)
     size = Size(
@@ -90,7 +121,7 @@ def cut(region: Region | None, source: Size, anchor: Anchor | None) -> Box:
         min(nearest(px(region.height, source.height)), source.height),
     )
     if region.left is None or region.top is None:
-        left, top = position(source, size, anchor)
+        left, top = position(source, size, spec.position, spec.x or 0.0, spec.y or 0.0)
     else:
         left, top = round(px(region.left, source.width)), round(px(region.top, source.height))
     return Box(
@@ -98,24 +129,35 @@ def cut(region: Region | None, source: Size, anchor: Anchor | None) -> Box:
     )
 
 
-def place(spec: Spec, source: Size) -> tuple[Placed, Fraction]:
-    """The mode's answer, and the dpr that is left once nothing may be enlarged."""
+def meet(spec: Spec, source: Size) -> tuple[Asked, Fraction]:
+    """The mode's answer on its floors, and the dpr that is left once nothing may be enlarged."""
+    asked, dpr = unfloored(spec, source, exact(spec.dpr))
+    if not floors(spec):
+        return asked, dpr
+    # What a floor enlarges is cut to the box that there is, and not to one that could not be filled.
+    asked, _ = unfloored(spec, source, dpr)
+    if spec.min_width is not None:
+        asked = asked.enlarged(max(ONE, spec.min_width * dpr / (source.width * asked.across)))
+    if spec.min_height is not None:
+        asked = asked.enlarged(max(ONE, spec.min_height * dpr / (source.height * asked.down)))
+    return asked, dpr
+
+
+def unfloored(spec: Spec, source: Size, dpr: Fraction) -> tuple[Asked, Fraction]:
     mode = MODES[spec.mode or spec.fit]
-    dpr = exact(spec.dpr)
-    width, height = (whole_px(side) for side in box(spec, source))
+    zoom = exact(spec.zoom)
+    width, height = (side and whole_px(side * zoom) for side in box(spec, source))
     if width is None and height is None:
-        return Placed(source, source), min(dpr, Fraction(1))
-    placed = mode(source, whole_px(width and width * dpr), whole_px(height and height * dpr), spec.enlarge)
+        return Asked(ONE, ONE), min(dpr, ONE)
+    asked = mode(source, whole_px(width and width * dpr), whole_px(height and height * dpr), spec.enlarge)
     if spec.enlarge or spec.mode in (Mode.MFIT, Mode.MPAD, Mode.CROP):
-        return placed, dpr
+        return asked, dpr
     # What the same box would give at dpr 1 tells how much may be added before anything is enlarged.
-    single = mode(source, width, height, False).resize
-    room = min(Fraction(source.width, single.width), Fraction(source.height, single.height))
-    return placed, min(dpr, room)
+    return asked, min(dpr, 1 / mode(source, width, height, False).largest)
 
 
 def box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
-    """The wanted sides in px, unrounded, at dpr 1."""
+    """The wanted sides in px, unrounded, at dpr 1 and zoom 1."""
     width = None if spec.width is None else px(spec.width, source.width)
     height = None if spec.height is None else px(spec.height, source.height)
     aspect = spec.aspect
@@ -153,11 +195,10 @@ def margins(spec: Spec, dpr: Fraction) -> Margins:
 
 
 def refuse_large(size: Size, limits: Limits, max_side: int | None) -> None:
-    longest = min(limits.max_result_side, max_side or limits.max_result_side)
-    if max(size.width, size.height) > longest:
+    if max_side is not None and size.longest > max_side:
         raise ResultTooLarge(
-            f"the picture would be {size.width}x{size.height}; no side may be longer than {longest} px",
-            value=f"{size.width}x{size.height}", allowed=f"{longest} px",
+            f"the picture would be {size.width}x{size.height}; no side may be longer than {max_side} px",
+            value=f"{size.width}x{size.height}", allowed=f"{max_side} px",
         )  # fmt: skip
     if size.pixels > limits.max_result_pixels:
         raise ResultTooLarge(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from proxy.canonical import PLAIN, settle
+from proxy.canonical import ENLARGING, settle
 from proxy.errors import (
     ConflictingOptions,
     InvalidKey,
@@ -30,7 +30,7 @@ from proxy.errors import (
     UnknownPreset,
 )
 from proxy.options.cloudinary import FAMILY
-from proxy.spec import BY_NAME, OPTIONS, Mode, Option, Spec
+from proxy.spec import BY_NAME, OPTIONS, Option, Spec
 
 # No box is that long, so `s=` in this place is never a size.
 SIGNED = re.compile(rb"/s(?:--([^/]*)--|=([A-Za-z0-9_-]{22,43}))(?=/)")
@@ -202,17 +202,6 @@ def split_effect(text: str) -> tuple[str, str | None]:
         if (name := f"{FAMILY}_{text[:end]}") in BY_NAME:
             return name, text[end + 1 :] if end < len(text) else None
     return f"{FAMILY}_{split_name(text)[0]}", text
-
-
-ENLARGING: Mapping[Mode, bool] = {
-    **{mode: enlarge for mode, (_, enlarge) in PLAIN.items()},
-    Mode.SCALE: True,
-    Mode.MFIT: True,
-    Mode.MPAD: True,
-    Mode.LFILL: False,
-    Mode.LPAD: False,
-    Mode.CROP: False,
-}
 
 
 def refuse_conflicts(found: Written, origin: Mapping[str, str]) -> None:

@@ -1,13 +1,13 @@
 """
 How a picture meets its box: one function for each mode of `fit` and `c`, and nothing else.
 
-A scaled side is `max(1, round_half_away(side * scale))`, which `canonical.nearest` is.
+What they answer is exact: a side is rounded once, by `canonical.nearest`, when all that scales it is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from proxy.boxes import Size
@@ -15,19 +15,62 @@ from proxy.canonical import nearest
 from proxy.spec import Fit, Mode
 
 Side = Fraction | None
+ONE = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    How a mode answers: what the sides are multiplied by, and the box that the picture is cut to, in px; where
+    the box has no side nothing is cut. With `bars` a picture that is smaller lies on a canvas of that size.
+    """
+
+    across: Fraction
+    down: Fraction
+    width: Side = None
+    height: Side = None
+    bars: bool = False
+
+    @property
+    def largest(self) -> Fraction:
+        return max(self.across, self.down)
+
+    def enlarged(self, factor: Fraction) -> Asked:
+        """The picture larger in the same box."""
+        return replace(self, across=self.across * factor, down=self.down * factor)
+
+    def times(self, factor: Fraction) -> Asked:
+        """The picture and its box, both."""
+        width, height = self.width and self.width * factor, self.height and self.height * factor
+        return replace(self.enlarged(factor), width=width, height=height)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """How a mode answers: the picture scaled to `resize`, cut to `visible`, lying on `canvas` or on none."""
+    """Whole px: the picture scaled to `resize`, cut to `visible`, lying on `canvas` or on none."""
 
     resize: Size
     visible: Size
     canvas: Size | None = None
 
 
-def clamped(source: Size, width: Fraction, height: Fraction) -> tuple[Fraction, Fraction]:
-    """The box inside the source, its ratio kept. ipx's `clampDimensionsPreservingAspectRatio`."""
+def placed(source: Size, asked: Asked) -> Placed:
+    resize = Size(nearest(source.width * asked.across), nearest(source.height * asked.down))
+    wanted = Size(
+        nearest(asked.width) if asked.width else resize.width,
+        nearest(asked.height) if asked.height else resize.height,
+    )
+    visible = Size(min(wanted.width, resize.width), min(wanted.height, resize.height))
+    return Placed(resize, visible, wanted if asked.bars and wanted != visible else None)
+
+
+def clamped(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Side, Side]:
+    """
+    A box of two sides inside the source, its ratio kept, unless it may `enlarge`. ipx's
+    `clampDimensionsPreservingAspectRatio`.
+    """
+    if enlarge or not (width and height):
+        return width, height
     ratio = width / height
     if width > source.width:
         width, height = Fraction(source.width), Fraction(nearest(source.width / ratio))
@@ -36,93 +79,74 @@ def clamped(source: Size, width: Fraction, height: Fraction) -> tuple[Fraction, 
     return width, height
 
 
-def scaled(source: Size, scale: Fraction) -> Size:
-    return Size(nearest(source.width * scale), nearest(source.height * scale))
-
-
 def scales(source: Size, width: Side, height: Side) -> tuple[Fraction, Fraction]:
     """The scale that each side asks for; one that is missing follows the other."""
     across = width and width / source.width
     down = height and height / source.height
-    return across or down or Fraction(1), down or across or Fraction(1)
+    return across or down or ONE, down or across or ONE
 
 
-def rounded(width: Side, height: Side, size: Size) -> Size:
-    """The box in whole px; a missing side is the picture's."""
-    return Size(nearest(width) if width else size.width, nearest(height) if height else size.height)
-
-
-def cover(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
-    if width and height and not enlarge:
-        width, height = clamped(source, width, height)
+def cover(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    width, height = clamped(source, width, height, enlarge)
     scale = max(scales(source, width, height))
-    resize = scaled(source, scale if enlarge else min(scale, Fraction(1)))
-    return Placed(resize, within(rounded(width, height, resize), resize))
+    scale = scale if enlarge else min(scale, ONE)
+    return Asked(scale, scale, width, height)
 
 
-def within(size: Size, outer: Size) -> Size:
-    return Size(min(size.width, outer.width), min(size.height, outer.height))
-
-
-def contain(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
+def contain(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
     if not (width and height):
         return inside(source, width, height, enlarge)
-    if not enlarge:
-        width, height = clamped(source, width, height)
-    return padded(source, width, height, min(scales(source, width, height)))
-
-
-def padded(source: Size, width: Side, height: Side, scale: Fraction) -> Placed:
-    resize = scaled(source, scale)
-    canvas = rounded(width, height, resize)
-    visible = within(resize, canvas)
-    return Placed(resize, visible, canvas if canvas != visible else None)
-
-
-def fill(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
-    if width and height and not enlarge:
-        width, height = clamped(source, width, height)
-    resize = rounded(width, height, source)
-    resize = resize if enlarge else within(resize, source)
-    return Placed(resize, resize)
-
-
-def inside(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
+    width, height = clamped(source, width, height, enlarge)
     scale = min(scales(source, width, height))
-    resize = scaled(source, scale if enlarge else min(scale, Fraction(1)))
-    return Placed(resize, resize)
+    return Asked(scale, scale, width, height, bars=True)
 
 
-def outside(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
+def fill(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    width, height = clamped(source, width, height, enlarge)
+    across = width / source.width if width else ONE
+    down = height / source.height if height else ONE
+    if not enlarge:
+        across, down = min(across, ONE), min(down, ONE)
+    return Asked(across, down, width, height)
+
+
+def inside(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    scale = min(scales(source, width, height))
+    scale = scale if enlarge else min(scale, ONE)
+    return Asked(scale, scale, width, height)
+
+
+def outside(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
     scale = max(scales(source, width, height))
-    resize = scaled(source, scale if enlarge else min(scale, Fraction(1)))
-    return Placed(resize, resize)
+    scale = scale if enlarge else min(scale, ONE)
+    return Asked(scale, scale)
 
 
-def mfit(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
-    resize = scaled(source, max(Fraction(1), min(scales(source, width, height))))
-    return Placed(resize, resize)
+def mfit(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    scale = max(ONE, min(scales(source, width, height)))
+    return Asked(scale, scale)
 
 
-def lfill(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
-    resize = scaled(source, min(Fraction(1), max(scales(source, width, height))))
-    return Placed(resize, within(rounded(width, height, resize), resize))
+def lfill(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    scale = min(ONE, max(scales(source, width, height)))
+    return Asked(scale, scale, width, height)
 
 
-def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
-    return padded(source, width, height, min(Fraction(1), *scales(source, width, height)))
+def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    scale = min(ONE, *scales(source, width, height))
+    return Asked(scale, scale, width, height, bars=True)
 
 
-def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
+def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
     up = min(scales(source, width, height))
-    return padded(source, width, height, up) if up > 1 else Placed(source, source)
+    return Asked(up, up, width, height, bars=True) if up > 1 else Asked(ONE, ONE)
 
 
-def crop(source: Size, width: Side, height: Side, enlarge: bool) -> Placed:
-    return Placed(source, within(rounded(width, height, source), source))
+def crop(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    return Asked(ONE, ONE, width, height)
 
 
-MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], Placed]] = {
+MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], Asked]] = {
     Fit.COVER: cover,
     Fit.CONTAIN: contain,
     Fit.FILL: fill,

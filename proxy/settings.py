@@ -240,7 +240,10 @@ class Settings(BaseSettings):
     max_result_pixels: Pixels = Field(
         _LIMITS.max_result_pixels, description="Largest rendition, over all frames."
     )
-    max_result_side: Count = Field(_LIMITS.max_result_side, description="Longest side of a rendition, in px.")
+    max_result_side: Count = Field(
+        _LIMITS.max_result_side,
+        description="Longest side of a rendition, in px; what would be longer is scaled down.",
+    )
     render_timeout: Timeout = Field(_LIMITS.render_timeout, description="Time for one rendition.")
     render_memory: Bytes = Field(2 * 10**9, description="Address space of one renderer process.")
     fetch_timeout: Timeout = Field(10.0, description="Time for one answer of an origin.")

@@ -69,6 +69,7 @@ def test_whatever_is_accepted_can_be_explained(text: str) -> None:
         ("w_100,h_100,g_auto", ["crop: 100x100 where the eye goes first"]),
         ("w_100,h_100,fit_contain", ["scale: to 100x75", "canvas: 100x100, the picture at 0,13"]),
         ("rotate_45", ["rotate: 45 degrees clockwise, which takes 495x495"]),
+        ("crop_100_100,g_east,x_10", ["cut out: 100x100 at 290,100"]),
         ("extend_1_2_3_4", ["extend: top 1, right 2, bottom 3, left 4 px", "result: 406x304"]),
     ],
 )  # fmt: skip

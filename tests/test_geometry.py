@@ -7,6 +7,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size, position
+from proxy.canonical import floors
 from proxy.errors import ResultTooLarge
 from proxy.geometry import Plan, plan
 from proxy.grammar import parse_options
@@ -39,6 +40,7 @@ def test_every_box_lies_inside_what_it_is_cut_from(spec: Spec, source: Size) -> 
 @given(specs, sizes)
 def test_never_larger_than_the_source_unless_asked(spec: Spec, source: Size) -> None:
     assume(not spec.enlarge and spec.mode not in ("mfit", "mpad"))
+    assume(not floors(spec))
     p = plan(spec, source, BOUNDLESS)
     assert p.resize.width <= p.region.width
     assert p.resize.height <= p.region.height
@@ -50,7 +52,14 @@ def test_turning_the_world_on_its_side_turns_the_plan(spec: Spec, source: Size) 
     assume(spec.position is None or isinstance(spec.position, Strategy))
     one = plan(spec, source, BOUNDLESS)
     sideways = replace(
-        spec, width=spec.height, height=spec.width, aspect=spec.aspect and 1 / spec.aspect, x=spec.y, y=spec.x
+        spec,
+        width=spec.height,
+        height=spec.width,
+        min_width=spec.min_height,
+        min_height=spec.min_width,
+        aspect=spec.aspect and 1 / spec.aspect,
+        x=spec.y,
+        y=spec.x,
     )
     assert plan(sideways, source.swapped, BOUNDLESS).result == one.result.swapped
 
@@ -63,6 +72,36 @@ def test_limits_hold(spec: Spec, source: Size, pixels: int, side: int) -> None:
         return
     assert p.result.pixels <= pixels
     assert max(p.result.width, p.result.height) <= side
+
+
+@given(specs, sizes, st.integers(1, 20_000))
+@example(parse_options("w_400,pad_1,dpr_3,enlarge"), Size(400, 300), 401)
+def test_what_would_be_too_long_is_made_smaller_as_a_whole(spec: Spec, source: Size, side: int) -> None:
+    free = plan(spec, source, BOUNDLESS)
+    held = plan(spec, source, replace(BOUNDLESS, max_result_side=side))
+    assert held.longest <= side
+    if free.longest <= side:
+        assert held == free
+        return
+    assert held.dpr < free.dpr
+    for one, other in zip(held.sizes, free.sizes, strict=True):
+        assert one.width <= other.width
+        assert one.height <= other.height
+    if free.result.longest == free.longest and side > 1000 and free.angle == 0:
+        scale = held.dpr / free.dpr
+        assert abs(held.result.longest - side) <= 3
+        for whole in ("width", "height"):
+            assert abs(getattr(held.resize, whole) - getattr(free.resize, whole) * scale) <= 1
+
+
+@given(specs, sizes, st.integers(1, 3000))
+def test_a_floor_holds_or_the_box_cuts(spec: Spec, source: Size, floor: int) -> None:
+    spec = replace(spec, crop=None, rotate=None)
+    free = plan(replace(spec, min_width=None, min_height=None), source, BOUNDLESS)
+    held = plan(replace(spec, min_width=floor, min_height=None), source, BOUNDLESS)
+    assert held.resize.width >= max(free.resize.width, int(floor * held.dpr))
+    if free.resize.width >= floor * free.dpr + 1:
+        assert held == free
 
 
 boxes = st.tuples(st.integers(1, 8192), st.integers(1, 8192))
@@ -152,6 +191,34 @@ TABLE = [
     ("crop_600_400_100_100", (640, 480), (100, 100), None),
     ("w_100", (10_000, 1), (100, 1), None),
     ("w_1", (1, 10_000), (1, 10_000), None),
+    ("w_100,zoom_2,pad_10", (640, 480), (220, 170), None),
+    ("w_100,h_100,zoom_0.5", (640, 480), (50, 50), Box(9, 0, 50, 50)),
+    ("zoom_0.5", (641, 479), (321, 240), None),
+    ("zoom_2", (640, 480), (640, 480), None),
+    ("zoom_2,enlarge", (640, 480), (1280, 960), None),
+    ("w_0.5,zoom_0.5", (640, 480), (160, 120), None),
+    ("w_300,h_200,fit_inside,mw_290", (640, 480), (290, 200), Box(0, 10, 290, 200)),
+    ("w_300,h_200,fit_inside,mw_400", (640, 480), (300, 200), Box(50, 50, 300, 200)),
+    ("w_300,h_200,fit_outside,mw_400", (640, 480), (400, 300), None),
+    ("w_300,fit_outside,mw_400", (640, 480), (400, 300), None),
+    ("w_300,mw_400", (640, 480), (300, 300), Box(50, 0, 300, 300)),
+    ("w_300,mh_290", (640, 480), (300, 290), Box(44, 0, 300, 290)),
+    ("mw_200", (100, 50), (200, 100), None),
+    ("mw_200,mh_150", (100, 50), (300, 150), None),
+    ("w_300,h_300,mw_200", (100, 100), (100, 100), Box(50, 50, 100, 100)),
+    ("w_100,dpr_2,mw_120", (150, 150), (150, 180), Box(16, 0, 150, 180)),
+    ("w_300,h_200,c_pad,mw_250", (100, 100), (300, 200), Box(0, 26, 250, 200)),
+    ("w_300,h_200,c_mfit,mw_400", (100, 100), (400, 400), None),
+    ("w_300,h_200,c_thumb", (100, 100), (300, 200), Box(0, 50, 300, 200)),
+    ("w_300,h_200,c_auto,g_north", (100, 100), (300, 200), Box(0, 0, 300, 200)),
+    ("w_100,c_thumb", (50, 25), (100, 50), None),
+    ("w_200,h_200,dpr_2,g_west,x_30", (300, 200), (200, 200), Box(30, 0, 200, 200)),
+    ("w_50,h_50,dpr_2,g_north_east,x_10,y_0.1", (300, 200), (100, 100), Box(30, 0, 100, 100)),
+    ("w_50,h_100,dpr_2,g_south_east,x_10", (300, 200), (100, 200), Box(180, 0, 100, 200)),
+    ("w_100,h_100,g_west,x_0.25", (400, 100), (100, 100), Box(100, 0, 100, 100)),
+    ("w_100,h_100,g_east,x_0.25", (400, 100), (100, 100), Box(200, 0, 100, 100)),
+    ("w_100,h_100,g_east,x_-50", (400, 100), (100, 100), Box(300, 0, 100, 100)),
+    ("w_100,h_100,x_-8000", (400, 100), (100, 100), Box(0, 0, 100, 100)),
     ("w_50,h_50,g_fp_0.1_0.9", (100, 200), (50, 50), Box(0, 50, 50, 50)),
 ]  # fmt: skip
 
@@ -161,6 +228,24 @@ def test_by_hand(options: str, source: tuple[int, int], result: tuple[int, int],
     p = planned(options, *source)
     assert (p.result.width, p.result.height) == result
     assert crop in (None, p.crop)
+
+
+@pytest.mark.parametrize(
+    "options, region",
+    [
+        ("crop_100_80,g_north_west", Box(0, 0, 100, 80)),
+        ("crop_100_80", Box(50, 30, 100, 80)),
+        ("crop_100_80,g_east,x_10", Box(90, 30, 100, 80)),
+        ("crop_100_80,g_south,x_0.1,y_0.1", Box(70, 46, 100, 80)),
+        ("crop_100_80,g_west,x_10,dpr_2,w_20", Box(10, 30, 100, 80)),
+        ("crop_0.5_0.5,g_fp_0_1", Box(0, 70, 100, 70)),
+        ("crop_9_8_100_80,g_east,x_10,w_10", Box(9, 8, 100, 80)),
+        ("crop_1000_1.0,g_east,x_10", Box(0, 0, 200, 140)),
+        ("crop_0.001_0.001", Box(100, 70, 1, 1)),
+    ],
+)
+def test_gravity_and_offsets_choose_the_region_too(options: str, region: Box) -> None:
+    assert planned(options, 200, 140).region == region
 
 
 @pytest.mark.parametrize(

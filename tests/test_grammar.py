@@ -142,6 +142,19 @@ def test_no_two_options_share_a_name() -> None:
         ("e_sharpen", "sharpen_1_1_2"),
         ("e_brightness:-50,e_contrast,e_saturation:100", "brightness_0.5,saturation_2"),
         ("e_blackwhite", "threshold"),
+        ("w_300,h_200,zoom_2", "w_600,h_400"),
+        ("w_300,h_200,zoom_2,dpr_2", "w_1200,h_800"),
+        ("w_300,h_200,zoom_2,pad_3", "w_600,h_400,pad_3"),
+        ("zoom_0.5", "w_0.5"),
+        ("zoom_2,c_pad", "w_2.0,enlarge"),
+        ("w_300,mw_400", "min-w_400,w_300"),
+        ("w_30,h_20,c_thumb", "w_30,h_20,c_fill,g_face"),
+        ("w_30,h_20,c_thumb,g_faces", "w_30,h_20,fit_cover,enlarge,pos_face"),
+        ("w_30,h_20,c_auto", "w_30,h_20,c_fill,g_auto"),
+        ("w_30,h_20,c_thumb,g_west", "w_30,h_20,c_fill,g_west"),
+        ("w_30,c_thumb", "w_30,enlarge"),
+        ("w_30,h_20,g_auto,x_9", "w_30,h_20,g_auto"),
+        ("w_30,h_20,c_pad,g_auto", "w_30,h_20,c_pad"),
     ],
 )
 def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
@@ -157,6 +170,7 @@ def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
         ("w_100,pad_10,dpr_2", "w_200,pad_10"),
         ("w_1", "w_1.0"),
         ("c_crop,w_9,h_9,x_3", "c_crop,w_9,h_9,x_3,g_center"),
+        ("w_300,h_200,dpr_2,mw_200", "w_600,h_400,mw_400"),
         ("f_auto", "f_webp"),
     ],
 )
@@ -187,6 +201,9 @@ def test_different_meanings_stay_apart(one: str, other: str) -> None:
         ("fl_progressive", UnknownOption, "no option 'fl'"),
         ("w_300,,h_200", UnknownOption, "no option ''"),
         ("", InvalidRequest, "'_' stands for none"),
+        ("mw_0", InvalidValue, "'mw' takes a whole number from 1 to 8192"),
+        ("zoom_11", InvalidValue, "'zoom' takes a number from 0.1 to 10, not '11'"),
+        ("c_auto,enlarge_false,w_9", ConflictingOptions, "enlarges by itself"),
         ("p_nothing", UnknownPreset, "no preset 'nothing'"),
     ],
 )  # fmt: skip

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from proxy.kinds import Choice, Flag, Number
+from proxy.kinds import Choice, Flag, Integer, Number
 from proxy.options.row import option
-from proxy.places import Anchor, AnchorKind, Length, Ratio, Region, RegionKind, Side
+from proxy.places import LONGEST, Anchor, AnchorKind, Length, Ratio, Region, RegionKind, Side
 
 
 class Fit(StrEnum):
@@ -34,6 +34,8 @@ class Mode(StrEnum):
     LPAD = "lpad"
     MPAD = "mpad"
     CROP = "crop"
+    THUMB = "thumb"
+    AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,21 @@ class Size:
         doc="Device pixels per CSS pixel: multiplies sizes, offsets and paddings.",
         example="w_100,dpr_2",
     )
+    zoom: float = option(
+        "zoom", kind=Number(0.1, 10), default=1.0,
+        doc="Multiplies the box, or the source where there is none; offsets and paddings stay.",
+        example="w_100,h_100,zoom_2",
+    )  # fmt: skip
+    min_width: int | None = option(
+        "min-w", "mw", kind=Integer(1, LONGEST),
+        doc="The scaled picture is at least so wide, even if that enlarges it; what passes the box is cut.",
+        example="w_300,h_200,fit_inside,mw_290",
+    )  # fmt: skip
+    min_height: int | None = option(
+        "min-h", "mh", kind=Integer(1, LONGEST),
+        doc="The scaled picture is at least so high, even if that enlarges it; what passes the box is cut.",
+        example="w_300,mh_290",
+    )  # fmt: skip
     fit: Fit = option(
         "fit",
         kind=Choice(Fit),
