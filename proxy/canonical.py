@@ -102,7 +102,7 @@ def merge_dpr(spec: Spec) -> Spec:
 def measured(spec: Spec) -> bool:
     """Whether anything besides the box is given in CSS pixels."""
     offsets = any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y))
-    lengths = (spec.extend, spec.min_width, spec.min_height)
+    lengths = (spec.extend, spec.line, spec.radii and spec.radii.corners, spec.min_width, spec.min_height)
     return offsets or any(length is not None for length in lengths)
 
 
@@ -159,6 +159,10 @@ def cuts_and_pads(spec: Spec) -> tuple[bool, bool]:
 def drop_idle(spec: Spec) -> Spec:
     if spec.extend and not any((spec.extend.top, spec.extend.right, spec.extend.bottom, spec.extend.left)):
         spec = replace(spec, extend=None)
+    if spec.radii and spec.radii.corners is not None and not any(spec.radii.corners):
+        spec = replace(spec, radii=None)
+    if spec.line and not spec.line.width:
+        spec = replace(spec, line=None)
     if spec.format is Output.JPEG and spec.background == WHITE:
         spec = replace(spec, background=None)
     if spec.format not in (None, Output.AUTO) and not FORMATS[Format(spec.format)].quality:

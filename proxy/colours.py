@@ -52,19 +52,7 @@ class ColourKind:
 
     def parse(self, text: str | None) -> Colour | Painted:
         text = written(text).lower()
-        if self.painted and text in list(Painted):
-            return Painted(text)
-        if text in NAMED:
-            return NAMED[text]
-        if call := re.fullmatch(r"rgb\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)", text, re.ASCII):
-            if max(map(int, call.groups())) > 255:
-                raise ValueError(text)
-            return Colour(*map(int, call.groups()))
-        digits = re.fullmatch(r"(?:#|rgb[:_])?([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", text, re.ASCII)
-        if not digits:
-            raise ValueError(text)
-        short = len(digits[1]) < 5
-        return Colour(*bytes.fromhex("".join(d * 2 for d in digits[1]) if short else digits[1]))
+        return Painted(text) if self.painted and text in list(Painted) else read_colour(text)
 
     def format(self, value: Colour | Painted) -> str:
         return value.hex if isinstance(value, Colour) else value.value
@@ -135,10 +123,26 @@ class TwoColours:
 
 
 def opaque(text: str) -> Colour:
-    colour = ColourKind().parse(text)
-    if not isinstance(colour, Colour) or colour.alpha < 255:
+    colour = read_colour(text)
+    if colour.alpha < 255:
         raise ValueError(text)
     return colour
+
+
+def read_colour(text: str) -> Colour:
+    """One colour, in any of its spellings. Raises ValueError."""
+    text = text.lower()
+    if text in NAMED:
+        return NAMED[text]
+    if call := re.fullmatch(r"rgb\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)", text, re.ASCII):
+        if max(map(int, call.groups())) > 255:
+            raise ValueError(text)
+        return Colour(*map(int, call.groups()))
+    digits = re.fullmatch(r"(?:#|rgb[:_])?([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})", text, re.ASCII)
+    if not digits:
+        raise ValueError(text)
+    short = len(digits[1]) < 5
+    return Colour(*bytes.fromhex("".join(d * 2 for d in digits[1]) if short else digits[1]))
 
 
 # https://www.w3.org/TR/css-color-4/#named-colors

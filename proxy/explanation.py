@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from proxy.boxes import Box, Size
-from proxy.geometry import Plan
+from proxy.geometry import Corners, Plan
 from proxy.grammar import Written, format_item, parse_options, read_item, split_items
 from proxy.places import Strategy
 from proxy.spec import OPTIONS, Spec
@@ -69,12 +69,21 @@ def explain_plan(plan: Plan, source: Size) -> Iterator[tuple[str, str]]:
         yield "crop", f"{_size(plan.crop.size)} {place}" if place else _box(plan.crop)
     if plan.canvas is not None:
         yield "canvas", f"{_size(plan.canvas.size)}, the picture at {_point(plan.canvas)}"
+    if plan.radii is not None:
+        yield "round", "corners of " + _radii(plan.radii)
+    if plan.line:
+        yield "line", f"{plan.line} px around, which takes {_size(plan.outlined)}"
     if plan.angle:
         yield "rotate", f"{plan.angle:g} degrees clockwise, which takes {_size(plan.rotated)}"
     if plan.result != plan.rotated:
         sides = ("top", "right", "bottom", "left")
         yield "extend", ", ".join(f"{side} {getattr(plan.extend, side)}" for side in sides) + " px"
     yield "result", _size(plan.result)
+
+
+def _radii(radii: Corners) -> str:
+    told = [f"{across:g}" if across == down else f"{across:g}x{down:g}" for across, down in radii]
+    return (told[0] if len(set(told)) == 1 else ", ".join(told)) + " px"
 
 
 def _size(size: Size) -> str:

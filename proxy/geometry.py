@@ -14,6 +14,12 @@ from proxy.modes import MODES, ONE, Asked, placed
 from proxy.places import Strategy
 from proxy.spec import Fit, Mode, Spec
 
+Radius = tuple[float, float]
+"""Across and down, in px."""
+
+Corners = tuple[Radius, Radius, Radius, Radius]
+"""From the top left one clockwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -23,8 +29,9 @@ class Plan:
     Cut `region` out; scale it to exactly `resize`; turn it
     clockwise by `turn` quarters; mirror it (`flip` top to bottom, `flop` left to right); keep `crop` of it,
     or a box of that size where `strategy` says; apply the effects; put it on `canvas`, where it lies at left
-    and top; rotate by `angle` degrees clockwise, which gives `rotated`; extend it by `extend`. The picture
-    then has the size `result`.
+    and top; round its corners by `radii` and draw `line` px around it, which gives `outlined`; rotate by
+    `angle` degrees clockwise, which gives `rotated`; extend it by `extend`. The picture then has the size
+    `result`.
     `dpr` is what offsets and paddings were multiplied by.
     """
 
@@ -36,6 +43,9 @@ class Plan:
     crop: Box
     strategy: Strategy | None
     canvas: Box | None
+    radii: Corners | None
+    line: int
+    outlined: Size
     angle: float
     rotated: Size
     extend: Margins
@@ -46,7 +56,7 @@ class Plan:
     def sizes(self) -> tuple[Size, ...]:
         """Of everything that is made on the way, the result being one."""
         canvas = (self.canvas or self.crop).size
-        return self.resize, canvas, self.rotated, self.result
+        return self.resize, canvas, self.outlined, self.rotated, self.result
 
     @property
     def longest(self) -> int:
@@ -83,7 +93,9 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
     whole = placed(upright, asked)
     offsets = spec.x or 0.0, spec.y or 0.0
     shown, canvas = whole.visible, whole.canvas
-    rotated = grown(canvas or shown, angle)
+    line = round(spec.line.width * dpr) if spec.line else 0
+    outlined = Size((canvas or shown).width + 2 * line, (canvas or shown).height + 2 * line)
+    rotated = grown(outlined, angle)
     extend = margins(spec, dpr)
     strategy = spec.position if isinstance(spec.position, Strategy) else None
     return Plan(
@@ -97,6 +109,9 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
         canvas=None
         if canvas is None
         else Box(*position(canvas, shown, spec.position, *offsets, dpr), canvas.width, canvas.height),
+        radii=corners(spec, canvas or shown, dpr),
+        line=line,
+        outlined=outlined,
         angle=angle,
         rotated=rotated,
         extend=extend,
@@ -185,6 +200,27 @@ def grown(size: Size, degrees: float) -> Size:
         max(1, round(size.width * cosine + size.height * sine)),
         max(1, round(size.width * sine + size.height * cosine)),
     )
+
+
+def corners(spec: Spec, size: Size, dpr: Fraction) -> Corners | None:
+    """
+    What does not fit along a side shrinks, all corners alike.
+    https://www.w3.org/TR/css-backgrounds-3/#corner-overlap
+    """
+    if spec.radii is None:
+        return None
+    if spec.radii.corners is None:
+        ellipse = size.width / 2, size.height / 2
+        return ellipse, ellipse, ellipse, ellipse
+    one, two, three, four = (radius * dpr for radius in spec.radii.corners)
+    sides = ((size.width, one + two), (size.height, two + three), (size.width, three + four))
+    shares = [Fraction(side) / both for side, both in (*sides, (size.height, four + one)) if both]
+    one, two, three, four = (radius * min(ONE, *shares) for radius in (one, two, three, four))
+    return circle(one), circle(two), circle(three), circle(four)
+
+
+def circle(radius: Fraction) -> Radius:
+    return float(radius), float(radius)
 
 
 def margins(spec: Spec, dpr: Fraction) -> Margins:

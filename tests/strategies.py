@@ -12,6 +12,7 @@ from proxy.colours import Colour, ColourKind, Painted, PercentTint, TintKind, Tw
 from proxy.errors import InvalidRequest
 from proxy.grammar import parse_options
 from proxy.kinds import AutoQuality, Choice, Flag, Integer, Names, Number, Numbers, Quality, Text, plain
+from proxy.outlines import LineKind, RadiiKind
 from proxy.places import (
     LONGEST,
     POINTS,
@@ -101,6 +102,12 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
         case TwoColours():
             colour = st.sampled_from(["red", "001144", "f80", "rgb(1,2,3)"])
             return joined(colour, colour)
+        case RadiiKind():
+            radius = st.integers(0, 300).map(str)
+            return st.just("max") | st.lists(radius, min_size=1, max_size=4).map(":".join)
+        case LineKind():
+            width = st.integers(0, 40).map("{}px".format)
+            return joined(width, st.just("solid"), st.sampled_from(["red", "rgb:123456", "0000ff80"]))
         case Quality():
             return st.integers(1, 100).map(str) | st.sampled_from(["auto", *AutoQuality])
         case Names():

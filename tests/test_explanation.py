@@ -70,6 +70,9 @@ def test_whatever_is_accepted_can_be_explained(text: str) -> None:
         ("w_100,h_100,fit_contain", ["scale: to 100x75", "canvas: 100x100, the picture at 0,13"]),
         ("rotate_45", ["rotate: 45 degrees clockwise, which takes 495x495"]),
         ("crop_100_100,g_east,x_10", ["cut out: 100x100 at 290,100"]),
+        ("r_max", ["round: corners of 200x150 px"]),
+        ("r_10:20,dpr_1", ["round: corners of 10, 20, 10, 20 px"]),
+        ("bo_4px_solid_red", ["line: 4 px around, which takes 408x308", "result: 408x308"]),
         ("extend_1_2_3_4", ["extend: top 1, right 2, bottom 3, left 4 px", "result: 406x304"]),
     ],
 )  # fmt: skip

@@ -219,6 +219,8 @@ TABLE = [
     ("w_100,h_100,g_east,x_0.25", (400, 100), (100, 100), Box(200, 0, 100, 100)),
     ("w_100,h_100,g_east,x_-50", (400, 100), (100, 100), Box(300, 0, 100, 100)),
     ("w_100,h_100,x_-8000", (400, 100), (100, 100), Box(0, 0, 100, 100)),
+    ("bo_4px_solid_red,w_100", (640, 480), (108, 83), None),
+    ("bo_5px_solid_red,w_100,dpr_1.5,pad_5", (640, 480), (182, 145), None),
     ("w_50,h_50,g_fp_0.1_0.9", (100, 200), (50, 50), Box(0, 50, 50, 50)),
 ]  # fmt: skip
 
@@ -246,6 +248,21 @@ def test_by_hand(options: str, source: tuple[int, int], result: tuple[int, int],
 )
 def test_gravity_and_offsets_choose_the_region_too(options: str, region: Box) -> None:
     assert planned(options, 200, 140).region == region
+
+
+@pytest.mark.parametrize(
+    "options, radii",
+    [
+        ("r_10", [(10, 10)] * 4),
+        ("r_10,dpr_2,w_40", [(20, 20)] * 4),
+        ("r_10:20:30:40", [(10, 10), (20, 20), (30, 30), (40, 40)]),
+        ("r_500", [(50, 50)] * 4),
+        ("r_80:0:80:0", [(80, 80), (0, 0), (80, 80), (0, 0)]),
+        ("r_max", [(100, 50)] * 4),
+    ],
+)
+def test_corners_shrink_until_they_fit(options: str, radii: list[tuple[float, float]]) -> None:
+    assert planned(options, 200, 100).radii == tuple(radii)
 
 
 @pytest.mark.parametrize(

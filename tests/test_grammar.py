@@ -155,6 +155,12 @@ def test_no_two_options_share_a_name() -> None:
         ("w_30,c_thumb", "w_30,enlarge"),
         ("w_30,h_20,g_auto,x_9", "w_30,h_20,g_auto"),
         ("w_30,h_20,c_pad,g_auto", "w_30,h_20,c_pad"),
+        ("r_10,w_3", "radius_10:10:10:10,w_3"),
+        ("r_1:2", "r_1_2_1_2"),
+        ("r_1:2:3", "r_1:2:3:2"),
+        ("r_0:0,bo_0px_solid_red", "_"),
+        ("bo_4px_solid_ff0000", "border_4px_solid_rgb:f00"),
+        ("bo_4px_solid_red", "bo_4_solid_rgb(255,0,0)"),
     ],
 )
 def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
@@ -171,6 +177,9 @@ def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
         ("w_1", "w_1.0"),
         ("c_crop,w_9,h_9,x_3", "c_crop,w_9,h_9,x_3,g_center"),
         ("w_300,h_200,dpr_2,mw_200", "w_600,h_400,mw_400"),
+        ("w_300,dpr_2,bo_4px_solid_red", "w_600,bo_8px_solid_red"),
+        ("w_300,dpr_2,r_5", "w_600,r_5"),
+        ("r_max", "r_8192"),
         ("f_auto", "f_webp"),
     ],
 )
@@ -203,6 +212,10 @@ def test_different_meanings_stay_apart(one: str, other: str) -> None:
         ("", InvalidRequest, "'_' stands for none"),
         ("mw_0", InvalidValue, "'mw' takes a whole number from 1 to 8192"),
         ("zoom_11", InvalidValue, "'zoom' takes a number from 0.1 to 10, not '11'"),
+        ("r_1:2:3:4:5", InvalidValue, "'r' takes max, or 1 to 4 whole numbers from 0 to 8192"),
+        ("r_8193", InvalidValue, "not '8193'"),
+        ("bo_4px_dashed_red", InvalidValue, "'bo' takes WIDTHpx_solid_COLOUR, the width from 0 to 8192"),
+        ("bo_9999px_solid_red", InvalidValue, "not '9999px_solid_red'"),
         ("c_auto,enlarge_false,w_9", ConflictingOptions, "enlarges by itself"),
         ("p_nothing", UnknownPreset, "no preset 'nothing'"),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 from proxy.colours import Colour, ColourKind, Painted
 from proxy.kinds import Flag
 from proxy.options.row import Option, option
+from proxy.outlines import Line, LineKind, Radii, RadiiKind
 from proxy.places import Angle, Border, BorderKind, Turn
 
 
@@ -45,6 +46,20 @@ class Canvas:
     autoorient: bool = option(
         "autoorient", kind=Flag(), default=True, doc="Turn the picture upright as its EXIF says.",
         example="w_200,autoorient_false", about="turn",
+    )  # fmt: skip
+    radii: Radii | None = option(
+        "radius", "r",
+        kind=RadiiKind(),
+        doc="Rounds the corners, in px, or to an ellipse with `max`. They show the background, or nothing.",
+        example="w_200,h_200,r_max,f_png",
+        about="canvas",
+    )  # fmt: skip
+    line: Line | None = option(
+        "border", "bo",
+        kind=LineKind(),
+        doc="Draws a line around the picture, which grows by it; it follows rounded corners.",
+        example="w_200,bo_4px_solid_ff0000",
+        about="canvas",
     )  # fmt: skip
     extend: Border | None = option(
         "extend", "pad",

@@ -24,17 +24,17 @@ _HISTOGRAM_SHIFT = 4
 def barred(image: pyvips.Image, canvas: Box, background: Background) -> pyvips.Image:
     """The picture at `left`, `top` of a canvas of `width` x `height`. Bars stand beside it, not under it."""
     if background is Painted.BLURRED:
-        ground = _blurred(image, Size(canvas.width, canvas.height))
+        ground = blurred(image, Size(canvas.width, canvas.height))
         if image.hasalpha():
             ground = with_alpha(ground)
         return ground.insert(image, canvas.left, canvas.top)
-    return _embedded(image, canvas, _solid(image, background))
+    return embedded(image, canvas, solid(image, background))
 
 
 def rotated(image: pyvips.Image, angle: float, size: Size, background: Background) -> pyvips.Image:
     """Turned clockwise by `angle` degrees around its middle, on a canvas of exactly `size`."""
-    ground = _blurred(image, size) if background is Painted.BLURRED else None
-    corner = TRANSPARENT if ground is not None else _solid(image, background)
+    ground = blurred(image, size) if background is Painted.BLURRED else None
+    corner = TRANSPARENT if ground is not None else solid(image, background)
     if corner.alpha < 255:
         image = with_alpha(image)
     turned = _turned(image, angle, size, corner)
@@ -59,11 +59,11 @@ def flattened(image: pyvips.Image, background: Background) -> pyvips.Image:
     if not image.hasalpha():
         return image
     if background is Painted.BLURRED:
-        image = _blurred(image, Size(image.width, image.height)).composite2(image, "over").cast("uchar")
+        image = blurred(image, Size(image.width, image.height)).composite2(image, "over").cast("uchar")
     ground = (
         WHITE
         if background is None or background is Painted.BLURRED
-        else _over_white(_solid(image, background))
+        else _over_white(solid(image, background))
     )
     return image.flatten(background=_colours(ground))
 
@@ -84,7 +84,7 @@ def dominant(image: pyvips.Image) -> Colour:
     return Colour(red, green, blue)
 
 
-def _solid(image: pyvips.Image, background: Background) -> Colour:
+def solid(image: pyvips.Image, background: Background) -> Colour:
     """The one colour of a background. None given: transparent for a picture that has alpha, else white."""
     if isinstance(background, Colour):
         return background
@@ -102,7 +102,7 @@ def _over_white(colour: Colour) -> Colour:
     return Colour(*(round(255 + (value - 255) * share) for value in _colours(colour)))
 
 
-def _embedded(image: pyvips.Image, canvas: Box, colour: Colour) -> pyvips.Image:
+def embedded(image: pyvips.Image, canvas: Box, colour: Colour) -> pyvips.Image:
     if colour.alpha < 255:
         image = with_alpha(image)
     ground = [*_colours(colour), colour.alpha][: image.bands]
@@ -132,7 +132,7 @@ def _turned(image: pyvips.Image, angle: float, size: Size, corner: Colour) -> py
     )
 
 
-def _blurred(image: pyvips.Image, size: Size) -> pyvips.Image:
+def blurred(image: pyvips.Image, size: Size) -> pyvips.Image:
     """An opaque, blurred copy that covers `size`."""
     scale = _BLURRED_SIDE / max(size.width, size.height)
     width, height = (max(1, round(side * scale)) for side in (size.width, size.height))

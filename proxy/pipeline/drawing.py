@@ -5,9 +5,11 @@ from __future__ import annotations
 import pyvips
 
 from proxy.boxes import Margins
+from proxy.colours import WHITE
 from proxy.geometry import Plan
 from proxy.pipeline import canvas
 from proxy.pipeline.effects import affected
+from proxy.pipeline.outline import outlined
 from proxy.places import Edge, Strategy
 from proxy.spec import Spec
 
@@ -26,6 +28,9 @@ def drawn(image: pyvips.Image, spec: Spec, plan: Plan, *, alpha: bool) -> pyvips
     image = affected(image, spec)
     if plan.canvas is not None:
         image = canvas.barred(image, plan.canvas, spec.background)
+    if plan.radii is not None or plan.line:
+        colour = spec.line.colour if spec.line else WHITE
+        image = outlined(image, plan.radii, plan.line, colour, spec.background)
     if plan.angle:
         image = canvas.rotated(image, plan.angle, plan.rotated, spec.background)
     if plan.extend != Margins():
