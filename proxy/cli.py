@@ -234,7 +234,7 @@ def explain(
     if source is not None:
         size = read_size(source)
         most = FORMATS[Format(spec.format)].max_side if spec.format not in (None, Output.AUTO) else None
-        steps = explain_plan(plan(spec, size, settings.limits, most), size)
+        steps = explain_plan(spec, plan(spec, size, settings.limits, most), size)
         parts.append(tables.listing((step, (what,)) for step, what in steps))
     typer.echo("\n\n".join(parts))
 

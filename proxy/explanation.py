@@ -51,11 +51,15 @@ def _items(spec: Spec) -> dict[str, str]:
     }
 
 
-def explain_plan(plan: Plan, source: Size) -> Iterator[tuple[str, str]]:
-    """The steps that do something, in the order of work."""
+def explain_plan(spec: Spec, plan: Plan, source: Size) -> Iterator[tuple[str, str]]:
+    """The steps that do something, in the order of work. A border to trim is only seen in the picture."""
     yield "source", f"{_size(source)}, upright"
+    if spec.trim is not None:
+        like = f"#{spec.trim.colour.hex}" if spec.trim.colour else "the top left pixel"
+        yield "trim", f"what is within {spec.trim.threshold:g} of {like}; here as if that were nothing"
     if plan.region.size != source:
-        yield "cut out", _box(plan.region)
+        place = WHERE.get(plan.region_strategy) if plan.region_strategy else None
+        yield "cut out", f"{_size(plan.region.size)} {place}" if place else _box(plan.region)
     if plan.resize != plan.region.size:
         yield "scale", f"to {_size(plan.resize)}"
     if plan.turn:

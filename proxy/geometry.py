@@ -26,7 +26,7 @@ class Plan:
     """
     What happens to the upright source, in the order of the fields.
 
-    Cut `region` out; scale it to exactly `resize`; turn it
+    Cut `region` out, or one of that size where `region_strategy` says; scale it to exactly `resize`; turn it
     clockwise by `turn` quarters; mirror it (`flip` top to bottom, `flop` left to right); keep `crop` of it,
     or a box of that size where `strategy` says; apply the effects; put it on `canvas`, where it lies at left
     and top; round its corners by `radii` and draw `line` px around it, which gives `outlined`; rotate by
@@ -36,6 +36,7 @@ class Plan:
     """
 
     region: Box
+    region_strategy: Strategy | None
     resize: Size
     turn: int
     flip: bool
@@ -100,6 +101,7 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
     strategy = spec.position if isinstance(spec.position, Strategy) else None
     return Plan(
         region=region,
+        region_strategy=strategy if spec.crop and spec.crop.left is None else None,
         resize=whole.resize.swapped if turn % 2 else whole.resize,
         turn=turn,
         flip=spec.flip,

@@ -1,6 +1,6 @@
 """
-What becomes of a picture's edge, as people write it in URLs: the corners that are rounded, the line that is
-drawn around.
+What becomes of a picture's edge, as people write it in URLs: the plain border that is cut off, the corners
+that are rounded, the line that is drawn around.
 """
 
 from __future__ import annotations
@@ -10,8 +10,36 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from proxy.colours import Colour, read_colour
-from proxy.kinds import whole, within, words, written
+from proxy.kinds import decimal, plain, whole, within, words, written
 from proxy.places import LONGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """
+    A border is what differs from `colour` by at most `threshold`, in every channel. No colour: that of the
+    top left pixel.
+    """
+
+    threshold: float = 10.0
+    colour: Colour | None = None
+
+
+@dataclass(frozen=True)
+class TrimKind:
+    hint: ClassVar[str] = "a number from 0 to 255, or nothing for 10, and then a colour (trim_10_ffffff)"
+
+    def parse(self, text: str | None) -> Trim:
+        if text is None:
+            return Trim()
+        threshold, *colour = re.split("[_:=]", text, maxsplit=1)
+        return Trim(within(decimal(threshold), 0.0, 255.0), read_colour(colour[0]) if colour else None)
+
+    def format(self, value: Trim) -> str:
+        return plain(value.threshold) + (f"_{value.colour.hex}" if value.colour else "")
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "trim", "min": 0, "max": 255, "default": Trim().threshold}
 
 
 @dataclass(frozen=True, slots=True)

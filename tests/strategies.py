@@ -12,7 +12,7 @@ from proxy.colours import Colour, ColourKind, Painted, PercentTint, TintKind, Tw
 from proxy.errors import InvalidRequest
 from proxy.grammar import parse_options
 from proxy.kinds import AutoQuality, Choice, Flag, Integer, Names, Number, Numbers, Quality, Text, plain
-from proxy.outlines import LineKind, RadiiKind
+from proxy.outlines import LineKind, RadiiKind, TrimKind
 from proxy.places import (
     LONGEST,
     POINTS,
@@ -102,6 +102,10 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
         case TwoColours():
             colour = st.sampled_from(["red", "001144", "f80", "rgb(1,2,3)"])
             return joined(colour, colour)
+        case TrimKind():
+            return (
+                st.none() | numbers(0, 255) | joined(numbers(0, 255), st.sampled_from(["red", "rgb:123456"]))
+            )
         case RadiiKind():
             radius = st.integers(0, 300).map(str)
             return st.just("max") | st.lists(radius, min_size=1, max_size=4).map(":".join)

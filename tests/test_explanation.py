@@ -69,6 +69,9 @@ def test_whatever_is_accepted_can_be_explained(text: str) -> None:
         ("w_100,h_100,g_auto", ["crop: 100x100 where the eye goes first"]),
         ("w_100,h_100,fit_contain", ["scale: to 100x75", "canvas: 100x100, the picture at 0,13"]),
         ("rotate_45", ["rotate: 45 degrees clockwise, which takes 495x495"]),
+        ("trim", ["trim: what is within 10 of the top left pixel; here as if that were nothing"]),
+        ("trim_3.5_red", ["trim: what is within 3.5 of #ff0000; here as if that were nothing"]),
+        ("crop_100_100,g_auto", ["cut out: 100x100 where the eye goes first"]),
         ("crop_100_100,g_east,x_10", ["cut out: 100x100 at 290,100"]),
         ("r_max", ["round: corners of 200x150 px"]),
         ("r_10:20,dpr_1", ["round: corners of 10, 20, 10, 20 px"]),
@@ -78,7 +81,6 @@ def test_whatever_is_accepted_can_be_explained(text: str) -> None:
 )  # fmt: skip
 def test_each_step_of_a_plan_is_told(options: str, steps: list[str]) -> None:
     size = Size(400, 300)
-    told = [
-        f"{step}: {what}" for step, what in explain_plan(plan(parse_options(options), size, Limits()), size)
-    ]
+    spec = parse_options(options)
+    told = [f"{step}: {what}" for step, what in explain_plan(spec, plan(spec, size, Limits()), size)]
     assert [step for step in steps if step not in told] == []

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from proxy.kinds import Choice, Flag, Integer, Number
 from proxy.options.row import option
+from proxy.outlines import Trim, TrimKind
 from proxy.places import LONGEST, Anchor, AnchorKind, Length, Ratio, Region, RegionKind, Side
 
 
@@ -102,6 +103,13 @@ class Size:
     y: float | None = option(
         "y", kind=Number(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
         example="w_100,h_100,c_crop,y_40",
+    )  # fmt: skip
+    trim: Trim | None = option(
+        "trim",
+        kind=TrimKind(),
+        doc="Cuts off a plain border, before anything else: what is within the threshold, 10, of the top "
+        "left pixel, or of a colour.",
+        example="trim_10,w_200",
     )  # fmt: skip
     crop: Region | None = option(
         "crop", "extract",

@@ -1,11 +1,11 @@
-"""What will become of an original, decided from its header before any pixel is decoded."""
+"""What will become of an original, decided from its header; pixels are only decoded to look for something."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from proxy import geometry, negotiation
+from proxy import negotiation
 from proxy.boxes import Size
 from proxy.geometry import Plan
 from proxy.limits import Limits
@@ -13,6 +13,7 @@ from proxy.media import FORMATS, Format, Note
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import savable
+from proxy.pipeline.looking import planned
 from proxy.spec import Output, Spec
 
 HIGHEST_COLUMN = 4_000_000
@@ -50,12 +51,12 @@ def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negot
     format = output_format(spec, head, accepted, animated=frames > 1)
     if frames > 1 and FORMATS[format].frames:
         if _holds(frames, head.stored, limits.max_source_pixels, limits):
-            plan = geometry.plan(spec, head.upright, limits, FORMATS[format].max_side)
+            plan = planned(body, head, spec, limits, FORMATS[format].max_side)
             if _holds(frames, plan.result, limits.max_result_pixels // FRAME_COST[format], limits):
                 return Course(head=head, format=format, plan=plan, frames=frames)
         notes = (Note.FIRST_FRAME,)
         format = output_format(spec, head, accepted)
-    plan = geometry.plan(spec, head.upright, limits, FORMATS[format].max_side)
+    plan = planned(body, head, spec, limits, FORMATS[format].max_side)
     return Course(head=head, format=format, plan=plan, notes=notes)
 
 

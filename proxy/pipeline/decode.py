@@ -145,7 +145,9 @@ def scaled(
             image = _open(body, head.format, **_on_load(head, head.stored if linear else target))
         else:
             part = _stored(region, turned, head.stored)
-            image = _open(body, head.format, **_paged(head))
+            factor = _shrink_of(part, head, part.size if linear else target)
+            image = _open(body, head.format, **({"shrink": factor} if factor > 1 else _paged(head)))
+            part = _shrunk(part, factor, Size(image.width, image.height))
             image = image.crop(part.left, part.top, part.width, part.height)
         return _upright(_resampled(image, head, target, icc, linear=linear), turned)
 
@@ -237,6 +239,32 @@ def _on_load(head: Header, target: Size) -> dict[str, Any]:
     if head.format is Format.WEBP and not head.alpha and head.pages == 1:
         return {"scale": min(1.0, 1 / shrink)}
     return _paged(head)
+
+
+def _shrink_of(part: Box, head: Header, target: Size) -> int:
+    """
+    How much of the scaling of a part the JPEG loader does. Where the edges of the part fall between the
+    pixels of what it makes of them, it leaves a factor of four, and what is lost is an eighth of a pixel.
+    """
+    if head.format is not Format.JPEG:
+        return 1
+    shrink = min(part.width / target.width, part.height / target.height)
+    ends = (part.left + part.width) % head.width, (part.top + part.height) % head.height
+    for factor in (8, 4, 2):
+        exact = not any(edge % factor for edge in (part.left, part.top, *ends))
+        if shrink >= factor * (LEFT if exact else 4):
+            return factor
+    return 1
+
+
+def _shrunk(part: Box, factor: int, size: Size) -> Box:
+    left, top = round(part.left / factor), round(part.top / factor)
+    right, bottom = round((part.left + part.width) / factor), round((part.top + part.height) / factor)
+    if part.left + part.width > size.width * factor - factor:
+        right = size.width
+    if part.top + part.height > size.height * factor - factor:
+        bottom = size.height
+    return Box(left, top, right - left, bottom - top)
 
 
 def _stored(region: Box, turned: _Turned, stored: Size) -> Box:

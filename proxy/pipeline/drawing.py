@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyvips
 
-from proxy.boxes import Margins
+from proxy.boxes import Margins, Size
 from proxy.colours import WHITE
 from proxy.geometry import Plan
 from proxy.pipeline import canvas
@@ -53,6 +53,11 @@ def cut(image: pyvips.Image, plan: Plan) -> pyvips.Image:
     box = plan.crop
     if (image.width, image.height) == (box.width, box.height):
         return image
-    if plan.strategy is not None:
-        return image.smartcrop(box.width, box.height, interesting=_INTERESTING[plan.strategy])
-    return image.crop(box.left, box.top, box.width, box.height)
+    left, top = chosen(image, box.size, plan.strategy) if plan.strategy is not None else (box.left, box.top)
+    return image.crop(left, top, box.width, box.height)
+
+
+def chosen(image: pyvips.Image, size: Size, strategy: Strategy) -> tuple[int, int]:
+    """Left and top of what a strategy keeps when the picture is cut to `size`."""
+    cut = image.smartcrop(size.width, size.height, interesting=_INTERESTING[strategy])
+    return -cut.xoffset, -cut.yoffset

@@ -201,6 +201,7 @@ PICTURES = {
     "frames": MOVING,
     "autoorient": saved(tagged(quadrants(400, 300), orientation=6), Format.JPEG),
     "flatten": saved(disc(400, 300, 220, 120, 40), Format.PNG),
+    "trim": saved(photo(400, 300).embed(30, 20, 480, 330, extend="white"), Format.JPEG),
     "keep": saved(tagged(photo(400, 300), exif_ifd0_Make="Cameraworks"), Format.JPEG),
 }
 PICTURE = saved(photo(400, 300), Format.JPEG)

@@ -1,0 +1,113 @@
+"""
+What has to be looked for in the picture before its plan is made: the border that is trimmed off, and the
+region that a strategy chooses.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pyvips
+
+from proxy import geometry
+from proxy.boxes import Box, Size
+from proxy.geometry import Plan
+from proxy.limits import Limits
+from proxy.outlines import Trim
+from proxy.pipeline import decode
+from proxy.pipeline.decode import Header
+from proxy.pipeline.drawing import chosen
+from proxy.spec import Spec
+
+_LOOKED_AT = 1_000_000
+"""Pixels. Larger pictures are searched in a smaller copy first, and then only around what was found there."""
+
+_GLANCE = 512
+"""A strategy sees no more in more px than this on the longer side; libvips' own looks at 32."""
+
+
+def planned(
+    body: bytes | memoryview, head: Header, spec: Spec, limits: Limits, max_side: int | None = None
+) -> Plan:
+    """The plan, its region in the frame of `head.upright`. Raises what `render` raises."""
+    kept = _trimmed(body, head, spec.trim)
+    plan = geometry.plan(spec, kept.size, limits, max_side)
+    region = plan.region
+    if plan.region_strategy is not None and region.size != kept.size:
+        scale = min(1.0, _GLANCE / kept.size.longest)
+        small = decode.scaled(body, head, kept, _times(kept.size, scale))
+        left, top = chosen(small, _times(region.size, scale), plan.region_strategy)
+        region = replace(
+            region,
+            left=min(round(left / scale), kept.width - region.width),
+            top=min(round(top / scale), kept.height - region.height),
+        )
+    return replace(plan, region=replace(region, left=kept.left + region.left, top=kept.top + region.top))
+
+
+def _times(size: Size, scale: float) -> Size:
+    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+
+
+def _trimmed(body: bytes | memoryview, head: Header, trim: Trim | None) -> Box:
+    """What is left of the upright picture; all of it when it is border through and through."""
+    size = head.upright
+    whole = Box(0, 0, size.width, size.height)
+    if trim is None:
+        return whole
+    image = decode.scaled(body, head, whole, size)
+    colour = trim.colour and [trim.colour.red, trim.colour.green, trim.colour.blue, trim.colour.alpha]
+    ground = [*(colour or image(0, 0)), 255.0][: 4 if image.hasalpha() else 3]
+    return _content(image, ground, trim.threshold) or whole
+
+
+def _content(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
+    step = math.ceil(math.sqrt(image.width * image.height / _LOOKED_AT))
+    if step == 1:
+        return _found(image, ground, threshold)
+    small = _found(image.shrink(step, step, ceil=True), ground, threshold)
+    if small is None:
+        return None
+    near = _around(image, small, step)
+    return _sharpened(image, near, 3 * step, ground, threshold)
+
+
+def _sharpened(image: pyvips.Image, near: Box, depth: int, ground: list[float], threshold: float) -> Box:
+    """The same edges to the pixel: each lies in a strip of `depth` px along one side of `near`."""
+    right, bottom = near.left + near.width, near.top + near.height
+
+    def strip(box: Box) -> Box:
+        found = _found(image.crop(box.left, box.top, box.width, box.height), ground, threshold)
+        inside = found or Box(0, 0, box.width, box.height)
+        return replace(inside, left=box.left + inside.left, top=box.top + inside.top)
+
+    across, down = min(depth, near.width), min(depth, near.height)
+    left = strip(replace(near, width=across)).left
+    top = strip(replace(near, height=down)).top
+    east = strip(Box(right - across, near.top, across, near.height))
+    south = strip(Box(near.left, bottom - down, near.width, down))
+    return Box(left, top, east.left + east.width - left, south.top + south.height - top)
+
+
+def _around(image: pyvips.Image, small: Box, step: int) -> Box:
+    """A box of a copy that is `step` times smaller, and one of its pixels more on each side."""
+    left, top = max(0, small.left - 1) * step, max(0, small.top - 1) * step
+    right = min(image.width, (small.left + small.width + 1) * step)
+    bottom = min(image.height, (small.top + small.height + 1) * step)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _found(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
+    """What differs from the ground in its colours or in its alpha: sharp's way to see transparency."""
+    # A median of 3x3 keeps grains out of the picture, and needs as much to look at.
+    settings = {"threshold": threshold, "line_art": min(image.width, image.height) < 3}
+    boxes = [image.find_trim(background=ground[:3], **settings)]
+    if image.hasalpha():
+        boxes.append(image[3].find_trim(background=ground[3:], **settings))
+    seen = [box for box in boxes if box[2] and box[3]]
+    if not seen:
+        return None
+    left, top = min(box[0] for box in seen), min(box[1] for box in seen)
+    right, bottom = max(box[0] + box[2] for box in seen), max(box[1] + box[3] for box in seen)
+    return Box(left, top, right - left, bottom - top)
