@@ -17,6 +17,7 @@ from proxy.pipeline.alpha import weighted
 from proxy.pipeline.colour import to_rgb
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.extent import extent
+from proxy.pipeline.orientation import TURNED, stored, upright
 from proxy.pipeline.sniff import sniff
 from proxy.spec import Icc
 
@@ -68,29 +69,7 @@ class Header:
     @property
     def upright(self) -> Size:
         """The size after EXIF orientation."""
-        return self.stored.swapped if _TURNED[self.orientation].transposed else self.stored
-
-
-@dataclass(frozen=True, slots=True)
-class _Turned:
-    """Where an upright point lies in the stored picture: axes swapped, then counted from the end."""
-
-    transposed: bool = False
-    mirrored: bool = False
-    flipped: bool = False
-
-
-_TURNED: Mapping[int, _Turned] = {
-    1: _Turned(),
-    2: _Turned(mirrored=True),
-    3: _Turned(mirrored=True, flipped=True),
-    4: _Turned(flipped=True),
-    5: _Turned(transposed=True),
-    6: _Turned(transposed=True, flipped=True),
-    7: _Turned(transposed=True, mirrored=True, flipped=True),
-    8: _Turned(transposed=True, mirrored=True),
-}
-"""Exif 2.32, 4.6.4 A, tag 274."""
+        return self.stored.swapped if TURNED[self.orientation].transposed else self.stored
 
 
 def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
@@ -137,19 +116,19 @@ def scaled(
 
     Both are in the frame of `head.upright`. `linear` scales light, and not its encoding. Raises BrokenImage.
     """
-    turned = _TURNED[head.orientation]
+    turned = TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
     with _decoding(head):
         if region == Box(0, 0, head.upright.width, head.upright.height):
             # What a loader scales, it scales as it is encoded.
             image = _open(body, head.format, **_on_load(head, head.stored if linear else target))
         else:
-            part = _stored(region, turned, head.stored)
+            part = stored(region, turned, head.stored)
             factor = _shrink_of(part, head, part.size if linear else target)
             image = _open(body, head.format, **({"shrink": factor} if factor > 1 else _paged(head)))
             part = _shrunk(part, factor, Size(image.width, image.height))
             image = image.crop(part.left, part.top, part.width, part.height)
-        return _upright(_resampled(image, head, target, icc, linear=linear), turned)
+        return upright(_resampled(image, head, target, icc, linear=linear), turned)
 
 
 def frames(
@@ -170,16 +149,16 @@ def frames(
     if count == 1:
         yield scaled(body, head, region, size, icc=icc, linear=linear)
         return
-    turned = _TURNED[head.orientation]
+    turned = TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
-    part = _stored(region, turned, head.stored)
+    part = stored(region, turned, head.stored)
     with _decoding(head):
         # libvips stands frames on top of each other.
         column = _open(body, head.format, page=head.page, n=count)
     for at in range(count):
         with _decoding(head):
             frame = column.crop(part.left, at * head.height + part.top, part.width, part.height)
-            frame = _upright(_resampled(frame, head, target, icc, linear=linear), turned)
+            frame = upright(_resampled(frame, head, target, icc, linear=linear), turned)
         yield frame
 
 
@@ -212,7 +191,7 @@ def _header(image: pyvips.Image, format: Format) -> Header:
         format=format,
         width=image.width,
         height=image.height,
-        orientation=orientation if orientation in _TURNED else 1,
+        orientation=orientation if orientation in TURNED else 1,
         pages=told("n-pages", 1),
         delays=tuple(told("delay", ())),
         loop=told("loop", 0),
@@ -267,19 +246,6 @@ def _shrunk(part: Box, factor: int, size: Size) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _stored(region: Box, turned: _Turned, stored: Size) -> Box:
-    """Where a box of the upright picture lies in the stored one."""
-    left, top, width, height = region.left, region.top, region.width, region.height
-    if turned.transposed:
-        left, top, width, height = top, left, height, width
-    return Box(
-        stored.width - left - width if turned.mirrored else left,
-        stored.height - top - height if turned.flipped else top,
-        width,
-        height,
-    )
-
-
 def _resampled(image: pyvips.Image, head: Header, target: Size, icc: Icc, *, linear: bool) -> pyvips.Image:
     if linear:
         image = to_rgb(image, head.profile, icc).colourspace("scrgb")
@@ -292,12 +258,3 @@ def _resized(image: pyvips.Image, target: Size) -> pyvips.Image:
         return image
     across, down = target.width / image.width, target.height / image.height
     return weighted(image, lambda picture: picture.resize(across, vscale=down))
-
-
-def _upright(image: pyvips.Image, turned: _Turned) -> pyvips.Image:
-    """Orientation is taken from the header that was judged, and the tag does not survive."""
-    if turned.mirrored:
-        image = image.fliphor()
-    if turned.flipped:
-        image = image.flipver()
-    return image.rot90().fliphor() if turned.transposed else image

@@ -1,0 +1,54 @@
+"""Where an upright picture lies in the stored one: the eight orientations of EXIF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyvips
+
+from proxy.boxes import Box, Size
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Where an upright point lies in the stored picture: axes swapped, then counted from the end."""
+
+    transposed: bool = False
+    mirrored: bool = False
+    flipped: bool = False
+
+
+TURNED: Mapping[int, Turned] = {
+    1: Turned(),
+    2: Turned(mirrored=True),
+    3: Turned(mirrored=True, flipped=True),
+    4: Turned(flipped=True),
+    5: Turned(transposed=True),
+    6: Turned(transposed=True, flipped=True),
+    7: Turned(transposed=True, mirrored=True, flipped=True),
+    8: Turned(transposed=True, mirrored=True),
+}
+"""Exif 2.32, 4.6.4 A, tag 274."""
+
+
+def stored(region: Box, turned: Turned, stored: Size) -> Box:
+    """Where a box of the upright picture lies in the stored one."""
+    left, top, width, height = region.left, region.top, region.width, region.height
+    if turned.transposed:
+        left, top, width, height = top, left, height, width
+    return Box(
+        stored.width - left - width if turned.mirrored else left,
+        stored.height - top - height if turned.flipped else top,
+        width,
+        height,
+    )
+
+
+def upright(image: pyvips.Image, turned: Turned) -> pyvips.Image:
+    """Orientation is taken from the header that was judged, and the tag does not survive."""
+    if turned.mirrored:
+        image = image.fliphor()
+    if turned.flipped:
+        image = image.flipver()
+    return image.rot90().fliphor() if turned.transposed else image
