@@ -30,7 +30,8 @@ ENV PATH=/opt/image-proxy/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     IMAGE_PROXY_ORIGIN=file:///originals \
     IMAGE_PROXY_PRESETS=/etc/image-proxy/presets.yaml \
-    IMAGE_PROXY_CACHE=memory://256MB,disk:///var/cache/image-proxy?size=2GB
+    IMAGE_PROXY_CACHE=memory://256MB,disk:///var/cache/image-proxy?size=2GB \
+    IMAGE_PROXY_ORIGINALS_CACHE=memory://128MB,disk:///var/cache/image-proxy/originals?size=4GB
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 WORKDIR /tmp

@@ -14,9 +14,10 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy import logs
-from proxy.caches.tiered import open_cache
+from proxy.caches.tiered import open_cache, open_originals_cache
 from proxy.freshness import Lifetimes
 from proxy.grammar import SIGNED
+from proxy.originals import Originals
 from proxy.origins import Origin
 from proxy.origins.schemes import open_origin
 from proxy.presets import EMPTY, Presets, load_presets
@@ -101,7 +102,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        origin = open_originals(settings)
+        origin = keep_originals(settings, open_originals(settings))
         cache = open_cache(settings.cache)
         renditions = Renditions(origin=origin, cache=cache, renderers=workers, limits=settings.limits)
         images, info = (
@@ -141,6 +142,16 @@ def open_originals(settings: Settings) -> Origin:
         remote_hosts=settings.remote_hosts,
         private_networks=settings.private_networks,
         fetch_timeout=settings.fetch_timeout,
+    )
+
+
+def keep_originals(settings: Settings, origin: Origin) -> Originals:
+    """Raises ValueError."""
+    return Originals(
+        origin,
+        open_originals_cache(settings.originals_cache),
+        fresh_for=settings.originals_max_age,
+        stale_if_error=settings.stale_if_error,
     )
 
 

@@ -34,9 +34,13 @@ class Freshness(Enum):
 
 
 def freshness(lifetimes: Lifetimes, age: float) -> Freshness:
-    over = age - lifetimes.s_maxage
+    return judged(age - lifetimes.s_maxage, lifetimes.stale_while_revalidate, lifetimes.stale_if_error)
+
+
+def judged(over: float, stale_while_revalidate: float, stale_if_error: float) -> Freshness:
+    """`over` is by how many seconds something is older than it should be."""
     if over < 0:
         return Freshness.FRESH
-    if over < lifetimes.stale_while_revalidate:
+    if over < stale_while_revalidate:
         return Freshness.STALE
-    return Freshness.SPARE if over < lifetimes.stale_if_error else Freshness.SPENT
+    return Freshness.SPARE if over < stale_if_error else Freshness.SPENT

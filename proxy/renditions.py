@@ -101,13 +101,15 @@ def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task:
 class Answer:
     """
     A rendition and how it was come by. `stale`: what was at hand was not fresh any more; it is what is
-    answered when `hit`, or when there is a `failure` to make a new one. `timings` are in seconds.
+    answered when `hit`, or when there is a `failure` to make a new one. What is not `kept` here is nobody
+    else's to keep either. `timings` are in seconds.
     """
 
     rendition: Rendition
     hit: bool
     stale: bool = False
     failure: ProxyError | None = None
+    kept: bool = True
     collapsed: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
 
@@ -132,7 +134,7 @@ class Renditions:
         self._renewals: SingleFlight[None] = SingleFlight()
         self._fetches: SingleFlight[Original] = SingleFlight()
         self._refusals: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=refusals_for)
-        self._failures: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=PAUSE)
+        self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
     def name(self, wish_name: str, key: str) -> str:
         """What caches know a wish by: with the original's present version, where that costs nothing."""
@@ -181,20 +183,20 @@ class Renditions:
         if kept is not None and (answer := self.judge(wish, name, kept)):
             return replace(answer, timings=timings)
         try:
-            rendition, spent = await self._make(wish, name, kept)
+            answer = await self._make(wish, name, kept)
         except PASSING as failure:
             if kept is None or self._is_spent(wish, kept):
                 raise
-            self._failures[name] = again(failure)
+            self._failures[name] = True
             return Answer(kept, hit=False, stale=True, failure=failure, timings=timings)
-        return Answer(rendition, hit=False, stale=kept is not None, timings=timings | spent)
+        return replace(answer, timings=timings | dict(answer.timings))
 
     async def _renew(self, wish: Wish, name: str, kept: Rendition) -> None:
         """Nobody waits for this one, and nobody is told: the next asker finds what came of it."""
         try:
             await self._make(wish, name, kept)
         except PASSING as failure:
-            self._failures[name] = again(failure)
+            self._failures[name] = True
             log.warning("renewal_failed", error=failure.code)
         except ProxyError as refusal:
             log.info("renewal_refused", error=refusal.code)
@@ -202,26 +204,36 @@ class Renditions:
     def _is_spent(self, wish: Wish, kept: Rendition) -> bool:
         return freshness(wish.lifetimes, self._clock() - kept.made_at) is Freshness.SPENT
 
-    async def _make(
-        self, wish: Wish, name: str, kept: Rendition | None
-    ) -> tuple[Rendition, dict[str, float]]:
-        """A new rendition, put into the cache, and what it took. Where `kept` is as good, it is that."""
+    async def _make(self, wish: Wish, name: str, known: Rendition | None) -> Answer:
+        """A new rendition, put into the cache where that is allowed. If `known` is as good, it is that."""
         started = time.perf_counter()
         timings: dict[str, float] = {}
         try:
             original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
             fetched = time.perf_counter()
-            if kept is not None and kept.etag == identity(wish, kept.format, original.version):
-                rendition = replace(kept, made_at=self._clock())
+            if known is not None and known.etag == identity(wish, known.format, original.version):
+                rendition = replace(known, made_at=self._clock())
             else:
                 rendition, timings = await self._render(wish, original)
         except REMEMBERED as refusal:
             self._refusals[self.name("", wish.key) if isinstance(refusal, OF_ALL) else name] = again(refusal)
-            if kept is not None:
-                await self._cache.put(name, kept, 0)
+            if known is not None:
+                await self._cache.put(name, known, 0)
             raise
-        await self._cache.put(name, rendition, wish.lifetimes.kept)
-        return rendition, {"fetch": fetched - started, **timings}
+        if original.bridged:
+            # Not known to be what the origin has now: to be renewed by whoever asks next.
+            rendition = replace(rendition, made_at=self._clock() - wish.lifetimes.s_maxage)
+            self._failures[name] = True
+        kept = original.keeping.allowed
+        age = self._clock() - rendition.made_at
+        await self._cache.put(name, rendition, wish.lifetimes.kept - age if kept else 0)
+        return Answer(
+            rendition,
+            hit=False,
+            stale=known is not None or original.bridged,
+            kept=kept,
+            timings={"fetch": fetched - started, **timings},
+        )
 
     async def _render(self, wish: Wish, original: Original) -> tuple[Rendition, dict[str, float]]:
         header = {

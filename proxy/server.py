@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from proxy import logs
-from proxy.app import Deployment, open_originals, presets
+from proxy.app import Deployment, keep_originals, open_originals, presets
 from proxy.caches.tiered import open_cache
 from proxy.settings import Settings
 from proxy.signing import sign
@@ -71,7 +71,7 @@ async def check(settings: Settings) -> None:
     """Everything that a web process will open, opened once, so that a mistake is one line and no crash."""
     presets(settings)
     await open_cache(settings.cache).close()
-    await open_originals(settings).close()
+    await keep_originals(settings, open_originals(settings)).close()
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -138,11 +138,19 @@ def _cores() -> int:
 
 
 def _cache() -> str:
+    return _tiers("memory://256MB", "image-proxy", "2GB")
+
+
+def _originals_cache() -> str:
+    return _tiers("memory://128MB", "image-proxy/originals", "4GB")
+
+
+def _tiers(memory: str, name: str, size: str) -> str:
     home = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(home if os.path.isabs(home) else os.path.expanduser("~/.cache"), "image-proxy")
+    folder = Path(home if os.path.isabs(home) else os.path.expanduser("~/.cache"), name)
     if not folder.is_absolute():  # a user without a home, as in many containers
-        return "memory://256MB"
-    return f"memory://256MB,disk://{quote(str(folder))}?size=2GB"
+        return memory
+    return f"{memory},disk://{quote(str(folder))}?size={size}"
 
 
 def _unsigned(earlier: dict[str, Any]) -> Policy:
@@ -206,6 +214,16 @@ class Settings(BaseSettings):
         description="Where renditions are kept, nearest first, comma-separated: memory://SIZE, "
         "disk:///path?size=SIZE, redis://, redis+sentinel://, redis+cluster://, s3://; or 'none'.",
         json_schema_extra={"shown": "memory://256MB,disk://~/.cache/image-proxy?size=2GB"},
+    )
+    originals_cache: str = Field(
+        default_factory=_originals_cache,
+        repr=False,
+        description="Where fetched originals are kept, under their origin's own caching headers: "
+        "memory://SIZE, disk:///path?size=SIZE; or 'none'. A folder's originals are not.",
+        json_schema_extra={"shown": "memory://128MB,disk://~/.cache/image-proxy/originals?size=4GB"},
+    )
+    originals_max_age: Lifetime = Field(
+        60, description="How long an original is used unasked when its origin does not say how long."
     )
     secrets: Annotated[SecretStr, AfterValidator(_secrets)] | None = Field(
         None,

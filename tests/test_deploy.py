@@ -131,7 +131,8 @@ def test_every_path_that_is_named_is_mounted(pod: Any, container: Any) -> None:
     assert set(mounts.values()) == {volume["name"] for volume in pod["volumes"]}
     settings = pairs((ROOT / "k8s" / "settings.env").read_text())
     paths = [each["value"] for each in container["env"]] + [settings[f"{PREFIX}PRESETS"]]
-    paths += re.findall(r"disk://([^?,]+)", settings[f"{PREFIX}CACHE"])
+    caches = settings[f"{PREFIX}CACHE"] + settings[f"{PREFIX}ORIGINALS_CACHE"]
+    paths += re.findall(r"disk://([^?,]+)", caches)
     for path in paths:
         assert any(str(parent) in mounts for parent in [Path(path), *Path(path).parents[:-1]]), path
 

@@ -14,7 +14,7 @@ from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut
 from proxy.freshness import Lifetimes
 from proxy.grammar import parse_options
 from proxy.limits import Limits
-from proxy.media import Format
+from proxy.media import Format, Rendition
 from proxy.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.renditions import PAUSE, Answer, Renditions, Wish, wish_for
@@ -47,7 +47,7 @@ async def server() -> AsyncIterator[Server]:
 @pytest.fixture
 async def renditions(renderers: str, server: Server, clock: Clock) -> AsyncIterator[Renditions]:
     origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
-    cache = TieredCache([MemoryCache(10**7, clock=clock)], clock=clock)
+    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     made = Renditions(
         origin=origin,
         cache=cache,

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from time import time
+from typing import Generic
 
 import structlog
 
-from proxy.caches import Entry, Stats, Tier
-from proxy.media import Rendition
+from proxy.caches import Entry, Stats, T, Tier
 
 log = structlog.get_logger()
 
@@ -19,7 +19,7 @@ _OVERHEAD = 4_096  # bytes: a task and its entry, whatever the body weighs
 _FAREWELL = 5.0  # s that `close` gives to what is not written yet
 
 
-class WriteBehind:
+class WriteBehind(Generic[T]):
     """
     Owns `tier` and closes it. Up to `max_waiting` bytes wait to be written; what comes on top of them is
     not kept. Of several writes to one key the last wins.
@@ -28,32 +28,36 @@ class WriteBehind:
     slow = False
 
     def __init__(
-        self, tier: Tier, *, max_waiting: int = 64_000_000, clock: Callable[[], float] = time
+        self, tier: Tier[T], *, max_waiting: int = 64_000_000, clock: Callable[[], float] = time
     ) -> None:
         self._tier = tier
         self._max_waiting = max_waiting
         self._clock = clock
-        self._waiting: dict[str, Entry] = {}
+        self._waiting: dict[str, Entry[T]] = {}
         self._waiting_bytes = 0
-        self._hits = self._dropped = 0
+        self._hits = self._misses = self._dropped = 0
         self._turn = asyncio.Semaphore(_WRITERS)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def get(self, key: str) -> Rendition | None:
+    async def get(self, key: str) -> T | None:
         entry = await self.get_entry(key)
-        return None if entry is None else entry.rendition
+        return None if entry is None else entry.kept
 
-    async def get_entry(self, key: str) -> Entry | None:
+    async def get_entry(self, key: str) -> Entry[T] | None:
         entry = self._waiting.get(key)
-        if entry is None or entry.expires_at <= self._clock():
+        if entry is None:
             return await self._tier.get_entry(key)
+        if entry.expires_at <= self._clock():
+            # What the tier still has was there before this one.
+            self._misses += 1
+            return None
         self._hits += 1
         return entry
 
-    async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
+    async def put(self, key: str, kept: T, lifetime: float) -> None:
         earlier = self._waiting.pop(key, None)
         self._waiting_bytes -= _weight(earlier)
-        entry = Entry(rendition, self._clock() + lifetime)
+        entry = Entry(kept, self._clock() + lifetime)
         if self._waiting_bytes + _weight(entry) > self._max_waiting:
             self._dropped += 1
             log.warning("cache_failed", tier=self._tier.stats().tier, error="TooManyWaiting")
@@ -76,16 +80,21 @@ class WriteBehind:
 
     def stats(self) -> Stats:
         stats = self._tier.stats()
-        return replace(stats, hits=stats.hits + self._hits, failures=stats.failures + self._dropped)
+        return replace(
+            stats,
+            hits=stats.hits + self._hits,
+            misses=stats.misses + self._misses,
+            failures=stats.failures + self._dropped,
+        )
 
     async def _write(self, key: str) -> None:
         async with self._turn:
             while entry := self._waiting.get(key):
-                await self._tier.put(key, entry.rendition, entry.expires_at - self._clock())
+                await self._tier.put(key, entry.kept, entry.expires_at - self._clock())
                 if self._waiting.get(key) is entry:
                     del self._waiting[key]
                     self._waiting_bytes -= _weight(entry)
 
 
-def _weight(entry: Entry | None) -> int:
-    return 0 if entry is None else len(entry.rendition.body) + _OVERHEAD
+def _weight(entry: Entry[T] | None) -> int:
+    return 0 if entry is None else len(entry.kept.body) + _OVERHEAD

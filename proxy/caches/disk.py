@@ -1,5 +1,5 @@
 """
-A folder of renditions that all processes of a machine share and that survives them.
+A folder of renditions, or of originals, that all processes of a machine share and that survives them.
 
 There is no index: a file's name is the hash of its key, its modification time is when the entry expires
 (so mostly in the future) and its access time is its last use. One scan with nothing but `stat` thus finds
@@ -20,14 +20,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
+from typing import Generic
 from urllib.parse import unquote
 
 import structlog
 
-from proxy.caches import Entry, Stats
+from proxy.caches import Entry, Packing, Stats, T
 from proxy.caches.address import Address
-from proxy.caches.envelope import LONGEST, Unverified, name, pack, unpack
-from proxy.media import Rendition
+from proxy.caches.envelope import LONGEST, Unverified, name
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ _SCAN_EVERY = 3600.0  # s: expired entries and unfinished files lie around for n
 _REST = 10.0  # s: until another scan is tried after one that made no room
 
 
-class DiskCache:
+class DiskCache(Generic[T]):
     """
     `max_bytes` counts whole blocks of 4 KiB, as file systems do. Passing it makes a scan remove what was
     not used for longest until a tenth is free; while it runs others may write a quarter more, no further.
@@ -51,8 +51,11 @@ class DiskCache:
 
     slow = True
 
-    def __init__(self, folder: Path, max_bytes: int, *, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self, packing: Packing[T], folder: Path, max_bytes: int, *, clock: Callable[[], float] = time
+    ) -> None:
         self.hits = self.misses = self.failures = 0
+        self._packing = packing
         self._folder = os.path.abspath(folder)
         self._written = os.path.join(self._folder, "written")
         self._scanned = os.path.join(self._folder, "scanned")
@@ -60,11 +63,11 @@ class DiskCache:
         self._clock = clock
         self._full_until = 0.0
 
-    async def get(self, key: str) -> Rendition | None:
+    async def get(self, key: str) -> T | None:
         entry = await self.get_entry(key)
-        return None if entry is None else entry.rendition
+        return None if entry is None else entry.kept
 
-    async def get_entry(self, key: str) -> Entry | None:
+    async def get_entry(self, key: str) -> Entry[T] | None:
         try:
             entry = await asyncio.to_thread(self._read, key)
         except (OSError, Unverified) as error:
@@ -76,10 +79,10 @@ class DiskCache:
             self.hits += 1
         return entry
 
-    async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
+    async def put(self, key: str, kept: T, lifetime: float) -> None:
         expires_at = self._clock() + min(lifetime, LONGEST)
         try:
-            await asyncio.to_thread(self._write, key, rendition, expires_at)
+            await asyncio.to_thread(self._write, key, kept, expires_at)
         except OSError as error:
             self._failed(error)
 
@@ -97,7 +100,7 @@ class DiskCache:
         digits = name(key)
         return os.path.join(self._folder, digits[:2], digits[2:])
 
-    def _read(self, key: str) -> Entry | None:
+    def _read(self, key: str) -> Entry[T] | None:
         path = self._path(key)
         try:
             with open(path, "rb") as file:
@@ -105,7 +108,7 @@ class DiskCache:
                 packed = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        entry = unpack(packed, key)
+        entry = self._packing.unpack(packed, key)
         now = self._clock()
         if entry is None or entry.expires_at <= now:
             _remove(path)
@@ -118,9 +121,9 @@ class DiskCache:
                 os.utime(path, (now, entry.expires_at))
         return entry
 
-    def _write(self, key: str, rendition: Rendition, expires_at: float) -> None:
+    def _write(self, key: str, kept: T, expires_at: float) -> None:
         path = self._path(key)
-        packed = pack(rendition, key, expires_at)
+        packed = self._packing.pack(kept, key, expires_at)
         if expires_at <= self._clock() or _blocks(len(packed)) > self._max_blocks // 8:
             _remove(path)
             return
@@ -245,7 +248,7 @@ class DiskCache:
                         yield file, file.stat(follow_symlinks=False)
 
 
-def open_disk(address: Address) -> DiskCache:
+def open_disk(address: Address, packing: Packing[T]) -> DiskCache[T]:
     """
     `disk:///var/cache/images?size=2GB` (2 GB when not said); `disk://.cache` and `disk://./cache` are
     relative to the working directory; `%2C` is a comma.
@@ -253,7 +256,7 @@ def open_disk(address: Address) -> DiskCache:
     address.allow({"size"})
     if not address.place:
         raise ValueError(f"disk:// takes a folder, as in disk:///var/cache/images, not {str(address)!r}")
-    return DiskCache(Path(unquote(address.place)), address.size(address.options.get("size", "2GB")))
+    return DiskCache(packing, Path(unquote(address.place)), address.size(address.options.get("size", "2GB")))
 
 
 def _blocks(size: int) -> int:

@@ -1,5 +1,5 @@
 """
-A rendition as bytes that prove themselves, for places that others can write to: a folder, a Redis.
+A rendition as bytes that prove themselves, for places that others can write to: a folder, a Redis, a bucket.
 
     magic and version (4) | digest (16) | facts | etag | notes | body
 
@@ -14,7 +14,7 @@ import struct
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from proxy.caches import Entry
+from proxy.caches import Entry, Packing
 from proxy.media import Note, Rendition, written_as
 
 if TYPE_CHECKING:
@@ -57,24 +57,15 @@ def pack(rendition: Rendition, key: str, expires_at: float) -> bytes:
         len(etag),
         len(notes),
     )
-    seal = _name(key)
-    for part in (facts, etag, notes, rendition.body):
-        seal.update(part)
-    return b"".join((_MAGIC, seal.digest()[:16], facts, etag, notes, rendition.body))
+    return sealed(key, facts, etag, notes, rendition.body)
 
 
-def unpack(packed: bytes, key: str) -> Entry | None:
+def unpack(packed: bytes, key: str) -> Entry[Rendition] | None:
     """`None` for everything that `pack` did not make for this key. Expiry is the caller's to check."""
-    if len(packed) < _ETAG_AT or not packed.startswith(_MAGIC):
-        return None
-    seal = _name(key)
-    seal.update(memoryview(packed)[_DIGEST.stop :])
-    if seal.digest()[:16] != packed[_DIGEST]:
-        return None
-    return _open(packed)
+    return _open(packed) if is_sealed(packed, key, _FACTS.size) else None
 
 
-def _open(packed: bytes) -> Entry | None:
+def _open(packed: bytes) -> Entry[Rendition] | None:
     """A digest is no signature: who can write here can make one, so the facts are looked at as well."""
     expires_at, made_at, modified, width, height, format, etag_size, notes_size = _FACTS.unpack_from(
         packed, _DIGEST.stop
@@ -102,6 +93,28 @@ def _open(packed: bytes) -> Entry | None:
         notes=notes,
     )
     return Entry(rendition, expires_at)
+
+
+RENDITIONS = Packing(pack, unpack)
+
+SEALED_AT = _DIGEST.stop
+"""Where what was sealed begins."""
+
+
+def sealed(key: str, *parts: bytes) -> bytes:
+    seal = _name(key)
+    for part in parts:
+        seal.update(part)
+    return b"".join((_MAGIC, seal.digest()[:16], *parts))
+
+
+def is_sealed(packed: bytes, key: str, least: int) -> bool:
+    """Whether `sealed` made it for this key, of at least so many bytes."""
+    if len(packed) < SEALED_AT + least or not packed.startswith(_MAGIC):
+        return False
+    seal = _name(key)
+    seal.update(memoryview(packed)[SEALED_AT:])
+    return seal.digest()[:16] == packed[_DIGEST]
 
 
 def _name(key: str) -> HASH:

@@ -43,9 +43,9 @@ class RedisCache:
 
     async def get(self, key: str) -> Rendition | None:
         entry = await self.get_entry(key)
-        return None if entry is None else entry.rendition
+        return None if entry is None else entry.kept
 
-    async def get_entry(self, key: str) -> Entry | None:
+    async def get_entry(self, key: str) -> Entry[Rendition] | None:
         # Not GET: whoever else writes here may have put half a gigabyte under our key.
         packed = await self._link.call("GETRANGE", self._name(key), 0, self._max_value)
         entry = await self._unpack(packed, key) if isinstance(packed, bytes) and packed else None
@@ -76,7 +76,7 @@ class RedisCache:
     def _name(self, key: str) -> str:
         return self._prefix + name(key)
 
-    async def _unpack(self, packed: bytes, key: str) -> Entry | None:
+    async def _unpack(self, packed: bytes, key: str) -> Entry[Rendition] | None:
         entry = None
         if len(packed) <= self._max_value:
             entry = await _offloaded(len(packed), lambda: unpack(packed, key))

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from time import time
+from typing import Generic
 
-from proxy.caches import Entry, Stats, Tier
+from proxy.caches import Entry, Stats, T, Tier
 from proxy.caches.address import Address, masked, parse_address
 from proxy.caches.behind import WriteBehind
 from proxy.caches.disk import open_disk
+from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache, open_memory
+from proxy.caches.originals import ORIGINALS
 from proxy.caches.redis import open_redis
-from proxy.media import Rendition
+from proxy.media import Original, Rendition
 
-SCHEMES: Mapping[str, Callable[[Address], Tier]] = {
+Schemes = Mapping[str, Callable[[Address], Tier[T]]]
+
+SCHEMES: Schemes[Rendition] = {
     "memory": open_memory,
-    "disk": open_disk,
+    "disk": lambda address: open_disk(address, RENDITIONS),
     **{
         f"{scheme}{kind}": open_redis
         for kind in ("", "+sentinel", "+cluster")
@@ -24,32 +29,37 @@ SCHEMES: Mapping[str, Callable[[Address], Tier]] = {
     },
 }
 
+SCHEMES_OF_ORIGINALS: Schemes[Original] = {
+    "memory": open_memory,
+    "disk": lambda address: open_disk(address, ORIGINALS),
+}
 
-class TieredCache:
+
+class TieredCache(Generic[T]):
     """
     Owns its tiers and closes them; slow ones are written behind. No tiers at all is a cache that never
     finds anything. `clock` gives unix seconds.
     """
 
-    def __init__(self, tiers: Iterable[Tier], *, clock: Callable[[], float] = time) -> None:
+    def __init__(self, tiers: Iterable[Tier[T]], *, clock: Callable[[], float] = time) -> None:
         self._tiers = [WriteBehind(tier, clock=clock) if tier.slow else tier for tier in tiers]
         self._memory = next((tier for tier in self._tiers if isinstance(tier, MemoryCache)), None)
         self._clock = clock
 
-    def peek(self, key: str) -> Rendition | None:
+    def peek(self, key: str) -> T | None:
         """What can be had without waiting for anything. Not finding it does not count as a miss."""
         return None if self._memory is None else self._memory.peek(key)
 
-    async def get(self, key: str) -> Rendition | None:
+    async def get(self, key: str) -> T | None:
         for depth, tier in enumerate(self._tiers):
             entry = await tier.get_entry(key)
             if entry is not None:
                 await self._put(key, entry, self._tiers[:depth])
-                return entry.rendition
+                return entry.kept
         return None
 
-    async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
-        await self._put(key, Entry(rendition, self._clock() + lifetime), self._tiers)
+    async def put(self, key: str, kept: T, lifetime: float) -> None:
+        await self._put(key, Entry(kept, self._clock() + lifetime), self._tiers)
 
     async def close(self) -> None:
         for tier in self._tiers:
@@ -59,27 +69,37 @@ class TieredCache:
         """Of each tier, nearest first."""
         return tuple(tier.stats() for tier in self._tiers)
 
-    async def _put(self, key: str, entry: Entry, tiers: Iterable[Tier]) -> None:
+    async def _put(self, key: str, entry: Entry[T], tiers: Iterable[Tier[T]]) -> None:
         for tier in tiers:
-            await tier.put(key, entry.rendition, entry.expires_at - self._clock())
+            await tier.put(key, entry.kept, entry.expires_at - self._clock())
 
 
-def open_cache(text: str) -> TieredCache:
+def open_cache(text: str) -> TieredCache[Rendition]:
     """
     Tiers as people write them, nearest first: `memory://256MB,disk:///path?size=2GB,redis://host:6379/0`,
     or `none`. A comma inside of an address is `%2C`. Nothing is read, written or connected yet.
     Raises ValueError.
     """
+    return _open_tiers(text, SCHEMES, "a cache")
+
+
+def open_originals_cache(text: str) -> TieredCache[Original]:
+    """The same for originals, which are large: in memory and on disk only. Raises ValueError."""
+    return _open_tiers(text, SCHEMES_OF_ORIGINALS, "a cache of originals")
+
+
+def _open_tiers(text: str, schemes: Schemes[T], what: str) -> TieredCache[T]:
     if text.strip() == "none":
         return TieredCache(())
     # Split where an address begins, so that a stray comma in a password does not tear it apart.
-    return TieredCache([_open_tier(each) for each in re.split(r",(?=\s*[a-z0-9+]*://)", text)])
+    addresses = re.split(r",(?=\s*[a-z0-9+]*://)", text)
+    return TieredCache([_open_tier(each, schemes, what) for each in addresses])
 
 
-def _open_tier(text: str) -> Tier:
+def _open_tier(text: str, schemes: Schemes[T], what: str) -> Tier[T]:
     address = parse_address(text)
-    opener = SCHEMES.get(address.scheme)
+    opener = schemes.get(address.scheme)
     if opener is None:
-        allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise ValueError(f"a cache is one of {allowed} or none, not {masked(text)!r}")
+        allowed = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"{what} is one of {allowed} or none, not {masked(text)!r}")
     return opener(address)

@@ -48,6 +48,10 @@ def cache_control(lifetimes: Lifetimes, *, age: float, immutable: bool, left: fl
     return ", ".join([*directives, *(["immutable"] if immutable else [])]).encode()
 
 
+NOT_KEPT = b"no-store"
+"""Of a rendition whose original nobody but its origin may keep."""
+
+
 def tags(key: str, presets: Iterable[str]) -> list[tuple[bytes, bytes]]:
     """What a CDN purges by: `key-` and 16 hex digits of the key's SHA-256, `preset-` and each name."""
     found = [key_tag(key), "origin-default", *(f"preset-{name}" for name in presets)]
@@ -91,6 +95,7 @@ def cache_status(
     ttl: int | None = None,
     stale: bool = False,
     failure: tuple[int, str] | None = None,
+    stored: bool = True,
     collapsed: bool = False,
 ) -> bytes:
     """
@@ -102,7 +107,7 @@ def cache_status(
     said = b"image-proxy; fwd=stale" if stale else b"image-proxy; fwd=miss"
     if failure is not None:
         said += b"; fwd-status=%d; detail=%s" % (failure[0], failure[1].encode())
-    else:
+    elif stored:
         said += b"; stored"
     return said + (b"; collapsed" if collapsed else b"")
 

@@ -22,6 +22,7 @@ from proxy.web import conditional
 from proxy.web.asking import Ask, Terms, read_ask, seems_to_vary
 from proxy.web.headers import (
     GUARDS,
+    NOT_KEPT,
     cache_control,
     cache_status,
     disposition,
@@ -193,9 +194,10 @@ def aging_headers(ask: Ask, answer: Answer, age: float, left: float | None) -> l
         ttl=math.floor(lifetimes.s_maxage - age) if answer.hit and answer.stale else None,
         stale=answer.stale,
         failure=failure,
+        stored=answer.kept,
         collapsed=answer.collapsed,
     )
-    return [(b"cache-control", lasting), (b"cache-status", status)]
+    return [(b"cache-control", lasting if answer.kept else NOT_KEPT), (b"cache-status", status)]
 
 
 def joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

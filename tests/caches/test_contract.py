@@ -15,6 +15,7 @@ from proxy.caches import Cache, Tier
 from proxy.caches.address import parse_address
 from proxy.caches.clients import connect
 from proxy.caches.disk import DiskCache
+from proxy.caches.envelope import RENDITIONS
 from proxy.caches.link import Link
 from proxy.caches.memory import MemoryCache
 from proxy.caches.redis import RedisCache
@@ -34,20 +35,20 @@ def clock() -> Clock:
 @pytest.fixture(params=["memory", "disk", "redis", "tiered"])
 async def cache(
     request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, clock: Clock
-) -> AsyncIterator[Cache]:
+) -> AsyncIterator[Cache[Rendition]]:
     def redis() -> RedisCache:
         prefix = f"{uuid.uuid4()}:"
         link = Link(connect(parse_address(redis_url)))
         return RedisCache(link, prefix=prefix, max_value=2 * MEGABYTE, clock=clock)
 
-    def tiered() -> TieredCache:
-        tiers: list[Tier] = [MemoryCache(16 * MEGABYTE, clock=clock)]
-        tiers += [DiskCache(tmp_path / "near", 16 * MEGABYTE, clock=clock), redis()]
+    def tiered() -> TieredCache[Rendition]:
+        tiers: list[Tier[Rendition]] = [MemoryCache(16 * MEGABYTE, clock=clock)]
+        tiers += [DiskCache(RENDITIONS, tmp_path / "near", 16 * MEGABYTE, clock=clock), redis()]
         return TieredCache(tiers, clock=clock)
 
-    makers: dict[str, Callable[[], Cache]] = {
-        "memory": lambda: MemoryCache(16 * MEGABYTE, clock=clock),
-        "disk": lambda: DiskCache(tmp_path / "cache", 16 * MEGABYTE, clock=clock),
+    makers: dict[str, Callable[[], Cache[Rendition]]] = {
+        "memory": lambda: MemoryCache[Rendition](16 * MEGABYTE, clock=clock),
+        "disk": lambda: DiskCache(RENDITIONS, tmp_path / "cache", 16 * MEGABYTE, clock=clock),
         "redis": redis,
         "tiered": tiered,
     }
@@ -56,42 +57,46 @@ async def cache(
     await made.close()
 
 
-async def test_what_was_never_put_is_a_miss(cache: Cache) -> None:
+async def test_what_was_never_put_is_a_miss(cache: Cache[Rendition]) -> None:
     assert await cache.get("cats/tom.jpg") is None
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-async def test_any_text_is_a_key(cache: Cache, tom: Rendition, key: str) -> None:
+async def test_any_text_is_a_key(cache: Cache[Rendition], tom: Rendition, key: str) -> None:
     await cache.put(key, tom, 60)
     assert await cache.get(key) == tom
     assert await cache.get(key + "x") is None
 
 
 @pytest.mark.parametrize("format", Format)
-async def test_every_format_comes_back_as_it_went_in(cache: Cache, tom: Rendition, format: Format) -> None:
+async def test_every_format_comes_back_as_it_went_in(
+    cache: Cache[Rendition], tom: Rendition, format: Format
+) -> None:
     put = replace(tom, format=format, last_modified=None, body=bytes(range(256)))
     await cache.put("tom", put, 60)
     assert await cache.get("tom") == put
 
 
-async def test_an_empty_body_is_a_rendition(cache: Cache, tom: Rendition) -> None:
+async def test_an_empty_body_is_a_rendition(cache: Cache[Rendition], tom: Rendition) -> None:
     await cache.put("tom", replace(tom, body=b""), 60)
     assert await cache.get("tom") == replace(tom, body=b"")
 
 
-async def test_a_megabyte_and_more_is_kept(cache: Cache, tom: Rendition) -> None:
+async def test_a_megabyte_and_more_is_kept(cache: Cache[Rendition], tom: Rendition) -> None:
     big = replace(tom, body=bytes(range(250)) * 6_000)
     await cache.put("tom", big, 60)
     assert await cache.get("tom") == big
 
 
-async def test_the_last_put_wins(cache: Cache, tom: Rendition) -> None:
+async def test_the_last_put_wins(cache: Cache[Rendition], tom: Rendition) -> None:
     await cache.put("tom", tom, 60)
     await cache.put("tom", replace(tom, etag="newer"), 60)
     assert await cache.get("tom") == replace(tom, etag="newer")
 
 
-async def test_an_entry_lives_as_long_as_its_lifetime(cache: Cache, tom: Rendition, clock: Clock) -> None:
+async def test_an_entry_lives_as_long_as_its_lifetime(
+    cache: Cache[Rendition], tom: Rendition, clock: Clock
+) -> None:
     await cache.put("tom", tom, 60)
     clock.forward(59)
     assert await cache.get("tom") == tom
@@ -101,14 +106,14 @@ async def test_an_entry_lives_as_long_as_its_lifetime(cache: Cache, tom: Renditi
 
 @pytest.mark.parametrize("lifetime", [0, -1, -1e12])
 async def test_no_lifetime_is_no_entry_and_the_end_of_the_older_one(
-    cache: Cache, tom: Rendition, lifetime: float
+    cache: Cache[Rendition], tom: Rendition, lifetime: float
 ) -> None:
     await cache.put("tom", tom, 60)
     await cache.put("tom", tom, lifetime)
     assert await cache.get("tom") is None
 
 
-async def test_what_is_too_large_to_keep_ends_the_older_one(cache: Cache, tom: Rendition) -> None:
+async def test_what_is_too_large_to_keep_ends_the_older_one(cache: Cache[Rendition], tom: Rendition) -> None:
     """What is not written behind yet may still be found, but never what it replaced."""
     await cache.put("tom", tom, 60)
     big = replace(tom, body=bytes(2_100_000))
@@ -117,13 +122,15 @@ async def test_what_is_too_large_to_keep_ends_the_older_one(cache: Cache, tom: R
 
 
 @pytest.mark.parametrize("lifetime", [10 * 365 * 86_400, 1e300, math.inf])
-async def test_ten_years_is_a_lifetime(cache: Cache, tom: Rendition, clock: Clock, lifetime: float) -> None:
+async def test_ten_years_is_a_lifetime(
+    cache: Cache[Rendition], tom: Rendition, clock: Clock, lifetime: float
+) -> None:
     await cache.put("tom", tom, lifetime)
     clock.forward(9 * 365 * 86_400)
     assert await cache.get("tom") == tom
 
 
-async def test_many_at_once_do_not_mix(cache: Cache, tom: Rendition) -> None:
+async def test_many_at_once_do_not_mix(cache: Cache[Rendition], tom: Rendition) -> None:
     many = {f"cat {i}": replace(tom, etag=str(i), body=bytes([i]) * 1000 * i) for i in range(60)}
     await asyncio.gather(*(cache.put(key, each, 60) for key, each in many.items()))
     assert await asyncio.gather(*map(cache.get, many)) == list(many.values())

@@ -63,7 +63,7 @@ def test_any_bytes_are_nothing(packed: bytes, key: str) -> None:
 def test_a_forged_digest_over_any_facts_never_raises(facts: bytes) -> None:
     """Whoever can write to a shared Redis can compute a digest."""
     entry = unpack(_forged(facts), "tom")
-    assert entry is None or (math.isfinite(entry.expires_at) and entry.rendition.etag.isprintable())
+    assert entry is None or (math.isfinite(entry.expires_at) and entry.kept.etag.isprintable())
 
 
 def test_a_forged_note_cannot_be_said() -> None:

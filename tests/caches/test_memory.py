@@ -10,7 +10,7 @@ from tests.caches.clocks import Clock
 
 
 async def test_the_least_recently_used_goes_first(tom: Rendition) -> None:
-    cache = MemoryCache(100_000)
+    cache = MemoryCache[Rendition](100_000)
     for i in range(10):
         await cache.put(f"old {i}", replace(tom, body=bytes(9_000)), 60)
     assert cache.peek("old 0") is not None
@@ -20,7 +20,7 @@ async def test_the_least_recently_used_goes_first(tom: Rendition) -> None:
 
 
 async def test_an_eighth_of_the_cache_is_the_most_that_one_entry_may_take(tom: Rendition) -> None:
-    cache = MemoryCache(80_000)
+    cache = MemoryCache[Rendition](80_000)
     await cache.put("fits", replace(tom, body=bytes(9_000)), 60)
     await cache.put("does not", replace(tom, body=bytes(10_000)), 60)
     assert cache.peek("fits") is not None
@@ -29,7 +29,7 @@ async def test_an_eighth_of_the_cache_is_the_most_that_one_entry_may_take(tom: R
 
 async def test_small_entries_are_counted_with_all_they_cost(tom: Rendition) -> None:
     """The bound is about memory, and a thousand tiny bodies are mostly overhead."""
-    cache = MemoryCache(4_000_000)
+    cache = MemoryCache[Rendition](4_000_000)
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -45,7 +45,7 @@ async def test_small_entries_are_counted_with_all_they_cost(tom: Rendition) -> N
 
 async def test_peek_finds_what_get_finds_until_it_expires(tom: Rendition) -> None:
     clock = Clock()
-    cache = MemoryCache(1_000_000, clock=clock)
+    cache = MemoryCache[Rendition](1_000_000, clock=clock)
     assert cache.peek("tom") is None
     await cache.put("tom", tom, 60)
     assert cache.peek("tom") is tom
@@ -56,7 +56,7 @@ async def test_peek_finds_what_get_finds_until_it_expires(tom: Rendition) -> Non
 
 async def test_a_peek_that_finds_nothing_is_not_a_miss(tom: Rendition) -> None:
     """`get` follows it, and would count the same miss again."""
-    cache = MemoryCache(1_000_000)
+    cache = MemoryCache[Rendition](1_000_000)
     cache.peek("tom")
     await cache.get("tom")
     await cache.put("tom", tom, 60)
@@ -66,14 +66,14 @@ async def test_a_peek_that_finds_nothing_is_not_a_miss(tom: Rendition) -> None:
 
 
 async def test_a_peek_takes_a_few_microseconds(tom: Rendition) -> None:
-    cache = MemoryCache(1_000_000)
+    cache = MemoryCache[Rendition](1_000_000)
     await cache.put("tom", tom, 60)
     best = min(timeit.repeat(lambda: cache.peek("tom"), number=2_000, repeat=5)) / 2_000
     assert best < 10e-6
 
 
 async def test_a_closed_cache_holds_nothing(tom: Rendition) -> None:
-    cache = MemoryCache(1_000_000)
+    cache = MemoryCache[Rendition](1_000_000)
     await cache.put("tom", tom, 60)
     await cache.close()
     assert cache.held_bytes == 0

@@ -14,6 +14,7 @@ from proxy.caches import Entry, Stats
 from proxy.caches.address import parse_size
 from proxy.caches.behind import WriteBehind
 from proxy.caches.disk import DiskCache
+from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache, open_cache
 from proxy.media import Rendition
@@ -26,7 +27,7 @@ class Gate:
     slow = True
 
     def __init__(self) -> None:
-        self.kept = MemoryCache(1_000_000)
+        self.kept = MemoryCache[Rendition](1_000_000)
         self.opened = asyncio.Event()
         self.writes: list[str] = []
         self.written = asyncio.Semaphore(0)
@@ -35,7 +36,7 @@ class Gate:
     async def get(self, key: str) -> Rendition | None:
         return await self.kept.get(key)
 
-    async def get_entry(self, key: str) -> Entry | None:
+    async def get_entry(self, key: str) -> Entry[Rendition] | None:
         return await self.kept.get_entry(key)
 
     async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
@@ -60,12 +61,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def tiers(tmp_path: Path, clock: Clock) -> tuple[MemoryCache, DiskCache]:
-    return MemoryCache(1_000_000, clock=clock), DiskCache(tmp_path, 10_000_000, clock=clock)
+def tiers(tmp_path: Path, clock: Clock) -> tuple[MemoryCache[Rendition], DiskCache[Rendition]]:
+    return MemoryCache[Rendition](1_000_000, clock=clock), DiskCache(
+        RENDITIONS, tmp_path, 10_000_000, clock=clock
+    )
 
 
 async def test_a_find_further_out_moves_nearer_for_the_rest_of_its_life(
-    tiers: tuple[MemoryCache, DiskCache], tom: Rendition, clock: Clock
+    tiers: tuple[MemoryCache[Rendition], DiskCache[Rendition]], tom: Rendition, clock: Clock
 ) -> None:
     memory, disk = tiers
     await disk.put("tom", tom, 60)
@@ -87,11 +90,16 @@ async def test_a_put_reaches_every_tier_by_the_time_it_is_closed(tmp_path: Path,
         await cache.put(f"cat {i}", tom, 60)
     await cache.close()
     for folder in (near, far):
-        assert [await DiskCache(folder, 10_000_000).get(f"cat {i}") for i in range(50)] == [tom] * 50
+        assert [await DiskCache(RENDITIONS, folder, 10_000_000).get(f"cat {i}") for i in range(50)] == [
+            tom
+        ] * 50
 
 
 async def test_a_find_in_the_furthest_tier_moves_into_all_before_it(tmp_path: Path, tom: Rendition) -> None:
-    near, far = DiskCache(tmp_path / "near", 10_000_000), DiskCache(tmp_path / "far", 10_000_000)
+    near, far = (
+        DiskCache(RENDITIONS, tmp_path / "near", 10_000_000),
+        DiskCache(RENDITIONS, tmp_path / "far", 10_000_000),
+    )
     await far.put("tom", tom, 60)
     cache = TieredCache([near, far])
     assert await cache.get("tom") == tom
@@ -99,7 +107,19 @@ async def test_a_find_in_the_furthest_tier_moves_into_all_before_it(tmp_path: Pa
     assert await near.get("tom") == tom
 
 
-async def test_peek_asks_memory_only(tiers: tuple[MemoryCache, DiskCache], tom: Rendition) -> None:
+async def test_what_was_forgotten_is_gone_before_the_disk_knows(tmp_path: Path, tom: Rendition) -> None:
+    cache = TieredCache([DiskCache(RENDITIONS, tmp_path, 10_000_000)])
+    await cache.put("tom", tom, 60)
+    await cache.close()
+    await cache.put("tom", tom, 0)
+    assert await cache.get("tom") is None
+    await cache.close()
+    assert await cache.get("tom") is None
+
+
+async def test_peek_asks_memory_only(
+    tiers: tuple[MemoryCache[Rendition], DiskCache[Rendition]], tom: Rendition
+) -> None:
     cache = TieredCache(tiers)
     await tiers[1].put("tom", tom, 60)
     assert cache.peek("tom") is None
@@ -169,7 +189,9 @@ async def test_what_waits_is_bounded(tom: Rendition) -> None:
     await behind.close()
 
 
-async def test_each_tier_counts_its_own(tiers: tuple[MemoryCache, DiskCache], tom: Rendition) -> None:
+async def test_each_tier_counts_its_own(
+    tiers: tuple[MemoryCache[Rendition], DiskCache[Rendition]], tom: Rendition
+) -> None:
     cache = TieredCache(tiers)
     await cache.get("tom")
     await tiers[1].put("tom", tom, 60)

@@ -41,7 +41,7 @@ async def started(app: ASGIApp) -> AsyncIterator[ASGIApp]:
 @asynccontextmanager
 async def client(renderers: str, **flags: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a deployment with these settings."""
-    flags = {"cache": "memory://64MB", "log_format": "json", **flags}
+    flags = {"cache": "memory://64MB", "originals_cache": "memory://64MB", "log_format": "json", **flags}
     app = create_app(Deployment(settings=load(**flags), renderers=renderers))
     async with started(app):
         transport = httpx.ASGITransport(app)

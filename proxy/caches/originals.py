@@ -1,0 +1,70 @@
+"""An original as bytes that prove themselves, with what its origin said about keeping it."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from proxy.caches import Entry, Packing
+from proxy.caches.envelope import SEALED_AT, is_sealed, sealed
+from proxy.media import Keeping, Original
+
+# expires_at, since, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent), bytes of
+# the version and of the etag (-1: absent)
+_FACTS = struct.Struct(">ddddddHh")
+
+
+def pack(original: Original, key: str, expires_at: float) -> bytes:
+    version, keeping = original.version.encode(), original.keeping
+    etag = None if original.etag is None else original.etag.encode()
+    facts = _FACTS.pack(
+        expires_at,
+        keeping.since,
+        _written(keeping.fresh_for),
+        keeping.stale_while_revalidate,
+        _written(keeping.stale_if_error),
+        _written(original.last_modified),
+        len(version),
+        -1 if etag is None else len(etag),
+    )
+    return sealed(key, facts, version, etag or b"", original.body)
+
+
+def unpack(packed: bytes, key: str) -> Entry[Original] | None:
+    if not is_sealed(packed, key, _FACTS.size):
+        return None
+    *times, version_size, etag_size = _FACTS.unpack_from(packed, SEALED_AT)
+    expires_at, since, fresh_for, stale_while_revalidate, stale_if_error, modified = map(_read, times)
+    version_at = SEALED_AT + _FACTS.size
+    etag_at = version_at + version_size
+    body_at = etag_at + max(etag_size, 0)
+    if len(packed) < body_at or expires_at is None or since is None or stale_while_revalidate is None:
+        return None
+    try:
+        version, etag = packed[version_at:etag_at].decode(), packed[etag_at:body_at].decode()
+    except UnicodeDecodeError:
+        return None
+    original = Original(
+        body=packed[body_at:],
+        version=version,
+        etag=None if etag_size < 0 else etag,
+        last_modified=modified,
+        keeping=Keeping(
+            since=since,
+            fresh_for=fresh_for,
+            stale_while_revalidate=stale_while_revalidate,
+            stale_if_error=stale_if_error,
+        ),
+    )
+    return Entry(original, expires_at)
+
+
+def _written(seconds: float | None) -> float:
+    return math.nan if seconds is None else seconds
+
+
+def _read(seconds: float) -> float | None:
+    return None if math.isnan(seconds) else seconds
+
+
+ORIGINALS = Packing(pack, unpack)

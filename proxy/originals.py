@@ -1,0 +1,114 @@
+"""
+Originals that were fetched once and serve many renditions: kept as their origin's own headers allow, asked
+for again with a condition, and used beyond their time when the origin cannot be asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+from cachetools import TTLCache
+
+from proxy.caches import Cache
+from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, ProxyError, SourceNotAllowed
+from proxy.freshness import Freshness, judged
+from proxy.media import Original
+from proxy.origins import Origin
+from proxy.singleflight import SingleFlight
+
+log = structlog.get_logger()
+
+KEPT = 30 * 86_400
+"""Seconds that bytes are kept for, after which they are fetched again even if nothing has changed."""
+
+PAUSE = 10.0
+"""Seconds for which an origin that failed is not asked again for what it could not confirm."""
+
+
+class Originals:
+    """
+    An origin in front of `origin` that asks only for what is not in `cache`; it owns both. Keys whose version
+    the origin can tell without a network are not kept: it has them at hand itself.
+
+    `fresh_for` and `stale_if_error` are seconds, for originals whose origin says nothing of the kind; nothing
+    is guessed from how old an original is (RFC 9111 section 4.2.2). `clock` gives unix seconds.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        cache: Cache[Original],
+        *,
+        fresh_for: float,
+        stale_if_error: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._origin = origin
+        self._cache = cache
+        self._fresh_for = fresh_for
+        self._stale_if_error = stale_if_error
+        self._clock = clock
+        self._flights: SingleFlight[Original] = SingleFlight()
+        self._renewals: SingleFlight[None] = SingleFlight()
+        self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
+
+    async def fetch(self, key: str, known: Original | None = None) -> Original:
+        if self._origin.version(key) is not None:
+            return await self._origin.fetch(key, known)
+        return await self._flights.join(key, lambda: self._find_or_fetch(key))
+
+    def version(self, key: str) -> str | None:
+        return self._origin.version(key)
+
+    async def close(self) -> None:
+        await self._flights.close()
+        await self._renewals.close()
+        await self._cache.close()
+        await self._origin.close()
+
+    async def _find_or_fetch(self, key: str) -> Original:
+        known = await self._cache.get(key)
+        if known is None:
+            return await self._fetch(key, None)
+        state = self._freshness(known)
+        if state is Freshness.FRESH:
+            return known
+        if state is Freshness.STALE:
+            self._renewals.start(key, lambda: self._renew(key, known))
+            return known
+        if state is Freshness.SPARE and key in self._failures:
+            return replace(known, bridged=True)
+        try:
+            return await self._fetch(key, known)
+        except OriginFailed as failure:
+            if state is Freshness.SPENT:
+                raise
+            self._failures[key] = True
+            log.warning("original_bridged", error=failure.code)
+            return replace(known, bridged=True)
+
+    async def _fetch(self, key: str, known: Original | None) -> Original:
+        try:
+            original = await self._origin.fetch(key, known)
+        except (OriginalNotFound, OriginalTooLarge, SourceNotAllowed):
+            if known is not None:
+                await self._cache.put(key, known, 0)
+            raise
+        await self._cache.put(key, original, KEPT if original.keeping.allowed else 0)
+        return original
+
+    async def _renew(self, key: str, known: Original) -> None:
+        try:
+            await self._fetch(key, known)
+        except ProxyError as failure:
+            log.warning("original_not_renewed", error=failure.code)
+
+    def _freshness(self, known: Original) -> Freshness:
+        said = known.keeping
+        fresh_for = self._fresh_for if said.fresh_for is None else said.fresh_for
+        stale_if_error = self._stale_if_error if said.stale_if_error is None else said.stale_if_error
+        age = max(0.0, self._clock() - said.since)
+        return judged(age - fresh_for, said.stale_while_revalidate, stale_if_error)

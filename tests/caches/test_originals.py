@@ -1,0 +1,43 @@
+"""An original as bytes: what comes out is what went in, or nothing."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.caches.originals import ORIGINALS
+from proxy.media import Keeping, Original
+
+SECONDS = st.floats(0, 1e10)
+ORIGINAL = st.builds(
+    Original,
+    body=st.binary(max_size=300),
+    version=st.text(max_size=40),
+    etag=st.none() | st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40),
+    last_modified=st.none() | SECONDS,
+    keeping=st.builds(
+        Keeping,
+        since=SECONDS,
+        fresh_for=st.none() | SECONDS,
+        stale_while_revalidate=SECONDS,
+        stale_if_error=st.none() | SECONDS,
+    ),
+)
+
+
+@given(ORIGINAL, st.text(max_size=20), SECONDS)
+def test_an_original_comes_back_as_it_went_in(original: Original, key: str, expires_at: float) -> None:
+    entry = ORIGINALS.unpack(ORIGINALS.pack(original, key, expires_at), key)
+    assert entry == (original, expires_at)
+
+
+@given(ORIGINAL, st.data())
+def test_a_byte_that_changed_or_is_missing_makes_it_nothing(original: Original, data: st.DataObject) -> None:
+    packed = ORIGINALS.pack(original, "tom", 1e9)
+    place = data.draw(st.integers(0, len(packed) - 1))
+    changed = data.draw(st.integers(1, 255))
+    assert ORIGINALS.unpack(packed[:place], "tom") is None
+    assert ORIGINALS.unpack(packed + b"x", "tom") is None
+    flipped = packed[:place] + bytes([packed[place] ^ changed]) + packed[place + 1 :]
+    assert ORIGINALS.unpack(flipped, "tom") is None
+    assert ORIGINALS.unpack(packed, "tim") is None

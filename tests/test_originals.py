@@ -1,0 +1,248 @@
+"""Originals that are kept: when their origin is asked, and what happens when it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from proxy.caches import Tier
+from proxy.caches.disk import DiskCache
+from proxy.caches.memory import MemoryCache
+from proxy.caches.originals import ORIGINALS
+from proxy.caches.tiered import TieredCache
+from proxy.errors import OriginalNotFound, OriginFailed
+from proxy.limits import Limits
+from proxy.media import Format, Original
+from proxy.originals import Originals
+from proxy.origins.file import FileOrigin
+from proxy.origins.http import HTTPOrigin, make_client
+from tests.caches.clocks import Clock
+from tests.origins.server import Server, reply, running, silence, until
+from tests.pictures import loaded, photo, plain, saved
+from tests.web.serving import client
+
+Open = Callable[[], Originals]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with running() as server:
+        yield server
+
+
+@pytest.fixture
+async def opened(server: Server, clock: Clock, tmp_path: Path) -> AsyncIterator[Open]:
+    """Opens originals anew, as a restart does: memory is empty then, and the disk is not."""
+    made: list[Originals] = []
+
+    def open() -> Originals:
+        origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+        tiers: list[Tier[Original]] = [
+            MemoryCache[Original](10**7, clock=clock),
+            DiskCache(ORIGINALS, tmp_path, 10**7, clock=clock),
+        ]
+        cache = TieredCache[Original](tiers, clock=clock)
+        made.append(Originals(origin, cache, fresh_for=60, stale_if_error=600, clock=clock))
+        return made[-1]
+
+    yield open
+    for each in made:
+        await each.close()
+
+
+async def test_what_is_fresh_is_not_asked_for(opened: Open, server: Server, clock: Clock) -> None:
+    server.put("/a", reply(b"one", cache_control="max-age=100"))
+    originals = opened()
+    first = await originals.fetch("a")
+    clock.forward(90)
+    assert await originals.fetch("a") == first
+    assert len(server.asked) == 1
+
+
+async def test_what_is_kept_survives_a_restart_with_all_that_was_said(
+    opened: Open, server: Server, clock: Clock
+) -> None:
+    server.put(
+        "/a",
+        reply(
+            bytes(range(256)) * 40,
+            cache_control="max-age=100, stale-if-error=7",
+            etag='W/"1"',
+            last_modified="Tue, 14 Nov 2023 22:13:20 GMT",
+        ),
+    )
+    originals = opened()
+    first = await originals.fetch("a")
+    await originals.close()
+    assert await opened().fetch("a") == first
+    assert (first.etag, first.keeping.stale_if_error) == ('W/"1"', 7)
+    assert len(server.asked) == 1
+
+
+async def test_many_who_want_it_at_once_cost_one_download(opened: Open, server: Server) -> None:
+    server.put("/a", reply(b"one"))
+    originals = opened()
+    found = await asyncio.gather(*(originals.fetch("a") for _ in range(50)))
+    assert {each.body for each in found} == {b"one"}
+    assert len(server.asked) == 1
+
+
+async def test_an_origin_that_says_nothing_is_believed_for_a_while(
+    opened: Open, server: Server, clock: Clock
+) -> None:
+    server.put("/a", reply(b"one", etag='"1"'), reply(status=304), reply(b"two", etag='"2"'))
+    originals = opened()
+    await originals.fetch("a")
+    clock.forward(50)
+    await originals.fetch("a")
+    assert len(server.asked) == 1
+    clock.forward(50)
+    assert (await originals.fetch("a")).body == b"one"
+    assert server.asked[1].headers["if-none-match"] == '"1"'
+    clock.forward(120)
+    assert (await originals.fetch("a")).body == b"two"
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("forbidden", ["no-store", "private, max-age=100"])
+async def test_what_must_not_be_kept_is_not_kept(
+    opened: Open, server: Server, tmp_path: Path, forbidden: str
+) -> None:
+    server.put("/a", reply(b"kept", cache_control="no-cache"), reply(b"secret", cache_control=forbidden))
+    originals = opened()
+    await originals.fetch("a")
+    assert (await originals.fetch("a")).body == b"secret"
+    await originals.fetch("a")
+    assert [each.headers.get("if-none-match") for each in server.asked] == [None] * 3
+    await originals.close()
+    assert b"secret" not in contents(tmp_path)
+
+
+async def test_a_dead_origin_is_bridged_and_not_asked_by_everybody(
+    opened: Open, server: Server, clock: Clock
+) -> None:
+    server.put("/a", reply(b"one", etag='"1"'), reply(status=500))
+    originals = opened()
+    first = await originals.fetch("a")
+    clock.forward(100)
+    for _ in range(3):
+        assert await originals.fetch("a") == replace(first, bridged=True)
+    assert len(server.asked) == 2
+    clock.forward(600)
+    with pytest.raises(OriginFailed):
+        await originals.fetch("a")
+
+
+async def test_who_insists_on_being_asked_is_never_bridged(
+    opened: Open, server: Server, clock: Clock
+) -> None:
+    server.put("/a", reply(b"one", cache_control="max-age=5, must-revalidate"), reply(status=500))
+    originals = opened()
+    await originals.fetch("a")
+    clock.forward(60)
+    with pytest.raises(OriginFailed):
+        await originals.fetch("a")
+
+
+async def test_a_stale_one_is_used_while_it_is_renewed_where_its_origin_allows_it(
+    opened: Open, server: Server, clock: Clock
+) -> None:
+    allowed = "max-age=5, stale-while-revalidate=1000"
+    server.put("/a", reply(b"one", cache_control=allowed), silence)
+    originals = opened()
+    first = await originals.fetch("a")
+    clock.forward(60)
+    async with asyncio.timeout(0.9):  # the origin would take a second to be given up
+        assert await originals.fetch("a") == first
+        await until(lambda: len(server.asked) == 2)
+
+
+async def test_what_is_gone_is_forgotten(opened: Open, server: Server, clock: Clock) -> None:
+    server.put("/a", reply(b"one", cache_control="max-age=5"), reply(status=404), reply(status=500))
+    originals = opened()
+    await originals.fetch("a")
+    clock.forward(60)
+    with pytest.raises(OriginalNotFound):
+        await originals.fetch("a")
+    with pytest.raises(OriginFailed):
+        await originals.fetch("a")
+
+
+async def test_a_folder_needs_no_copy_of_what_is_in_it(tmp_path: Path) -> None:
+    folder, kept = tmp_path / "originals", tmp_path / "kept"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"one")
+    cache = TieredCache([DiskCache(ORIGINALS, kept, 10**7)])
+    originals = Originals(FileOrigin(folder, Limits()), cache, fresh_for=60, stale_if_error=600)
+    assert (await originals.fetch("a")).body == b"one"
+    await originals.close()
+    assert not kept.exists()
+
+
+def contents(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+async def web(renderers: str, server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    flags = {"origin": server.url, "private_networks": True, "originals_cache": "memory://64MB"}
+    async with client(renderers, **flags) as session:
+        yield session
+
+
+async def test_ten_widths_of_a_photo_cost_one_download(server: Server, web: httpx.AsyncClient) -> None:
+    server.put("/tom.jpg", reply(saved(photo(640, 480), Format.JPEG)))
+    for width in range(20, 30):
+        assert loaded((await web.get(f"/w_{width}/tom.jpg")).content).width == width
+    assert len(server.asked) == 1
+
+
+async def test_another_original_makes_another_rendition(renderers: str, server: Server) -> None:
+    server.put(
+        "/tom.png",
+        reply(saved(plain(8, 8, 200, 0, 0), Format.PNG), etag='"1"'),
+        reply(saved(plain(8, 8, 0, 0, 200), Format.PNG), etag='"2"'),
+    )
+    flags = {"origin": server.url, "private_networks": True, "originals_cache": "memory://64MB"}
+    async with client(renderers, originals_max_age=0, s_maxage=0, stale_while_revalidate=0, **flags) as web:
+        first, second = await web.get("/w_4/tom.png"), await web.get("/w_4/tom.png")
+    assert first.headers["etag"] != second.headers["etag"]
+    assert first.content != second.content
+    assert second.headers["cache-status"] == "image-proxy; fwd=stale; stored"
+
+
+async def test_a_rendition_is_kept_by_nobody_when_its_original_must_not_be(
+    server: Server, web: httpx.AsyncClient
+) -> None:
+    server.put("/tom.jpg", reply(saved(photo(64, 48), Format.JPEG), cache_control="private, no-store"))
+    for times in (1, 2):
+        answer = await web.get("/w_20/tom.jpg")
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cache-status"] == "image-proxy; fwd=miss"
+        assert len(server.asked) == times
+
+
+async def test_a_new_size_of_a_photo_is_made_while_its_origin_is_down_and_says_that_it_is_stale(
+    renderers: str, server: Server
+) -> None:
+    server.put("/tom.jpg", reply(saved(photo(64, 48), Format.JPEG)), reply(status=503))
+    flags = {"origin": server.url, "private_networks": True, "originals_cache": "memory://64MB"}
+    async with client(renderers, originals_max_age=0, **flags) as web:
+        await web.get("/w_20/tom.jpg")
+        answer = await web.get("/w_30/tom.jpg")
+        again = await web.get("/w_30/tom.jpg")
+    assert answer.status_code == 200
+    assert answer.headers["cache-status"] == "image-proxy; fwd=stale; stored"
+    assert "s-maxage=0" in answer.headers["cache-control"]
+    assert again.headers["cache-status"].startswith("image-proxy; hit; ttl=-")
