@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -104,7 +105,13 @@ def create_app(deployment: Deployment) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         origin = keep_originals(settings, open_originals(settings))
         cache = open_cache(settings.cache)
-        renditions = Renditions(origin=origin, cache=cache, renderers=workers, limits=settings.limits)
+        renditions = Renditions(
+            origin=origin,
+            cache=cache,
+            renderers=workers,
+            limits=settings.limits,
+            namespace=namespace(settings),
+        )
         images, info = (
             Images(renditions, each, presets(settings), timing=settings.server_timing)
             for each in (terms(settings), replace(terms(settings), below=INFO, task="describe"))
@@ -152,7 +159,17 @@ def keep_originals(settings: Settings, origin: Origin) -> Originals:
         open_originals_cache(settings.originals_cache),
         fresh_for=settings.originals_max_age,
         stale_if_error=settings.stale_if_error,
+        namespace=namespace(settings),
     )
+
+
+def namespace(settings: Settings) -> str:
+    """
+    Where keys that are no URLs lead to, so that a cache shared by two deployments never gives one the picture
+    of the other. Without the credentials, which may change while the place stays the same.
+    """
+    place = re.sub(r"(://)[^/@]*@", r"\1", settings.origin)
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 def terms(settings: Settings) -> Terms:

@@ -34,7 +34,8 @@ class Originals:
     the origin can tell without a network are not kept: it has them at hand itself.
 
     `fresh_for` and `stale_if_error` are seconds, for originals whose origin says nothing of the kind; nothing
-    is guessed from how old an original is (RFC 9111 section 4.2.2). `clock` gives unix seconds.
+    is guessed from how old an original is (RFC 9111 section 4.2.2). `namespace` stands for where keys lead
+    to: deployments of different origins may share a cache. `clock` gives unix seconds.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Originals:
         *,
         fresh_for: float,
         stale_if_error: float,
+        namespace: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._origin = origin
         self._cache = cache
         self._fresh_for = fresh_for
         self._stale_if_error = stale_if_error
+        self._namespace = namespace
         self._clock = clock
         self._flights: SingleFlight[Original] = SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
@@ -70,7 +73,7 @@ class Originals:
         await self._origin.close()
 
     async def _find_or_fetch(self, key: str) -> Original:
-        known = await self._cache.get(key)
+        known = await self._cache.get(self._name(key))
         if known is None:
             return await self._fetch(key, None)
         state = self._freshness(known)
@@ -95,9 +98,9 @@ class Originals:
             original = await self._origin.fetch(key, known)
         except (OriginalNotFound, OriginalTooLarge, SourceNotAllowed):
             if known is not None:
-                await self._cache.put(key, known, 0)
+                await self._cache.put(self._name(key), known, 0)
             raise
-        await self._cache.put(key, original, KEPT if original.keeping.allowed else 0)
+        await self._cache.put(self._name(key), original, KEPT if original.keeping.allowed else 0)
         return original
 
     async def _renew(self, key: str, known: Original) -> None:
@@ -112,3 +115,6 @@ class Originals:
         stale_if_error = self._stale_if_error if said.stale_if_error is None else said.stale_if_error
         age = max(0.0, self._clock() - said.since)
         return judged(age - fresh_for, said.stale_while_revalidate, stale_if_error)
+
+    def _name(self, key: str) -> str:
+        return f"original\n{self._namespace}\n{key}"

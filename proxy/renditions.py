@@ -115,6 +115,8 @@ class Answer:
 
 
 class Renditions:
+    """`namespace` stands for where keys lead to: deployments of different origins may share a cache."""
+
     def __init__(
         self,
         *,
@@ -122,6 +124,7 @@ class Renditions:
         cache: Keeper,
         renderers: Renderers,
         limits: Limits,
+        namespace: str = "",
         refusals_for: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -129,6 +132,7 @@ class Renditions:
         self._cache = cache
         self._renderers = renderers
         self._limits = limits
+        self._namespace = namespace
         self._clock = clock
         self._flights: SingleFlight[Answer] = SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
@@ -138,7 +142,7 @@ class Renditions:
 
     def name(self, wish_name: str, key: str) -> str:
         """What caches know a wish by: with the original's present version, where that costs nothing."""
-        return f"{wish_name}\n{key}\n{self._origin.version(key) or ''}"
+        return f"{wish_name}\n{self._namespace}\n{key}\n{self._origin.version(key) or ''}"
 
     def peek(self, name: str) -> Rendition | None:
         """The rendition of that name, whatever its age, when this process holds it in memory."""

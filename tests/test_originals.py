@@ -195,7 +195,7 @@ def contents(folder: Path) -> bytes:
 
 @pytest.fixture
 async def web(renderers: str, server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    flags = {"origin": server.url, "private_networks": True, "originals_cache": "memory://64MB"}
+    flags = {"origin": server.url, "private_networks": True}
     async with client(renderers, **flags) as session:
         yield session
 
@@ -213,7 +213,7 @@ async def test_another_original_makes_another_rendition(renderers: str, server: 
         reply(saved(plain(8, 8, 200, 0, 0), Format.PNG), etag='"1"'),
         reply(saved(plain(8, 8, 0, 0, 200), Format.PNG), etag='"2"'),
     )
-    flags = {"origin": server.url, "private_networks": True, "originals_cache": "memory://64MB"}
+    flags = {"origin": server.url, "private_networks": True}
     async with client(renderers, originals_max_age=0, s_maxage=0, stale_while_revalidate=0, **flags) as web:
         first, second = await web.get("/w_4/tom.png"), await web.get("/w_4/tom.png")
     assert first.headers["etag"] != second.headers["etag"]
@@ -237,7 +237,7 @@ async def test_a_new_size_of_a_photo_is_made_while_its_origin_is_down_and_says_t
     renderers: str, server: Server
 ) -> None:
     server.put("/tom.jpg", reply(saved(photo(64, 48), Format.JPEG)), reply(status=503))
-    flags = {"origin": server.url, "private_networks": True, "originals_cache": "memory://64MB"}
+    flags = {"origin": server.url, "private_networks": True}
     async with client(renderers, originals_max_age=0, **flags) as web:
         await web.get("/w_20/tom.jpg")
         answer = await web.get("/w_30/tom.jpg")
@@ -246,3 +246,24 @@ async def test_a_new_size_of_a_photo_is_made_while_its_origin_is_down_and_says_t
     assert answer.headers["cache-status"] == "image-proxy; fwd=stale; stored"
     assert "s-maxage=0" in answer.headers["cache-control"]
     assert again.headers["cache-status"].startswith("image-proxy; hit; ttl=-")
+
+
+async def test_two_origins_that_share_a_cache_do_not_share_their_pictures(
+    renderers: str, server: Server, tmp_path: Path
+) -> None:
+    shared: dict[str, object] = {
+        "cache": f"disk://{tmp_path}/renditions",
+        "originals_cache": f"disk://{tmp_path}/originals",
+        "private_networks": True,
+    }
+    found = []
+    async with running() as other:
+        for place, colour in ((server, 0), (other, 200)):
+            place.put("/a.png", reply(saved(plain(8, 8, colour, 0, 0), Format.PNG)))
+        for _ in range(2):
+            for place in (server, other):
+                async with client(renderers, origin=place.url, **shared) as web:
+                    found.append((await web.get("/_/a.png")).content)
+        assert [len(server.asked), len(other.asked)] == [1, 1]
+    assert found[0] != found[1]
+    assert found[:2] == found[2:]
