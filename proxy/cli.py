@@ -23,8 +23,9 @@ from proxy.geometry import plan
 from proxy.grammar import canonical, parse_options, read_options, resolve, split_path
 from proxy.media import FORMATS, Format
 from proxy.presets import EMPTY, InvalidPresets, Presets, load_presets
-from proxy.settings import SECONDS, InvalidSettings, Settings, load, variable
+from proxy.settings import InvalidSettings, Settings, load, variable
 from proxy.spec import Output
+from proxy.units import SECONDS
 from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years

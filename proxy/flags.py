@@ -12,7 +12,8 @@ import typer
 from pydantic.fields import FieldInfo
 
 from proxy import tables
-from proxy.settings import BYTES, PIXELS, SECONDS, Settings, Units, settings_table
+from proxy.settings import Settings, settings_table
+from proxy.units import BYTES, PIXELS, SECONDS, Units
 
 QUANTITIES: tuple[tuple[Units, str], ...] = ((BYTES, "SIZE"), (PIXELS, "PIXELS"), (SECONDS, "TIME"))
 

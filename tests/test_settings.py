@@ -12,17 +12,14 @@ from hypothesis import strategies as st
 
 from proxy.limits import Limits
 from proxy.settings import (
-    BYTES,
-    PIXELS,
-    SECONDS,
     InvalidSettings,
     Settings,
-    Units,
     load,
     read_environment,
     settings_table,
 )
 from proxy.signing import Secret
+from proxy.units import BYTES, PIXELS, SECONDS, Units
 
 LONG = "0123456789abcdef0123456789abcdef"
 

@@ -10,7 +10,7 @@ import asyncio
 import structlog
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
-from proxy.caches.breaker import Breaker
+from proxy.breaker import Breaker
 from proxy.caches.clients import STEP_TIMEOUT, Client
 
 log = structlog.get_logger()

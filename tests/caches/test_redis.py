@@ -16,8 +16,8 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
+from proxy.breaker import Breaker
 from proxy.caches.address import parse_address
-from proxy.caches.breaker import Breaker
 from proxy.caches.clients import connect
 from proxy.caches.envelope import name, pack
 from proxy.caches.link import Link

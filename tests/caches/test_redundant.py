@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from proxy.breaker import Breaker
 from proxy.caches.address import parse_address
-from proxy.caches.breaker import Breaker
 from proxy.caches.clients import connect
 from proxy.caches.envelope import name
 from proxy.caches.link import Link

@@ -1,0 +1,159 @@
+"""
+A real S3 that verifies signatures, on loopback: OpenStack Swift with its `s3api`, as Debian packages it
+(swift-proxy, swift-account, swift-container, swift-object, memcached). One copy of everything, nothing kept.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.services import free_port
+
+RINGS = ("account", "container", "object")
+PROGRAMS = (
+    "memcached",
+    "swift-ring-builder",
+    "swift-proxy-server",
+    *(f"swift-{ring}-server" for ring in RINGS),
+)
+PIPELINE = (
+    "catch_errors gatekeeper healthcheck cache listing_formats bulk s3api tempauth slo dlo versioned_writes "
+    "proxy-server"
+)
+EGGS = {"cache": "memcache"}
+_PATIENCE = 180.0  # s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Server:
+    """`bucket` is there and empty at the start."""
+
+    endpoint: str
+    bucket: str = "originals"
+    access_key_id: str = "test:tester"
+    secret_access_key: str = "testing"
+    region: str = "us-east-1"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """How obstore, and a variable AWS_... in capitals, call them."""
+        return {
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "endpoint": self.endpoint,
+            "region": self.region,
+        }
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Server]:
+    """Raises RuntimeError when the programs are not there, or when they do not start."""
+    missing = [name for name in PROGRAMS if _program(name) is None]
+    if missing:
+        raise RuntimeError(
+            f"these tests need a real S3, and {', '.join(missing)} is missing (Debian: apt install "
+            "swift-proxy swift-account swift-container swift-object memcached)"
+        )
+    with tempfile.TemporaryDirectory(prefix="s3-") as name, ExitStack() as stack:
+        folder = Path(name)
+        ports = {part: free_port() for part in (*RINGS, "proxy", "memcached")}
+        _configure(folder, ports)
+        run = [str(_program("memcached")), "-l", "127.0.0.1", "-p", str(ports["memcached"])]
+        stack.enter_context(_running([*run, "-u", getpass.getuser()], folder))
+        for part in (*RINGS, "proxy"):
+            run = [str(_program(f"swift-{part}-server")), str(folder / f"{part}-server.conf")]
+            stack.enter_context(_running(run, folder))
+        server = S3Server(endpoint=f"http://127.0.0.1:{ports['proxy']}")
+        _make_bucket(server)
+        yield server
+
+
+def _program(name: str) -> str | None:
+    # Debian's account, container and object servers stand where only root looks.
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
+
+
+def _configure(folder: Path, ports: Mapping[str, int]) -> None:
+    (folder / "disks" / "one").mkdir(parents=True)
+    sections: dict[str, str] = {
+        "swift": "[swift-hash]\nswift_hash_path_prefix = p\nswift_hash_path_suffix = s\n"
+        "[storage-policy:0]\nname = gold\ndefault = yes\n"
+    }
+    common = (
+        f"[DEFAULT]\nbind_ip = 127.0.0.1\nswift_dir = {folder}\nworkers = 0\nuser = {getpass.getuser()}\n"
+    )
+    common += "log_address = /dev/null\n"
+    for ring in RINGS:
+        sections[f"{ring}-server"] = (
+            f"{common}bind_port = {ports[ring]}\ndevices = {folder / 'disks'}\nmount_check = false\n"
+            f"[pipeline:main]\npipeline = {ring}-server\n[app:{ring}-server]\nuse = egg:swift#{ring}\n"
+            f"[{ring}-replicator]\n[{ring}-updater]\n[{ring}-auditor]\n"
+        )
+        builder = [str(_program("swift-ring-builder")), str(folder / f"{ring}.builder")]
+        for step in (
+            ["create", "4", "1", "1"],
+            ["add", f"r1z1-127.0.0.1:{ports[ring]}/one", "1"],
+            ["rebalance"],
+        ):
+            subprocess.run([*builder, *step], check=True, capture_output=True)
+    settings = {
+        "tempauth": "user_test_tester = testing .admin .reseller_admin\n",
+        "s3api": "s3_acl = no\n",
+        "cache": f"memcache_servers = 127.0.0.1:{ports['memcached']}\n",
+        "versioned_writes": "allow_versioned_writes = true\n",
+    }
+    filters = "".join(
+        f"[filter:{name}]\nuse = egg:swift#{EGGS.get(name, name)}\n{settings.get(name, '')}"
+        for name in PIPELINE.split()[:-1]
+    )
+    sections["proxy-server"] = (
+        f"{common}bind_port = {ports['proxy']}\n[pipeline:main]\npipeline = {PIPELINE}\n"
+        f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{filters}"
+    )
+    for name, text in sections.items():
+        (folder / f"{name}.conf").write_text(text)
+
+
+@contextmanager
+def _running(command: list[str], folder: Path) -> Iterator[None]:
+    with (folder / "log").open("ab") as log:
+        environment = os.environ | {"SWIFT_DIR": str(folder)}
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _make_bucket(server: S3Server) -> None:
+    """Through Swift's own interface, for which a token is enough."""
+    user = {"x-auth-user": server.access_key_id, "x-auth-key": server.secret_access_key}
+    deadline = time.monotonic() + _PATIENCE
+    with httpx.Client(base_url=server.endpoint, trust_env=False) as http:
+        while True:
+            try:
+                token = http.get("/auth/v1.0", headers=user).headers.get("x-auth-token", "")
+                path = f"/v1/AUTH_test/{server.bucket}"
+                if http.put(path, headers={"x-auth-token": token}).status_code in (201, 202):
+                    return
+            except httpx.TransportError:
+                pass
+            if time.monotonic() > deadline:
+                raise RuntimeError("the S3 server did not start")
+            time.sleep(0.1)
