@@ -78,9 +78,10 @@ class Workers:
         """
         Runs `task` on `body` in a renderer, for at most `timeout` seconds from when one took it.
 
-        Raises Overloaded when too many jobs wait or one waits too long, TooCostly when the renderer ran out
-        of time or memory or died, the ProxyError that the task raised, and RuntimeError when the task
-        raised anything else.
+        A renderer that dies is given the benefit of the doubt once: it may be killed for what others use, and
+        then the picture is as good as any. Raises Overloaded when too many jobs wait or one waits too long,
+        TooCostly when the renderer ran out of time or memory or died again, the ProxyError that the task
+        raised, and RuntimeError when the task raised anything else.
         """
         if self._jobs >= self._queue_size:
             raise self._overloaded()
@@ -88,12 +89,21 @@ class Workers:
         asked = time.monotonic_ns()
         self._jobs += 1
         try:
-            taken = await self._taken(wire.LENGTHS.pack(len(packed), len(body)) + packed, body)
-            with taken.connection:
-                return await self._answer(taken, asked, task, timeout)
+            job = wire.LENGTHS.pack(len(packed), len(body)) + packed
+            with suppress(EOFError):
+                return await self._attempt(job, body, asked, task, timeout)
+            return await self._attempt(job, body, asked, task, timeout)
+        except EOFError:
+            raise TooCostly("renderers died on this picture") from None
         finally:
             self._jobs -= 1
             self._latest_seconds = (time.monotonic_ns() - asked) / 1e9
+
+    async def _attempt(self, job: bytes, body: bytes, asked: int, task: str, seconds: float) -> Reply:
+        """Raises EOFError when the renderer dies."""
+        taken = await self._taken(job, body)
+        with taken.connection:
+            return await self._answer(taken, asked, task, seconds)
 
     async def ping(self, patience: float = 1.0) -> bool:
         """Whether a renderer is at work for us, or one takes a call within `patience` seconds."""
@@ -156,7 +166,7 @@ class Workers:
         except (ConnectionError, EOFError):
             if time.monotonic_ns() - began >= seconds * 1e9:
                 raise _too_slow(seconds) from None
-            raise TooCostly("a renderer died on this picture") from None
+            raise EOFError from None
         except ValueError:  # not a reply: this renderer is not ours any more
             _kill(taken)
             raise TooCostly("a renderer went wrong on this picture") from None

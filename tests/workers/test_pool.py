@@ -108,6 +108,17 @@ async def test_a_death_fails_its_own_job_only(
     await eventually(lambda: len(supervisor.pids()) == 2)
 
 
+async def test_a_job_outlives_one_renderer_that_others_kill(
+    worker: Workers, alone: Supervisor, eventually: Eventually
+) -> None:
+    (pid,) = alone.pids()
+    job = asyncio.create_task(worker.run("sleep", {"seconds": 0.5}, b"fine", 10))
+    await asyncio.sleep(0.2)
+    os.kill(pid, signal.SIGKILL)
+    assert (await job).header["pid"] != pid
+    await eventually(lambda: alone.deaths == 1)
+
+
 async def test_too_much_memory_is_too_costly(importable_tasks: None) -> None:
     with Supervisor(renderers=1, tasks=TASKS, memory_bytes=400_000_000) as supervisor:
         worker = Workers(supervisor.socket_path)
