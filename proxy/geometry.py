@@ -59,10 +59,6 @@ class Plan:
         canvas = (self.canvas or self.crop).size
         return self.resize, canvas, self.outlined, self.rotated, self.result
 
-    @property
-    def longest(self) -> int:
-        return max(size.longest for size in self.sizes)
-
 
 def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) -> Plan:
     """
@@ -76,12 +72,13 @@ def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) 
     asked, dpr = meet(spec, upright)
     found = laid_out(spec, region, upright, asked, dpr)
     factor = Fraction(1)
-    while (longest := found.longest) > limits.max_result_side and longest > 1:
+    while (longest := found.result.longest) > limits.max_result_side and longest > 1:
         # Every rounding may be up by a px, so once is not always enough.
         factor *= Fraction(limits.max_result_side, longest)
         found = laid_out(spec, region, upright, asked.times(factor), dpr * factor)
+    refuse_long(found.result, max_side)
     for size in found.sizes:
-        refuse_large(size, limits, max_side)
+        refuse_large(size, limits)
     return found
 
 
@@ -232,12 +229,15 @@ def margins(spec: Spec, dpr: Fraction) -> Margins:
     return Margins(*(round(side * dpr) for side in (border.top, border.right, border.bottom, border.left)))
 
 
-def refuse_large(size: Size, limits: Limits, max_side: int | None) -> None:
+def refuse_long(size: Size, max_side: int | None) -> None:
     if max_side is not None and size.longest > max_side:
         raise ResultTooLarge(
             f"the picture would be {size.width}x{size.height}; no side may be longer than {max_side} px",
             value=f"{size.width}x{size.height}", allowed=f"{max_side} px",
         )  # fmt: skip
+
+
+def refuse_large(size: Size, limits: Limits) -> None:
     if size.pixels > limits.max_result_pixels:
         raise ResultTooLarge(
             f"the picture would be {size.width}x{size.height}; at most {limits.max_result_pixels} pixels",
