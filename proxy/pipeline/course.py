@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from proxy import negotiation
 from proxy.boxes import Size
+from proxy.canonical import cuts_and_pads
+from proxy.colours import Colour
 from proxy.geometry import Plan
 from proxy.limits import Limits
 from proxy.media import FORMATS, Format, Note
@@ -81,9 +83,23 @@ def output_format(
 ) -> Format:
     """What the spec says; else the source's own when the web shows it; else jpeg, or png for transparency."""
     if spec.format is Output.AUTO:
-        return negotiation.choose(accepted, savable(), alpha=head.alpha, animated=animated)
+        return negotiation.choose(accepted, savable(), alpha=see_through(spec, head), animated=animated)
     if spec.format is not None:
         return Format(spec.format)
     if FORMATS[head.format].web and head.format in savable():
         return head.format
-    return Format.PNG if head.alpha else Format.JPEG
+    return Format.PNG if see_through(spec, head) else Format.JPEG
+
+
+def see_through(spec: Spec, head: Header) -> bool:
+    """Whether anything of the rendition may be transparent, be it of the original or by what was asked."""
+    if spec.unflatten or spec.opacity < 100 or (head.alpha and not spec.flatten):
+        return True
+    if spec.line is not None and spec.line.colour.alpha < 255:
+        return True
+    ground = spec.background
+    clear = isinstance(ground, Colour) and ground.alpha < 255
+    if spec.radii is not None and (ground is None or clear):
+        return True
+    tilted = spec.rotate is not None and spec.rotate % 90 != 0
+    return clear and (tilted or spec.extend is not None or cuts_and_pads(spec)[1])

@@ -141,6 +141,31 @@ def test_auto_is_the_best_that_is_accepted(accepted: Bucket, alpha: bool, wanted
     assert render(body, Spec(format=Output.AUTO), LIMITS, accepted).format is wanted
 
 
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("w_30,r_9", Format.PNG),
+        ("w_30,r_9,b_red", Format.JPEG),
+        ("w_30,r_9,b_ff000080", Format.PNG),
+        ("w_30,r_9,b_blurred", Format.JPEG),
+        ("bo_2px_solid_ff000080", Format.PNG),
+        ("bo_2px_solid_red", Format.JPEG),
+        ("b_transparent", Format.JPEG),
+        ("b_transparent,rotate_90", Format.JPEG),
+        ("b_transparent,rotate_20", Format.PNG),
+        ("b_transparent,pad_3", Format.PNG),
+        ("b_transparent,w_30,h_30,c_pad", Format.PNG),
+        ("b_transparent,w_30,h_30,c_fill", Format.JPEG),
+        ("o_50", Format.PNG),
+    ],
+)
+def test_auto_keeps_the_transparency_that_was_asked_for(options: str, wanted: Format) -> None:
+    body = source(Format.JPEG, 97, 40, 1, False)
+    rendered = render(body, parse_options(f"{options},f_auto"), LIMITS, Bucket())
+    assert rendered.format is wanted
+    assert bool(loaded(rendered.body).hasalpha()) is (wanted is Format.PNG)
+
+
 def test_this_libvips_saves_every_format() -> None:
     assert savable() == frozenset(Format)
 
