@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy import logs
 from proxy.caches.tiered import open_cache, open_originals_cache
+from proxy.flights import open_flights
 from proxy.freshness import Lifetimes
 from proxy.grammar import SIGNED
 from proxy.originals import Originals
@@ -111,6 +112,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
             renderers=workers,
             limits=settings.limits,
             namespace=namespace(settings),
+            makers=open_flights(settings.cache),
         )
         images, info = (
             Images(renditions, each, presets(settings), timing=settings.server_timing)

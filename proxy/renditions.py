@@ -20,6 +20,7 @@ from proxy.errors import (
     ResultTooLarge,
     UnusableOriginal,
 )
+from proxy.flights import Flights, Made
 from proxy.freshness import Freshness, Lifetimes, freshness
 from proxy.grammar import canonical
 from proxy.limits import Limits
@@ -50,6 +51,7 @@ class Keeper(Protocol):
     def peek(self, key: str) -> Rendition | None: ...
     async def get(self, key: str) -> Rendition | None: ...
     async def put(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
+    async def put_near(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
 
 
 class Reply(Protocol):
@@ -115,7 +117,10 @@ class Answer:
 
 
 class Renditions:
-    """`namespace` stands for where keys lead to: deployments of different origins may share a cache."""
+    """
+    `namespace` stands for where keys lead to: deployments of different origins may share a cache. Owns
+    `makers`, through which renditions are made, by default in this process alone, and closes them.
+    """
 
     def __init__(
         self,
@@ -125,6 +130,7 @@ class Renditions:
         renderers: Renderers,
         limits: Limits,
         namespace: str = "",
+        makers: Flights | None = None,
         refusals_for: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -135,6 +141,7 @@ class Renditions:
         self._namespace = namespace
         self._clock = clock
         self._flights: SingleFlight[Answer] = SingleFlight()
+        self._makers: Flights = makers or SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
         self._fetches: SingleFlight[Original] = SingleFlight()
         self._refusals: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=refusals_for)
@@ -178,6 +185,7 @@ class Renditions:
     async def close(self) -> None:
         await self._flights.close()
         await self._renewals.close()
+        await self._makers.close()
         await self._fetches.close()
 
     async def _find_or_make(self, wish: Wish, name: str) -> Answer:
@@ -210,34 +218,41 @@ class Renditions:
 
     async def _make(self, wish: Wish, name: str, known: Rendition | None) -> Answer:
         """A new rendition, put into the cache where that is allowed. If `known` is as good, it is that."""
-        started = time.perf_counter()
-        timings: dict[str, float] = {}
         try:
-            original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
-            fetched = time.perf_counter()
-            if known is not None and known.etag == identity(wish, known.format, original.version):
-                rendition = replace(known, made_at=self._clock())
-            else:
-                rendition, timings = await self._render(wish, original)
+            made = await self._makers.join(name, lambda: self._make_here(wish, known))
         except REMEMBERED as refusal:
             self._refusals[self.name("", wish.key) if isinstance(refusal, OF_ALL) else name] = again(refusal)
             if known is not None:
                 await self._cache.put(name, known, 0)
             raise
-        if original.bridged:
+        rendition = made.rendition
+        if made.bridged:
             # Not known to be what the origin has now: to be renewed by whoever asks next.
             rendition = replace(rendition, made_at=self._clock() - wish.lifetimes.s_maxage)
             self._failures[name] = True
-        kept = original.keeping.allowed
         age = self._clock() - rendition.made_at
-        await self._cache.put(name, rendition, wish.lifetimes.kept - age if kept else 0)
+        put = self._cache.put_near if made.elsewhere else self._cache.put
+        await put(name, rendition, wish.lifetimes.kept - age if made.kept else 0)
         return Answer(
             rendition,
             hit=False,
-            stale=known is not None or original.bridged,
-            kept=kept,
-            timings={"fetch": fetched - started, **timings},
+            stale=known is not None or made.bridged,
+            kept=made.kept,
+            collapsed=made.elsewhere,
+            timings=made.timings,
         )
+
+    async def _make_here(self, wish: Wish, known: Rendition | None) -> Made:
+        started = time.perf_counter()
+        timings: dict[str, float] = {}
+        original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
+        fetched = time.perf_counter()
+        if known is not None and known.etag == identity(wish, known.format, original.version):
+            rendition = replace(known, made_at=self._clock())
+        else:
+            rendition, timings = await self._render(wish, original)
+        timings = {"fetch": fetched - started, **timings}
+        return Made(rendition, timings, kept=original.keeping.allowed, bridged=original.bridged)
 
     async def _render(self, wish: Wish, original: Original) -> tuple[Rendition, dict[str, float]]:
         header = {

@@ -183,3 +183,9 @@ async def test_an_error_is_shared_by_all_who_wait_for_it(renditions: Renditions,
     answers = await asyncio.gather(*(renditions.get(wish()) for _ in range(20)), return_exceptions=True)
     assert {type(each) for each in answers} == {OriginFailed}
     assert len(server.asked) == 1
+
+
+async def test_a_404_of_one_key_says_nothing_of_another(renditions: Renditions, server: Server) -> None:
+    with pytest.raises(OriginalNotFound):
+        await renditions.get(wish(key="gone.png"))
+    assert (await renditions.get(wish())).rendition.width == 20

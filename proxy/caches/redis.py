@@ -16,6 +16,9 @@ from proxy.media import Rendition
 
 _T = TypeVar("_T")
 
+PREFIX = "image-proxy:"
+"""Of all our keys, unless the address says otherwise."""
+
 _OFFLOADED = 1_000_000  # bytes: hashing this much holds up the event loop for a millisecond
 
 
@@ -31,7 +34,7 @@ class RedisCache:
         self,
         link: Link,
         *,
-        prefix: str = "image-proxy:",
+        prefix: str = PREFIX,
         max_value: int = 8_000_000,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -99,7 +102,7 @@ def open_redis(address: Address) -> RedisCache:
     )
     return RedisCache(
         Link(connect(address)),
-        prefix=address.options.get("prefix", "image-proxy:"),
+        prefix=address.options.get("prefix", PREFIX),
         max_value=address.size(address.options.get("max_value", "8MB")),
     )
 

@@ -61,6 +61,11 @@ class TieredCache(Generic[T]):
     async def put(self, key: str, kept: T, lifetime: float) -> None:
         await self._put(key, Entry(kept, self._clock() + lifetime), self._tiers)
 
+    async def put_near(self, key: str, kept: T, lifetime: float) -> None:
+        """Only into memory: what another process made, and puts where all can find it."""
+        if self._memory is not None:
+            await self._memory.put(key, kept, lifetime)
+
     async def close(self) -> None:
         for tier in self._tiers:
             await tier.close()
@@ -88,12 +93,21 @@ def open_originals_cache(text: str) -> TieredCache[Original]:
     return _open_tiers(text, SCHEMES_OF_ORIGINALS, "a cache of originals")
 
 
-def _open_tiers(text: str, schemes: Schemes[T], what: str) -> TieredCache[T]:
+def redis_of(text: str) -> Address | None:
+    """The first Redis among these tiers: where all machines meet. Raises ValueError."""
+    addresses = map(parse_address, _split(text))
+    return next((each for each in addresses if each.scheme.partition("+")[0] in ("redis", "rediss")), None)
+
+
+def _split(text: str) -> list[str]:
     if text.strip() == "none":
-        return TieredCache(())
-    # Split where an address begins, so that a stray comma in a password does not tear it apart.
-    addresses = re.split(r",(?=\s*[a-z0-9+]*://)", text)
-    return TieredCache([_open_tier(each, schemes, what) for each in addresses])
+        return []
+    # Where an address begins, so that a stray comma in a password does not tear it apart.
+    return re.split(r",(?=\s*[a-z0-9+]*://)", text)
+
+
+def _open_tiers(text: str, schemes: Schemes[T], what: str) -> TieredCache[T]:
+    return TieredCache([_open_tier(each, schemes, what) for each in _split(text)])
 
 
 def _open_tier(text: str, schemes: Schemes[T], what: str) -> Tier[T]:

@@ -1,0 +1,264 @@
+"""
+Who in the cluster makes what: a lease in Redis for each thing that is being made.
+
+A lease belongs to whoever has its token, and runs out unless it is renewed. Tokens count upwards with
+Redis's own clock, and only the newest is obeyed: a leader that slept through the end of its lease can
+neither renew it nor land on its successor's (fencing). For a moment after the landing the lease says where
+the result is, so that who asks a little late makes nothing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from redis.exceptions import RedisClusterException, RedisError
+
+from proxy.caches.clients import STEP_TIMEOUT
+from proxy.caches.link import Link
+
+LEASE = 1.5
+"""Seconds without a heartbeat after which a leader counts as dead."""
+
+HEARTBEAT = 0.4
+
+POLL = 0.1
+"""Seconds between two questions about one lease where nothing can be heard."""
+
+DEAF = 1.0
+"""Seconds until it is tried again to hear."""
+
+LANDED = 2.0
+"""Seconds for which a result can be had from the lease: by then it is in the cache."""
+
+_GRACE = 0.01  # s after the end of a lease: Redis's clock and ours do not tick together
+
+PART = 1_000_000
+"""Bytes of one value: what a slow network carries within the time of one call."""
+
+LARGEST = 64_000_000
+"""Bytes of a result that is worth passing on: whoever needs a larger one makes it."""
+
+_MOST_PARTS = LARGEST // PART + 1  # an envelope is a little more than what is in it
+
+_ASK = """
+local lease = redis.call('HMGET', KEYS[1], 'token', 'landed')
+if lease[1] and not (lease[2] and lease[1] == ARGV[2]) then
+  return {lease[1], lease[2] or '', redis.call('PTTL', KEYS[1])}
+end
+local now = redis.call('TIME')
+local token = string.format('%d.%s', now[1] * 1000000 + now[2], ARGV[1])
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'token', token)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return {token}
+"""
+
+_BEAT = """
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+
+_LAND = """
+local token = redis.call('HGET', KEYS[1], 'token')
+if token and token ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('HSET', KEYS[1], 'token', ARGV[1], 'landed', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+redis.call('PUBLISH', ARGV[4], KEYS[1])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """It is for the asker to make it."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aloft:
+    """Somebody makes it, and is given up in `left` seconds if nothing is heard of them."""
+
+    token: str
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """It is there, in so many parts; `kind` is the leader's word for what it is."""
+
+    token: str
+    kind: str
+    parts: int
+
+
+class Leases:
+    """Owns `link` and closes it. `name` is any text that is safe and short, such as a digest."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self._link = link
+        self._prefix = prefix
+        self._ear = Ear(link, f"{prefix}landed")
+
+    async def ask(self, name: str, *, past: str = "") -> Lead | Aloft | Landed | None:
+        """`None` without Redis. What landed under the token `past` is of no use to the asker."""
+        nonce = secrets.token_hex(4)
+        said = await self._script(_ASK, name, nonce, past, _ms(LEASE))
+        if not isinstance(said, list):
+            return None
+        token = _text(said[0])
+        if len(said) == 1:
+            return Lead(token)
+        kind, _, parts = _text(said[1]).partition(":")
+        if parts.isdecimal():
+            return Landed(token, kind, int(parts))
+        return Aloft(token, max(int(said[2]), 0) / 1000)
+
+    async def beat(self, name: str, token: str) -> bool:
+        """Renew the lease. False when it has become somebody else's."""
+        return await self._script(_BEAT, name, token, _ms(LEASE)) != 0
+
+    async def land(self, name: str, token: str, kind: str, result: bytes) -> bool:
+        """Pass `result` on to all who wait. False when the lease has become somebody else's."""
+        parts = -(-len(result) // PART)
+        for part in range(parts):
+            chunk = result[part * PART : (part + 1) * PART]
+            key = self._part(name, token, part)
+            if await self._link.call("SET", key, chunk, "PX", _ms(5 * LANDED)) is None:
+                break
+        return await self._script(_LAND, name, token, f"{kind}:{parts}", _ms(LANDED), self._ear.channel) != 0
+
+    async def abandon(self, name: str, token: str) -> None:
+        """Let somebody else lead, now."""
+        await self._script(_LAND, name, token, "", 0, self._ear.channel)
+
+    async def collect(self, name: str, landed: Landed) -> bytes | None:
+        """What the leader passed on, or `None` when it is not there, or not all of it."""
+        parts = []
+        for number in range(min(landed.parts, _MOST_PARTS)):
+            part = await self._link.call("GETRANGE", self._part(name, landed.token, number), 0, PART)
+            if not isinstance(part, bytes) or not part:
+                return None
+            parts.append(part)
+        return b"".join(parts) or None
+
+    @asynccontextmanager
+    async def listening(self, name: str) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when the lease has landed or was abandoned, or when nobody can hear that."""
+        async with self._ear.listening(self._key(name)) as event:
+            yield event
+
+    async def wait(self, changed: asyncio.Event, left: float) -> None:
+        """Until there is a reason to ask again."""
+        if not self._ear.hears:
+            await asyncio.sleep(POLL)
+            await self._ear.connect()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left + _GRACE):
+                await changed.wait()
+
+    async def close(self) -> None:
+        await self._ear.close()
+        await self._link.close()
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}lease:{name}"
+
+    def _part(self, name: str, token: str, part: int) -> str:
+        return f"{self._prefix}landed:{name}:{token}:{part}"
+
+    async def _script(self, script: str, name: str, *arguments: str | int) -> object:
+        return await self._link.call("EVAL", script, 1, self._key(name), *arguments)
+
+
+class Ear:
+    """
+    Hears the names of all leases that change, over one connection that is made when somebody first waits.
+    When it breaks everybody is woken, to look for themselves, and a second later it may be made again.
+    """
+
+    def __init__(self, link: Link, channel: str) -> None:
+        self.channel = channel
+        self._link = link
+        self._events: dict[str, set[asyncio.Event]] = {}
+        self._hearing: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._deaf_until = 0.0
+
+    @asynccontextmanager
+    async def listening(self, name: str) -> AsyncIterator[asyncio.Event]:
+        event = asyncio.Event()
+        events = self._events.setdefault(name, set())
+        events.add(event)
+        try:
+            await self.connect()
+            yield event
+        finally:
+            events.discard(event)
+            if not events and self._events.get(name) is events:
+                del self._events[name]
+
+    @property
+    def hears(self) -> bool:
+        return self._ready.is_set()
+
+    async def connect(self) -> None:
+        """Hear from now on, if that can be had."""
+        if self._hearing is None or self._hearing.done():
+            if time.monotonic() < self._deaf_until:
+                return
+            self._hearing = asyncio.create_task(self._hear())
+        if not self.hears:
+            ready = asyncio.ensure_future(self._ready.wait())
+            await asyncio.wait({self._hearing, ready}, return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+
+    async def close(self) -> None:
+        if self._hearing is not None:
+            self._hearing.cancel()
+            await asyncio.gather(self._hearing, return_exceptions=True)
+
+    async def _hear(self) -> None:
+        connection = self._link.client.line()
+        try:
+            async with asyncio.timeout(2.5 * STEP_TIMEOUT):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_command("SUBSCRIBE", self.channel)
+                await connection.read_response()
+            self._ready.set()
+            while True:
+                self._tell(await connection.read_response(timeout=math.inf))
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            self._deaf_until = time.monotonic() + DEAF
+            self._link.failed(error)
+        finally:
+            self._ready.clear()
+            for events in self._events.values():
+                for event in events:
+                    event.set()
+            await connection.disconnect(nowait=True)
+
+    def _tell(self, message: object) -> None:
+        match message:
+            case [b"message", _, bytes(name)]:
+                for event in self._events.get(name.decode("utf-8", "replace"), ()):
+                    event.set()
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _text(said: object) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else ""

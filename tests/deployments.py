@@ -1,0 +1,87 @@
+"""The service as it is run: processes of its own, on a free port."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def kill(self) -> None:
+        """As the kernel does when memory runs out: nothing is put in order."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        lines = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
+        return [line for line in lines if line.get("event") == event]
+
+    def requests(self, path: str) -> list[int]:
+        """The statuses of all requests for this path until now."""
+        return [line["status"] for line in self.logged("request") if line["path"] == path]
+
+    def failures(self) -> list[dict[str, Any]]:
+        """What was answered with a 500, with its traceback."""
+        return self.logged("request_failed")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+
+@contextmanager
+def deployed(**settings: str | int) -> Iterator[Deployed]:
+    """`image-proxy serve`, with these settings as variables, from when it listens until it has drained."""
+    given = {
+        "cache": "memory://64MB",
+        "originals_cache": "none",
+        "private_networks": "true",
+        "log_format": "json",
+        "renderers": 1,
+    }
+    environ = {f"IMAGE_PROXY_{name.upper()}": str(value) for name, value in (given | settings).items()}
+    with tempfile.TemporaryDirectory(prefix="deployed-") as folder:
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from proxy.cli import main; main()", "serve", "--port", "0"],
+                env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+                start_new_session=True,
+            )
+        with process:
+            assert process.stdout is not None
+            try:
+                said = process.stdout.readline()
+                found = re.search(r"listens on (\S+)", said)
+                if found is None:
+                    process.kill()
+                    raise RuntimeError(f"it does not serve: {said} {log.read_text(errors='replace')}")
+                yield Deployed(url=found[1], process=process, log=log)
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                try:
+                    process.wait(40)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,325 @@
+"""Flights of several processes, each with its own connections to one real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+
+from proxy.caches.address import parse_address
+from proxy.caches.clients import connect
+from proxy.caches.envelope import name as short
+from proxy.caches.link import Link
+from proxy.errors import BrokenImage, OriginFailed, Overloaded, ProxyError
+from proxy.flights import ClusterFlights, Flights, Made, open_flights
+from proxy.leases import LANDED, LARGEST, LEASE, Leases
+from proxy.media import Format, Rendition
+from proxy.singleflight import SingleFlight
+from tests.redundant import redis_cluster
+from tests.services import RedisServer, redis_server
+
+TOM = Rendition(body=b"tom" * 1000, format=Format.WEBP, width=30, height=20, etag="5f1c", made_at=1.5)
+
+
+class Maker:
+    """Makes one rendition, slowly, and counts how often."""
+
+    def __init__(self, *, seconds: float = 0.1, rendition: Rendition = TOM) -> None:
+        self.times = 0
+        self._seconds = seconds
+        self._rendition = rendition
+
+    async def __call__(self) -> Made:
+        self.times += 1
+        await asyncio.sleep(self._seconds)
+        return Made(self._rendition, {"decode": 0.1})
+
+
+class Failing(Maker):
+    def __init__(self, *errors: ProxyError) -> None:
+        super().__init__()
+        self._errors = list(errors)
+
+    async def __call__(self) -> Made:
+        made = await super().__call__()
+        if self._errors:
+            raise self._errors.pop(0)
+        return made
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis of one's own, to be killed."""
+    with redis_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def processes(url: str, count: int = 4) -> AsyncIterator[list[Flights]]:
+    cache = f"memory://1MB,{url}?prefix={uuid.uuid4()}:"
+    async with AsyncExitStack() as stack:
+        flights = [open_flights(cache) for _ in range(count)]
+        for each in flights:
+            stack.push_async_callback(each.close)
+        yield flights
+
+
+async def timed(flight: asyncio.Future[Made] | asyncio.Task[Made]) -> tuple[Made, float]:
+    started = time.monotonic()
+    return await flight, time.monotonic() - started
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not happened():  # noqa: ASYNC110 - what happens, happens elsewhere
+            await asyncio.sleep(0.005)
+
+
+async def test_a_thousand_askers_in_four_processes_have_it_made_once(shared: RedisServer) -> None:
+    make = Maker()
+    async with processes(shared.url) as flights:
+        found = await asyncio.gather(*(flights[each % 4].join("tom", make) for each in range(1000)))
+    assert make.times == 1
+    assert {made.rendition for made in found} == {TOM}
+    assert sorted({made.elsewhere for made in found}) == [False, True]
+    assert {tuple(made.timings) for made in found} == {("decode",), ("wait",)}
+
+
+async def test_different_things_are_made_side_by_side(shared: RedisServer) -> None:
+    make = Maker(seconds=0.3)
+    async with processes(shared.url) as flights:
+        started = time.monotonic()
+        await asyncio.gather(*(flight.join(f"cat {each}", make) for flight in flights for each in range(20)))
+    assert make.times == 20
+    assert time.monotonic() - started < 3
+
+
+async def test_without_redis_among_the_tiers_each_process_is_alone() -> None:
+    make = Maker()
+    flights = [open_flights("memory://1MB"), open_flights("none")]
+    await asyncio.gather(*(flight.join("tom", make) for flight in flights * 10))
+    assert make.times == 2
+
+
+async def test_an_error_travels_with_all_it_says(shared: RedisServer) -> None:
+    make = Failing(BrokenImage("it is cut off", option="w", allowed=["a", "b"], origin_status=418))
+    async with processes(shared.url) as flights:
+        found = await asyncio.gather(*(each.join("tom", make) for each in flights), return_exceptions=True)
+    assert make.times == 1
+    for error in found:
+        assert type(error) is BrokenImage
+        assert error.message == "it is cut off"
+        assert error.facts == {"option": "w", "allowed": ["a", "b"], "origin_status": 418}
+
+
+async def test_who_comes_after_a_passing_failure_tries_again(shared: RedisServer) -> None:
+    make = Failing(OriginFailed("the origin is down"))
+    async with processes(shared.url) as flights:
+        with pytest.raises(OriginFailed):
+            await flights[0].join("tom", make)
+        assert (await flights[1].join("tom", make)).rendition == TOM
+        assert (await flights[2].join("tom", make)).elsewhere
+    assert make.times == 2
+
+
+async def test_a_machine_that_is_overloaded_leaves_it_to_another(shared: RedisServer) -> None:
+    make = Failing(Overloaded("too much", retry_after=3))
+    async with processes(shared.url) as flights:
+        found = await asyncio.gather(*(each.join("tom", make) for each in flights), return_exceptions=True)
+    assert make.times == 2
+    assert [type(each) for each in found].count(Overloaded) == 1
+
+
+@pytest.mark.parametrize("size", [1_000_000, 3_500_000, 20_000_000])
+async def test_what_is_too_large_for_one_value_travels_in_parts(shared: RedisServer, size: int) -> None:
+    big = replace(TOM, body=os.urandom(size))
+    make = Maker(rendition=big)
+    async with processes(shared.url, 3) as flights:
+        found = await asyncio.gather(*(flight.join("tom", make) for flight in flights))
+    assert make.times == 1
+    assert all(made.rendition == big for made in found)
+
+
+async def test_what_is_too_large_to_travel_is_made_by_each(shared: RedisServer) -> None:
+    make = Maker(rendition=replace(TOM, body=bytes(LARGEST + 1)))
+    async with processes(shared.url, 2) as flights:
+        found = await asyncio.gather(*(flight.join("tom", make) for flight in flights))
+    assert make.times == 2
+    assert [made.elsewhere for made in found] == [False, False]
+
+
+async def test_what_its_origin_wants_nobody_to_keep_is_not_in_redis(server: RedisServer) -> None:
+    class Private(Maker):
+        async def __call__(self) -> Made:
+            return replace(await super().__call__(), kept=False)
+
+    make = Private(seconds=0.3)
+    async with processes(server.url) as flights:
+        found = await asyncio.gather(*(flight.join("tom", make) for flight in flights))
+    assert make.times == 4
+    assert not any(made.elsewhere for made in found)
+    with Redis(port=server.port) as client:
+        assert not client.keys("*:landed:*")
+
+
+async def test_who_asks_a_moment_late_gets_what_was_made(shared: RedisServer) -> None:
+    make = Maker()
+    async with processes(shared.url) as flights:
+        await flights[0].join("tom", make)
+        assert (await flights[1].join("tom", make)).elsewhere
+        await asyncio.sleep(LANDED + 0.3)
+        assert not (await flights[2].join("tom", make)).elsewhere
+    assert make.times == 2
+
+
+async def test_waiters_are_woken_by_the_landing_and_hardly_ask_meanwhile(server: RedisServer) -> None:
+    make = Maker(seconds=1.0)
+    async with processes(server.url) as flights:
+        landed: list[float] = []
+
+        async def ask(flight: Flights) -> None:
+            await flight.join("tom", make)
+            landed.append(time.monotonic())
+
+        await asyncio.gather(*map(ask, flights))
+    assert max(landed) - min(landed) < 0.5
+    with Redis(port=server.port) as client:
+        calls = client.info("commandstats")["cmdstat_eval"]["calls"]
+    # Each asks, listens and asks again, and again where the lease might have run out; then the landing.
+    assert calls <= 4 * 4 + 5
+
+
+async def test_who_may_not_listen_asks_ten_times_a_second(server: RedisServer) -> None:
+    with Redis(port=server.port) as client:
+        client.acl_setuser("deaf", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-subscribe"])
+    make = Maker(seconds=1.0)
+    async with processes(server.url.replace("//", "//deaf:x@"), 2) as flights:
+        found = await asyncio.gather(*(flight.join("tom", make) for flight in flights))
+    assert make.times == 1
+    assert [made.rendition for made in found] == [TOM, TOM]
+    with Redis(port=server.port) as client:
+        assert client.info("commandstats")["cmdstat_eval"]["calls"] < 20
+
+
+async def test_a_leader_that_died_is_replaced_within_two_seconds(shared: RedisServer) -> None:
+    prefix = f"{uuid.uuid4()}:"
+    dead = Leases(Link(connect(parse_address(shared.url))), prefix)
+    flights = open_flights(f"{shared.url}?prefix={prefix}")
+    await dead.ask(short("flight\ntom"))
+    make = Maker(seconds=0)
+    made, seconds = await timed(asyncio.ensure_future(flights.join("tom", make)))
+    assert (make.times, made.elsewhere) == (1, False)
+    assert LEASE - 0.2 < seconds < 2
+    await flights.close()
+    await dead.close()
+
+
+async def test_a_slow_leader_that_lives_is_waited_for(shared: RedisServer) -> None:
+    make = Maker(seconds=2 * LEASE)
+    async with processes(shared.url, 2) as flights:
+        await asyncio.gather(*(flight.join("tom", make) for flight in flights))
+    assert make.times == 1
+
+
+async def test_a_leader_that_was_overtaken_does_not_land(shared: RedisServer) -> None:
+    """It slept through the end of its lease: what it brings is for its own askers only."""
+    old, new = replace(TOM, etag="old"), replace(TOM, etag="new")
+    async with processes(shared.url, 3) as flights:
+        sleeping = asyncio.ensure_future(flights[0].join("tom", Maker(seconds=0.3, rendition=old)))
+        await asyncio.sleep(0.1)
+        with Redis(port=shared.port) as client:
+            client.flushall()
+        made = await flights[1].join("tom", Maker(seconds=0, rendition=new))
+        assert (made.rendition.etag, made.elsewhere) == ("new", False)
+        overtaken = await sleeping
+        assert (overtaken.rendition.etag, overtaken.elsewhere) == ("old", True)
+        assert (await flights[2].join("tom", Maker())).rendition.etag == "new"
+
+
+async def test_a_leader_that_leaves_hands_over_at_once(shared: RedisServer) -> None:
+    async with processes(shared.url, 2) as flights:
+        first = asyncio.ensure_future(flights[0].join("tom", Maker(seconds=60)))
+        await asyncio.sleep(0.1)
+        second = asyncio.ensure_future(flights[1].join("tom", Maker(seconds=0)))
+        await asyncio.sleep(0.1)
+        await flights[0].close()
+        made, seconds = await timed(second)
+        assert not made.elsewhere
+        assert seconds < 1
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+async def test_redis_that_dies_in_the_middle_leaves_each_to_itself(server: RedisServer, sent: int) -> None:
+    make = Maker(seconds=0.5)
+    assert server.process is not None
+    async with processes(server.url) as flights:
+        asked = [asyncio.ensure_future(flight.join("tom", make)) for flight in flights]
+        await until(lambda: make.times == 1)
+        await asyncio.sleep(0.1)
+        os.kill(server.process.pid, sent)
+        started = time.monotonic()
+        found = await asyncio.gather(*asked)
+        assert [made.rendition for made in found] == [TOM] * 4
+        assert make.times == 4
+        # Half a second to make it; silence is noticed when the lease ought to have run out.
+        assert time.monotonic() - started < (4 if sent == signal.SIGSTOP else 2)
+        os.kill(server.process.pid, signal.SIGCONT)
+
+
+async def test_without_an_answering_redis_a_flight_costs_nothing_more(server: RedisServer) -> None:
+    server.stop()
+    async with processes(server.url, 1) as [flights]:
+        for each in range(6):
+            await flights.join(f"cat {each}", Maker(seconds=0))
+        started = time.monotonic()
+        for each in range(200):
+            await flights.join(f"cat {each}", Maker(seconds=0))
+        assert time.monotonic() - started < 1
+
+
+async def test_what_somebody_else_wrote_is_not_taken_for_a_result(shared: RedisServer) -> None:
+    make = Maker(seconds=0)
+    async with processes(shared.url) as flights:
+        await flights[0].join("tom", make)
+        with Redis(port=shared.port) as client:
+            for key in client.keys("*:landed:*"):
+                client.set(key, b"IPR\x01" + bytes(300))
+        assert not (await flights[1].join("tom", make)).elsewhere
+        assert (await flights[2].join("tom", make)).rendition == TOM
+    assert make.times == 2
+
+
+async def test_a_redis_cluster_carries_leases_as_well() -> None:
+    with redis_cluster() as cluster:
+        make = Maker(seconds=0.3)
+        async with processes(cluster.url) as flights:
+            await asyncio.gather(*(flight.join("warm", Maker(seconds=0)) for flight in flights))
+            await asyncio.sleep(0.5)
+            keys = [f"cat {each}" for each in range(10)]
+            await asyncio.gather(*(flight.join(key, make) for flight in flights for key in keys))
+    assert make.times == len(keys)
+
+
+async def test_flights_of_one_process_ask_the_cluster_once(server: RedisServer) -> None:
+    leases = Leases(Link(connect(parse_address(server.url))), "one:")
+    flights = ClusterFlights(SingleFlight(), leases)
+    await asyncio.gather(*(flights.join("tom", Maker()) for _ in range(100)))
+    await flights.close()
+    with Redis(port=server.port) as client:
+        assert client.info("commandstats")["cmdstat_eval"]["calls"] == 2
