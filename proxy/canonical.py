@@ -167,6 +167,9 @@ def drop_idle(spec: Spec) -> Spec:
         spec = replace(spec, background=None)
     if spec.format not in (None, Output.AUTO) and not FORMATS[Format(spec.format)].quality:
         spec = replace(spec, quality=None)
+    if spec.gamma is not None and spec.gamma[0] == spec.gamma[-1]:
+        # Darkened and brightened by the same, a picture is what it was, unless it is scaled between the two.
+        spec = replace(spec, gamma=spec.gamma[:1] if spec.gamma[0] > 1 else None)
     return replace(spec, rotate=spec.rotate or None)
 
 

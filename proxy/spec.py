@@ -15,10 +15,22 @@ from proxy.options.delivery import Delivery
 from proxy.options.effects import MODULATE, Effects
 from proxy.options.output import PAGE, Encoding, Icc, Keep, Output
 from proxy.options.row import Option
-from proxy.options.size import Fit, Mode, Size
+from proxy.options.size import Fit, Kernel, Mode, Size
 from proxy.places import Box
 
-__all__ = ["BY_NAME", "OPTIONS", "SPELLINGS", "Fit", "Icc", "Keep", "Mode", "Option", "Output", "Spec"]
+__all__ = [
+    "BY_NAME",
+    "OPTIONS",
+    "SPELLINGS",
+    "Fit",
+    "Icc",
+    "Keep",
+    "Kernel",
+    "Mode",
+    "Option",
+    "Output",
+    "Spec",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,6 +163,10 @@ def test_no_two_options_share_a_name() -> None:
         ("r_0:0,bo_0px_solid_red", "_"),
         ("bo_4px_solid_ff0000", "border_4px_solid_rgb:f00"),
         ("bo_4px_solid_red", "bo_4_solid_rgb(255,0,0)"),
+        ("gamma_2.2_2.2,w_9", "gamma,w_9"),
+        ("gamma_1,w_9", "w_9"),
+        ("e_gamma:100", "gamma_1_2"),
+        ("e_gamma:-50", "gamma_2_1"),
     ],
 )
 def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:

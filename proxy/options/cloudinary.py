@@ -36,6 +36,12 @@ def sharpening(level: int) -> Mapping[str, Any]:
     return {"sharpen": (1.0, level / 100, level / 50)}
 
 
+def gamma(level: int) -> Mapping[str, Any]:
+    """Brightens from 0 on, darkens below; to the power of the same number, or through it."""
+    power = factor(level)
+    return {"gamma": (1.0, power) if level >= 0 else (round(1 / power, 6), 1.0)}
+
+
 EFFECTS: tuple[Option, ...] = (
     effect(
         "blur", Integer(1, 2000, bare=100), lambda level: {"blur": (max(0.3, level / 50),)},
@@ -63,6 +69,8 @@ EFFECTS: tuple[Option, ...] = (
         "`saturation`, 1 plus a hundredth of the level.", "saturation:-60"),
     effect("hue", Integer(-100, 100, bare=80), lambda level: {"hue": round(level * 1.8, 6)},
         "`hue`; 100 is half a turn.", "hue:40"),
+    effect("gamma", Integer(-50, 150, bare=0), gamma,
+        "`gamma`: brighter from 0 on, and darker below.", "gamma:80"),
     effect("auto_contrast", Flag(), lambda on: {"normalize": on}, "`normalize`.", "auto_contrast"),
     effect("tint", PercentTint(), lambda tint: {"tint": tint},
         "`tint`, the percent before the one colour.", "tint:40:blue"),

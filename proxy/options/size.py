@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from proxy.kinds import Choice, Flag, Integer, Number
+from proxy.kinds import Choice, Flag, Integer, Number, Numbers
 from proxy.options.row import option
 from proxy.outlines import Trim, TrimKind
 from proxy.places import LONGEST, Anchor, AnchorKind, Length, Ratio, Region, RegionKind, Side
@@ -37,6 +37,19 @@ class Mode(StrEnum):
     CROP = "crop"
     THUMB = "thumb"
     AUTO = "auto"
+
+
+class Kernel(StrEnum):
+    """libvips' kernels, which are sharp's. https://www.libvips.org/API/current/enum.Kernel.html"""
+
+    NEAREST = "nearest"
+    LINEAR = "linear"
+    CUBIC = "cubic"
+    MITCHELL = "mitchell"
+    LANCZOS2 = "lanczos2"
+    LANCZOS3 = "lanczos3"
+    MKS2013 = "mks2013"
+    MKS2021 = "mks2021"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,3 +130,14 @@ class Size:
         doc="A region of the upright source, cut out before anything is scaled.",
         example="crop_0.25_0.25_0.5_0.5",
     )  # fmt: skip
+    kernel: Kernel = option(
+        "kernel", kind=Choice(Kernel), default=Kernel.LANCZOS3,
+        doc="What new pixels are made of: `nearest` copies, for pixel art; `lanczos3` is the sharpest.",
+        example="w_900,enlarge,kernel_nearest",
+    )  # fmt: skip
+    gamma: tuple[float, ...] | None = option(
+        "gamma",
+        kind=Numbers(((1, 3), (1, 3)), bare=(2.2,)),
+        doc="sharp's: darkens by the first before scaling, brightens by the second, else by the same, after.",
+        example="w_300,gamma_1_2.2",
+    )

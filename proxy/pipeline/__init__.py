@@ -53,8 +53,7 @@ def render(
         made.frames,
         made.plan.region,
         made.plan.resize,
-        icc=spec.icc,
-        linear=spec.linear_light,
+        spec=spec,
     )
     first = next(scaled)
     decoded = perf_counter()

@@ -11,39 +11,50 @@ _BANDS = {"rgb": 3, "grey": 1, "cmyk": 4}
 _RGB_BANDS = (3, 4)
 
 
-def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB) -> pyvips.Image:
+def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, depth: int = 8) -> pyvips.Image:
     """
-    8 bits, 3 bands or 4 with alpha; in another space than sRGB its profile is in the metadata.
+    3 bands or 4 with alpha; in another space than sRGB its profile is in the metadata. `depth` 16 leaves an
+    image of more than 8 bits at 16.
 
     `profile` is the embedded one: obeyed when it fits the image, else ignored. Its intent is perceptual,
     which is ICC's for photographs. CMYK without a usable one is read with libvips' own profile, whose
     perceptual tables turn black into brown. Effects and colours of URLs mean the values of the space that
     was asked for.
     """
-    space = profiles.colour_space(profile) if profile else None
-    usable = space is not None and _BANDS[space] == image.bands - image.hasalpha()
+    usable = obeyed(image, profile)
     if profile and not usable:
         image = image.copy()
         image.remove("icc-profile-data")
-    is_srgb = not usable or profile is None or (space == "rgb" and profiles.is_srgb(profile))
-    own = profile if usable and space == "rgb" and icc is not Icc.P3 else None
-    if not is_srgb and not (icc is Icc.KEEP and space == "rgb"):
+    fine = image.format != "uchar"
+    depth = depth if fine else 8
+    is_rgb = usable and profile is not None and profiles.colour_space(profile) == "rgb"
+    is_srgb = not usable or profile is None or (is_rgb and profiles.is_srgb(profile))
+    own = profile if is_rgb and icc is not Icc.P3 else None
+    if not is_srgb and not (icc is Icc.KEEP and is_rgb):
         image = image.icc_transform(
-            "p3" if icc is Icc.P3 else "srgb", embedded=True, intent="perceptual", depth=8
+            "p3" if icc is Icc.P3 else "srgb", embedded=True, intent="perceptual", depth=depth
         )
         own = None
     else:
         if image.interpretation == "multiband":
             image = _named(image)
-        image = _eight_bits(image.colourspace("srgb"))
         if icc is Icc.P3:
-            image = image.icc_transform("p3", input_profile="srgb", embedded=False, depth=8)
+            image = image.colourspace("rgb16" if fine else "srgb")
+            image = image.icc_transform("p3", input_profile="srgb", embedded=False, depth=depth)
     if icc is Icc.P3:
         own = pyvips.Operation.call("profile_load", "p3")
-    return _described(_eight_bits(image.colourspace("srgb")), own)
+    if depth == 16:
+        return described(_three_or_four(image.colourspace("rgb16")), own)
+    return described(eight_bits(image.colourspace("srgb")), own)
 
 
-def _described(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
+def obeyed(image: pyvips.Image, profile: bytes | None) -> bool:
+    """Whether the embedded profile can be read and is about as many channels as the image has."""
+    space = profiles.colour_space(profile) if profile else None
+    return space is not None and _BANDS[space] == image.bands - image.hasalpha()
+
+
+def described(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
     """
     With a copy of `profile`, or with none. What libvips itself attaches while it converts, its CMYK profile
     too, is a reference to memory that goes with the operation, before the metadata do.
@@ -61,10 +72,22 @@ def is_named(image: pyvips.Image) -> bool:
     return bool(image.get_typeof("icc-profile-data")) and not profiles.is_srgb(image.get("icc-profile-data"))
 
 
-def _eight_bits(image: pyvips.Image) -> pyvips.Image:
-    if image.bands not in _RGB_BANDS:
-        image = image.extract_band(0, n=4 if image.bands > 4 else 3)
+def as_srgb(image: pyvips.Image) -> pyvips.Image:
+    """What `to_rgb` gave, for those who take values for sRGB's."""
+    if not is_named(image):
+        return image
+    return described(eight_bits(image.icc_transform("srgb", embedded=True, depth=8)), None)
+
+
+def eight_bits(image: pyvips.Image) -> pyvips.Image:
+    image = _three_or_four(image)
     return image if image.format == "uchar" else image.cast("uchar")
+
+
+def _three_or_four(image: pyvips.Image) -> pyvips.Image:
+    if image.bands in _RGB_BANDS:
+        return image
+    return image.extract_band(0, n=4 if image.bands > 4 else 3)
 
 
 def _named(image: pyvips.Image) -> pyvips.Image:

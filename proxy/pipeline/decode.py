@@ -13,13 +13,12 @@ from proxy.boxes import Box, Size
 from proxy.errors import BrokenImage, NoSuchPage, TooManyPixels
 from proxy.limits import Limits
 from proxy.media import Format
-from proxy.pipeline.alpha import weighted
-from proxy.pipeline.colour import to_rgb
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.extent import extent
 from proxy.pipeline.orientation import TURNED, stored, upright
+from proxy.pipeline.scaling import loaders_may_scale, resampled
 from proxy.pipeline.sniff import sniff
-from proxy.spec import Icc
+from proxy.spec import Spec
 
 LOADERS: Mapping[Format, str] = {
     Format.JPEG: "jpegload_buffer",
@@ -36,6 +35,8 @@ LEFT = 1.5
 libvips' own thumbnails leave 2, sharp and imgproxy 1. Of a 12-megapixel JPEG to 300 px 1.5 takes 0.78 times
 the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quality 80; 1 loses up to 28.
 """
+
+AS_IT_IS = Spec()
 
 _PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF})
 
@@ -108,27 +109,27 @@ def scaled(
     region: Box,
     size: Size,
     *,
-    icc: Icc = Icc.SRGB,
-    linear: bool = False,
+    spec: Spec = AS_IT_IS,
 ) -> pyvips.Image:
     """
     `region` of the upright picture, scaled to exactly `size`: 8-bit RGB with or without alpha, in memory.
 
-    Both are in the frame of `head.upright`. `linear` scales light, and not its encoding. Raises BrokenImage.
+    Both are in the frame of `head.upright`. `spec` says by which kernel, in which light and to
+    which colours. Raises BrokenImage.
     """
     turned = TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
     with _decoding(head):
         if region == Box(0, 0, head.upright.width, head.upright.height):
-            # What a loader scales, it scales as it is encoded.
-            image = _open(body, head.format, **_on_load(head, head.stored if linear else target))
+            on_load = _on_load(head, target if loaders_may_scale(spec) else head.stored)
+            image = _open(body, head.format, **on_load)
         else:
             part = stored(region, turned, head.stored)
-            factor = _shrink_of(part, head, part.size if linear else target)
+            factor = _shrink_of(part, head, target if loaders_may_scale(spec) else part.size)
             image = _open(body, head.format, **({"shrink": factor} if factor > 1 else _paged(head)))
             part = _shrunk(part, factor, Size(image.width, image.height))
             image = image.crop(part.left, part.top, part.width, part.height)
-        return upright(_resampled(image, head, target, icc, linear=linear), turned)
+        return upright(resampled(image, target, head.profile, spec).copy_memory(), turned)
 
 
 def frames(
@@ -138,8 +139,7 @@ def frames(
     region: Box,
     size: Size,
     *,
-    icc: Icc = Icc.SRGB,
-    linear: bool = False,
+    spec: Spec = AS_IT_IS,
 ) -> Iterator[pyvips.Image]:
     """
     A still picture, or `count` frames of an animation from `head.page` on, each as `scaled` gives one. They
@@ -147,7 +147,7 @@ def frames(
     all of one animation may be hundreds of megabytes. Raises BrokenImage.
     """
     if count == 1:
-        yield scaled(body, head, region, size, icc=icc, linear=linear)
+        yield scaled(body, head, region, size, spec=spec)
         return
     turned = TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
@@ -158,7 +158,7 @@ def frames(
     for at in range(count):
         with _decoding(head):
             frame = column.crop(part.left, at * head.height + part.top, part.width, part.height)
-            frame = upright(_resampled(frame, head, target, icc, linear=linear), turned)
+            frame = upright(resampled(frame, target, head.profile, spec).copy_memory(), turned)
         yield frame
 
 
@@ -244,17 +244,3 @@ def _shrunk(part: Box, factor: int, size: Size) -> Box:
     if part.top + part.height > size.height * factor - factor:
         bottom = size.height
     return Box(left, top, right - left, bottom - top)
-
-
-def _resampled(image: pyvips.Image, head: Header, target: Size, icc: Icc, *, linear: bool) -> pyvips.Image:
-    if linear:
-        image = to_rgb(image, head.profile, icc).colourspace("scrgb")
-        return _resized(image, target).colourspace("srgb").copy_memory()
-    return to_rgb(_resized(image, target), head.profile, icc).copy_memory()
-
-
-def _resized(image: pyvips.Image, target: Size) -> pyvips.Image:
-    if (image.width, image.height) == (target.width, target.height):
-        return image
-    across, down = target.width / image.width, target.height / image.height
-    return weighted(image, lambda picture: picture.resize(across, vscale=down))

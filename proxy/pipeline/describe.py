@@ -17,6 +17,7 @@ from proxy.palette import palette
 from proxy.pipeline import decode, profiles
 from proxy.pipeline.alpha import weighted, with_alpha
 from proxy.pipeline.canvas import dominant
+from proxy.pipeline.colour import as_srgb
 from proxy.pipeline.course import course
 from proxy.pipeline.drawing import drawn
 from proxy.pipeline.edge import libvips
@@ -46,9 +47,7 @@ def describe(
     """
     made = course(body, spec, limits, accepted)
     head = made.head
-    scaled = decode.scaled(
-        body, head, made.plan.region, made.plan.resize, icc=spec.icc, linear=spec.linear_light
-    )
+    scaled = decode.scaled(body, head, made.plan.region, made.plan.resize, spec=spec)
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
         image = drawn(scaled, spec, made.plan, alpha=FORMATS[made.format].alpha).copy_memory()
         return {
@@ -69,7 +68,7 @@ def describe(
                 "profile": profiles.description(head.profile) if head.profile else None,
                 "exif": public_exif(scaled),
             },
-            **looks(image),
+            **looks(as_srgb(image)),
         }
 
 

@@ -56,6 +56,15 @@ def is_srgb(profile: bytes) -> bool:
         return False
 
 
+def is_matrix(profile: bytes) -> bool:
+    """Whether the colours are three primaries and three curves, which read the same both ways."""
+    try:
+        tags = _tags(profile)
+    except struct.error:
+        return False
+    return b"A2B0" not in tags and {b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"} <= tags.keys()
+
+
 def _tags(profile: bytes) -> dict[bytes, bytes]:
     """ICC.1:2022, 7.3: the tag table."""
     (count,) = struct.unpack_from(">I", profile, _HEADER)

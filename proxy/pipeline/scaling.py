@@ -1,0 +1,70 @@
+"""Scaling: by which kernel, in which light, and from the source's colours to those that were asked for."""
+
+from __future__ import annotations
+
+import pyvips
+
+from proxy.boxes import Size
+from proxy.pipeline import profiles
+from proxy.pipeline.alpha import apart, weighted
+from proxy.pipeline.colour import described, eight_bits, obeyed, to_rgb
+from proxy.spec import Icc, Kernel, Spec
+
+
+def loaders_may_scale(spec: Spec) -> bool:
+    """A loader scales values as they are encoded, and by its own kernel."""
+    return not spec.linear_light and spec.gamma is None and spec.kernel is Kernel.LANCZOS3
+
+
+def resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
+    """
+    An image as it was decoded, and the profile that it came with, as 8-bit RGB of exactly `target`.
+
+    What is finer than 8 bits stays so until the colours are converted. Without `linear-light` and `gamma`
+    values are scaled as they are encoded, and before they are converted: there are fewer of them then.
+    """
+    if spec.linear_light and _size(image) != target:
+        return _in_linear_light(image, target, profile, spec)
+    if spec.gamma is not None:
+        return _between_gammas(image, target, profile, spec, spec.gamma)
+    return to_rgb(_resized(image, target, spec.kernel), profile, spec.icc)
+
+
+def _in_linear_light(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
+    kept = spec.icc is Icc.KEEP and profile is not None and profiles.is_matrix(profile)
+    if kept and obeyed(image, profile):
+        light = _resized(image.icc_import(embedded=True, pcs="xyz"), target, spec.kernel)
+        return described(eight_bits(light.icc_export(depth=8)), profile)
+    # sRGB's curve is Display P3's too.
+    light = to_rgb(image, profile, spec.icc, depth=16).colourspace("scrgb")
+    return eight_bits(_resized(light, target, spec.kernel).colourspace("srgb"))
+
+
+def _between_gammas(
+    image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec, gamma: tuple[float, ...]
+) -> pyvips.Image:
+    """
+    sharp's `gamma`: darkened by the first before it is scaled, brightened by the last after. Between the two
+    it is in floats, since shadows would be lost in 8 bits.
+    """
+    darker, brighter = gamma[0], gamma[-1]
+    image = to_rgb(image, profile, spec.icc, depth=16)
+    deep = image.format == "ushort"
+    table = ((pyvips.Image.identity(ushort=deep) / (65_535 if deep else 255)) ** darker) * 255
+    light = apart(image, lambda colours: colours.maplut(table))
+    if deep and image.hasalpha():
+        light = light.extract_band(0, n=3).bandjoin(image[3] / 257)
+    light = _resized(light.copy(interpretation="srgb"), target, spec.kernel)
+    encoded = apart(light, lambda colours: (colours.clamp(min=0, max=255) / 255) ** (1 / brighter) * 255)
+    return encoded.rint().cast("uchar")
+
+
+def _resized(image: pyvips.Image, target: Size, kernel: Kernel) -> pyvips.Image:
+    if _size(image) == target:
+        return image
+    across, down = target.width / image.width, target.height / image.height
+    return weighted(image, lambda picture: picture.resize(across, vscale=down, kernel=kernel.value))
+
+
+def _size(image: pyvips.Image) -> Size:
+    return Size(image.width, image.height)
