@@ -25,7 +25,6 @@ from proxy.places import (
     RegionKind,
     Side,
     Strategy,
-    Turn,
 )
 from proxy.spec import BY_NAME, Option
 
@@ -88,7 +87,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             side = st.integers(0, 300).map(str)
             return side | joined(side, side) | joined(side, side, side, side, st.sampled_from([*Edge]))
         case Angle():
-            return st.none() | st.sampled_from([*Turn, "hflip.90"]) | st.integers(-360, 360).map(str)
+            return st.none() | st.sampled_from([*kind.words, "hflip.90"]) | st.integers(-360, 360).map(str)
         case ColourKind():
             byte = st.integers(0, 255)
             colours = st.builds(Colour, byte, byte, byte, byte).map(lambda colour: colour.hex)
