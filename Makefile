@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench docs lock clean redis s3
+.PHONY: help install run test lint bench docs lock clean redis s3 cdn
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -77,7 +77,7 @@ system = log=$$(mktemp); root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; export DE
 
 # Tests -------------------------------------------------------------------------------------------------
 
-test: lint redis s3 ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
+test: lint redis s3 cdn ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
 	@$(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import floors
@@ -106,6 +106,18 @@ s3:
 		echo "Installing $(S3_PACKAGES)"; \
 		{ $(call system,$(S3_PACKAGES),,,); } || { \
 			echo "The tests need OpenStack Swift: install $(S3_PACKAGES)" >&2; exit 1; }; \
+	}
+
+# Real caches to stand in front of us.
+CDN_PACKAGES := varnish varnish-modules nginx
+cdn:
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
+	have() { command -v nginx && command -v varnishd && ls /usr/lib*/varnish/vmods/libvmod_xkey.so \
+		/usr/lib*/*/varnish/vmods/libvmod_xkey.so /usr/local/lib/varnish/vmods/libvmod_xkey.so | grep .; }; \
+	have >/dev/null 2>&1 || { \
+		echo "Installing $(CDN_PACKAGES)"; \
+		{ $(call system,$(CDN_PACKAGES),$(CDN_PACKAGES),$(CDN_PACKAGES),); } && have >/dev/null 2>&1 || { \
+			echo "The tests need nginx and Varnish with vmod_xkey: install $(CDN_PACKAGES)" >&2; exit 1; }; \
 	}
 
 bench: $(VENV)/.installed-dev ## every benchmark
