@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import multiprocessing
+import os
 import re
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
@@ -64,7 +68,21 @@ class Deployment:
 
     def __call__(self) -> ASGIApp:
         logs.configure(self.settings.log_format, self.settings.log_level)
+        end_with_parent()
         return create_app(self)
+
+
+def end_with_parent() -> None:
+    """Of several web processes: when the one that started them is killed, its renderers are gone too."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 class Switch:

@@ -1,0 +1,85 @@
+"""The server as an operator runs it: processes, signals, ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from proxy.media import Format
+from tests.pictures import photo, saved
+
+Serve = Callable[..., tuple["subprocess.Popen[str]", str]]
+PATIENCE = 30.0  # s: the machine may be busy
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts a server with these flags; gives the process and where it listens."""
+    (tmp_path / "a.jpg").write_bytes(saved(photo(64, 48), Format.JPEG))
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*flags: str) -> tuple[subprocess.Popen[str], str]:
+        command = [str(Path(sys.executable).with_name("image-proxy")), "serve", "--port", "0"]
+        command += ["--origin", str(tmp_path), "--cache", "none", "--renderers", "1", *flags]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        said = re.search(r"http://\S+", process.stdout.readline())
+        assert said is not None
+        deadline = time.monotonic() + PATIENCE
+        while not answers(said[0]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return process, said[0]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def answers(base: str) -> bool:
+    try:
+        return httpx.get(f"{base}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("web_processes", ["1", "2"])
+def test_a_server_that_is_told_to_stop_exits_well(
+    serve: Serve, number: signal.Signals, web_processes: str
+) -> None:
+    process, base = serve("--workers", web_processes)
+    assert httpx.get(f"{base}/w_30/a.jpg").status_code == 200
+    process.send_signal(number)
+    assert process.wait(PATIENCE) == 0
+    assert not answers(base)
+
+
+def test_nothing_outlives_a_server_that_is_killed(serve: Serve) -> None:
+    process, base = serve("--workers", "2")
+    process.kill()
+    process.wait(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while answers_at_all(base):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def answers_at_all(base: str) -> bool:
+    try:
+        httpx.get(f"{base}/healthz", timeout=5)
+    except httpx.ConnectError:
+        return False
+    except httpx.HTTPError:
+        return True
+    return True
