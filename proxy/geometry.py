@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from proxy.boxes import Box, Margins, Size, exact, position, px
@@ -11,6 +11,7 @@ from proxy.canonical import floors, nearest
 from proxy.errors import ResultTooLarge
 from proxy.limits import Limits
 from proxy.modes import MODES, ONE, Asked, placed
+from proxy.narrowing import View, narrowed
 from proxy.places import Strategy
 from proxy.spec import Fit, Mode, Spec
 
@@ -77,9 +78,36 @@ def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) 
         factor *= Fraction(limits.max_result_side, longest)
         found = laid_out(spec, region, upright, asked.times(factor), dpr * factor)
     refuse_long(found.result, max_side)
+    if too_much(found, limits):
+        found = seen(found)
     for size in found.sizes:
         refuse_large(size, limits)
     return found
+
+
+def too_much(plan: Plan, limits: Limits) -> bool:
+    """Whether what is cut away should not be made. A strategy looks at all of it, if that can be."""
+    longest = limits.max_result_side
+    if plan.strategy or plan.region_strategy:
+        longest = max(longest, limits.max_source_side)
+    return plan.resize.longest > longest or plan.resize.pixels > limits.max_result_pixels
+
+
+def seen(plan: Plan) -> Plan:
+    """The same from as much of the source as is seen. Where a strategy cannot look, the middle is shown."""
+    view = narrowed(
+        View(
+            region=plan.region,
+            resize=plan.resize,
+            turn=plan.turn,
+            flip=plan.flip,
+            flop=plan.flop,
+            crop=plan.crop,
+        )
+    )
+    return replace(
+        plan, region=view.region, region_strategy=None, resize=view.resize, crop=view.crop, strategy=None
+    )
 
 
 def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction) -> Plan:
