@@ -139,7 +139,7 @@ def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
 
 def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
     up = min(scales(source, width, height))
-    return Asked(up, up, width, height, bars=True) if up > 1 else Asked(ONE, ONE)
+    return Asked(up, up, width, height, bars=True) if up >= 1 else Asked(ONE, ONE)
 
 
 def crop(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -14,7 +15,7 @@ from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.narrowing import View, backward
 from proxy.places import Compass, FocalPoint, Strategy
-from proxy.spec import Fit, Spec
+from proxy.spec import Fit, Mode, Spec
 from tests.strategies import sizes, specs
 
 BOUNDLESS = Limits(max_result_pixels=10**15, max_result_side=10**9)
@@ -169,6 +170,52 @@ def test_merging_the_dpr_changes_nothing(width: int, height: int, dpr: float, so
         apart = plan(Spec(width=width, height=height, dpr=dpr, fit=fit), source, BOUNDLESS)
         merged = parse_options(f"w_{width},h_{height},dpr_{dpr:g},fit_{fit}")
         assert apart.result == plan(merged, source, BOUNDLESS).result
+
+
+def sides(source: Size, scale: Fraction) -> Size:
+    return Size(*(max(1, int(side * scale + Fraction(1, 2))) for side in (source.width, source.height)))
+
+
+@given(st.sampled_from(Mode), boxes, sizes)
+@example(Mode.MPAD, (300, 50), Size(100, 50))
+@example(Mode.MPAD, (300, 200), Size(400, 100))
+def test_every_mode_is_what_its_definition_says(mode: Mode, box: tuple[int, int], source: Size) -> None:
+    """Input iw x ih, box w x h, sf = min(w/iw, h/ih), sc = max(w/iw, h/ih)."""
+    exactly = Size(*box)
+    ratios = Fraction(box[0], source.width), Fraction(box[1], source.height)
+    sf, sc = min(ratios), max(ratios)
+    low = sides(source, min(Fraction(1), sc))
+    wanted = {
+        Mode.SCALE: exactly,
+        Mode.FIT: sides(source, sf),
+        Mode.LIMIT: sides(source, min(Fraction(1), sf)),
+        Mode.MFIT: sides(source, max(Fraction(1), sf)),
+        Mode.FILL: exactly,
+        Mode.LFILL: Size(min(box[0], low.width), min(box[1], low.height)),
+        Mode.PAD: exactly,
+        Mode.LPAD: exactly,
+        Mode.MPAD: exactly if sf >= 1 else source,
+        Mode.CROP: Size(min(box[0], source.width), min(box[1], source.height)),
+        Mode.THUMB: exactly,
+        Mode.AUTO: exactly,
+    }
+    options = f"w_{box[0]},h_{box[1]},c_{mode}"
+    assert plan(parse_options(options), source, BOUNDLESS).result == wanted[mode]
+
+
+@given(st.sampled_from(Mode), st.integers(1, 8192), sizes, st.booleans())
+def test_with_one_side_given_the_other_follows(mode: Mode, side: int, source: Size, wide: bool) -> None:
+    scale = Fraction(side, source.width if wide else source.height)
+    if mode in (Mode.LIMIT, Mode.LFILL, Mode.LPAD):
+        scale = min(scale, Fraction(1))
+    if mode in (Mode.MFIT, Mode.MPAD):
+        scale = max(scale, Fraction(1))
+    wanted = sides(source, scale)
+    if mode is Mode.CROP:
+        cut = min(side, source.width if wide else source.height)
+        wanted = Size(cut, source.height) if wide else Size(source.width, cut)
+    options = f"{'w' if wide else 'h'}_{side},c_{mode}"
+    assert plan(parse_options(options), source, BOUNDLESS).result == wanted
 
 
 # Each row by hand from the definitions: options, source, result, and where the picture is cut or lies.

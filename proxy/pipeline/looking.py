@@ -12,12 +12,14 @@ import pyvips
 
 from proxy import geometry
 from proxy.boxes import Box, Size
+from proxy.errors import TooCostly
 from proxy.geometry import Plan
 from proxy.limits import Limits
 from proxy.outlines import Trim
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import chosen
+from proxy.pipeline.edge import libvips
 from proxy.spec import Spec
 
 _LOOKED_AT = 1_000_000
@@ -31,19 +33,25 @@ def planned(
     body: bytes | memoryview, head: Header, spec: Spec, limits: Limits, max_side: int | None = None
 ) -> Plan:
     """The plan, its region in the frame of `head.upright`. Raises what `render` raises."""
-    kept = _trimmed(body, head, spec.trim)
-    plan = geometry.plan(spec, kept.size, limits, max_side)
+    with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
+        kept = _trimmed(body, head, spec.trim)
+        plan = geometry.plan(spec, kept.size, limits, max_side)
+        left, top = _place(body, head, kept, plan)
+    return replace(plan, region=replace(plan.region, left=kept.left + left, top=kept.top + top))
+
+
+def _place(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tuple[int, int]:
+    """Left and top of the region in what was kept."""
     region = plan.region
-    if plan.region_strategy is not None and region.size != kept.size:
-        scale = min(1.0, _GLANCE / kept.size.longest)
-        small = decode.scaled(body, head, kept, _times(kept.size, scale))
-        left, top = chosen(small, _times(region.size, scale), plan.region_strategy)
-        region = replace(
-            region,
-            left=min(round(left / scale), kept.width - region.width),
-            top=min(round(top / scale), kept.height - region.height),
-        )
-    return replace(plan, region=replace(region, left=kept.left + region.left, top=kept.top + region.top))
+    if plan.region_strategy is None or region.size == kept.size:
+        return region.left, region.top
+    scale = min(1.0, _GLANCE / kept.size.longest)
+    small = decode.scaled(body, head, kept, _times(kept.size, scale))
+    left, top = chosen(small, _times(region.size, scale), plan.region_strategy)
+    return (
+        min(round(left / scale), kept.width - region.width),
+        min(round(top / scale), kept.height - region.height),
+    )
 
 
 def _times(size: Size, scale: float) -> Size:

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from proxy import geometry
 from proxy.boxes import Size
 from proxy.canonical import settle
+from proxy.colours import Colour
 from proxy.errors import ResultTooLarge
 from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import FORMATS, Format
 from proxy.negotiation import Bucket
+from proxy.outlines import Line, Radii
 from proxy.pipeline import render, savable
 from proxy.pipeline.sniff import sniff
-from proxy.places import Border, Edge, Strategy
+from proxy.places import Border, Edge, Region, Strategy
 from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 from tests.pictures import (
     animation,
@@ -56,6 +58,13 @@ def specs(draw: st.DrawFn) -> Spec:
         "enlarge": draw(st.booleans()),
         "position": draw(st.sampled_from([None, Strategy.ATTENTION, Strategy.ENTROPY])),
         "rotate": draw(degrees),
+        "zoom": draw(st.sampled_from([1.0, 1.0, 0.3, 1.7])),
+        "min_width": draw(st.none() | st.integers(1, 150)),
+        "min_height": draw(st.none() | st.integers(1, 150)),
+        "x": draw(st.none() | st.floats(-20, 20).map(lambda x: round(x, 2))),
+        "crop": draw(st.none() | st.builds(Region, *[st.none()] * 2, *[st.integers(1, 60)] * 2)),
+        "radii": draw(st.none() | st.builds(Radii, st.none() | st.tuples(*[st.integers(0, 50)] * 4))),
+        "line": draw(st.none() | st.builds(Line, st.integers(0, 9), st.just(Colour(1, 2, 3)))),
         "flip": draw(st.booleans()),
         "flop": draw(st.booleans()),
         "autoorient": draw(st.booleans()),
