@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -361,3 +363,16 @@ def test_a_mirrored_rotation_is_rotated_the_other_way() -> None:
 def test_a_result_too_large_says_how_large() -> None:
     with pytest.raises(ResultTooLarge, match="8192x8192"):
         plan(parse_options("s_8192,enlarge"), Size(10, 10), Limits())
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "geometry.md"
+ROWS = re.findall(r"(?m)^\| `([^`]+)` \| (\d+)x(\d+) \| (\d+)x(\d+) \|", PAGE.read_text())
+
+
+def test_the_documentation_has_its_examples() -> None:
+    assert len(ROWS) > 25
+
+
+@pytest.mark.parametrize("options, width, height, wide, high", ROWS)
+def test_the_documentation_is_right(options: str, width: str, height: str, wide: str, high: str) -> None:
+    assert planned(options, int(width), int(height)).result == Size(int(wide), int(high))
