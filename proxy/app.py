@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -120,6 +121,9 @@ def create_app(deployment: Deployment) -> ASGIApp:
     async def is_ready() -> bool:
         return switch.images is not None and not deployment.is_draining and await workers.ping()
 
+    async def formats() -> dict[str, Any]:
+        return (await workers.run("formats", {}, b"", settings.render_timeout)).header
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         origin = keep_originals(settings, open_originals(settings))
@@ -154,7 +158,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
 
     token = settings.admin_token and settings.admin_token.get_secret_value()
     routes = pages.routes(
-        is_ready, mount=settings.mount, token=token or None, development=settings.is_loopback
+        is_ready, formats, mount=settings.mount, token=token or None, development=settings.is_loopback
     )
     handlers = {404: pages.not_found, 405: pages.not_allowed}
     switch = Switch(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.mount)

@@ -19,6 +19,19 @@ class Format(StrEnum):
     TIFF = "tiff"
 
 
+class Source(StrEnum):
+    """Formats that originals may have and renditions never do."""
+
+    SVG = "svg"
+    HEIC = "heic"
+    JXL = "jxl"
+    BMP = "bmp"
+    ICO = "ico"
+
+
+Incoming = Format | Source
+
+
 class Note(StrEnum):
     """What is not as one would expect of a picture: told in a header, since the picture cannot say it."""
 

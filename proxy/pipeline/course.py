@@ -9,9 +9,10 @@ from proxy import negotiation
 from proxy.boxes import Size
 from proxy.canonical import cuts_and_pads
 from proxy.colours import Colour
+from proxy.errors import InvalidValue
 from proxy.geometry import Plan
 from proxy.limits import Limits
-from proxy.media import FORMATS, Format, Note
+from proxy.media import FORMATS, Format, Note, Source
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import savable
@@ -43,11 +44,13 @@ def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negot
     """
     `accepted` is what `f_auto` may choose among.
 
-    Raises NotAnImage, BrokenImage, NoSuchPage, TooManyPixels and ResultTooLarge.
+    Raises UnusableOriginal, ResultTooLarge, and InvalidValue for a format that cannot be saved here.
     """
     head = decode.header(body, limits, spec.page or 0)
     if not spec.autoorient:
         head = replace(head, orientation=1)
+    if head.format is Source.SVG and spec.mode is None:
+        spec = replace(spec, enlarge=True)  # it is drawn, not enlarged
     notes: tuple[Note, ...] = ()
     frames = _frames(spec, head)
     format = output_format(spec, head, accepted, animated=frames > 1)
@@ -64,7 +67,7 @@ def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negot
 
 def _frames(spec: Spec, head: Header) -> int:
     """How many are asked for; pages of formats that do not move (TIFF, AVIF) are shown one at a time."""
-    if not spec.animated or not FORMATS[head.format].frames:
+    if not spec.animated or not (isinstance(head.format, Format) and FORMATS[head.format].frames):
         return 1
     left = head.pages - head.page
     return min(left, spec.frames or left)
@@ -85,8 +88,8 @@ def output_format(
     if spec.format is Output.AUTO:
         return negotiation.choose(accepted, savable(), alpha=see_through(spec, head), animated=animated)
     if spec.format is not None:
-        return Format(spec.format)
-    if FORMATS[head.format].web and head.format in savable():
+        return _savable(Format(spec.format))
+    if isinstance(head.format, Format) and FORMATS[head.format].web and head.format in savable():
         return head.format
     return Format.PNG if see_through(spec, head) else Format.JPEG
 
@@ -103,3 +106,10 @@ def see_through(spec: Spec, head: Header) -> bool:
         return True
     tilted = spec.rotate is not None and spec.rotate % 90 != 0
     return clear and (tilted or spec.extend is not None or cuts_and_pads(spec)[1])
+
+
+def _savable(format: Format) -> Format:
+    if format not in savable():
+        known = ", ".join(each for each in Format if each in savable())
+        raise InvalidValue(f"'f' takes {known} here, not {format}", option="f", value=format, allowed=known)
+    return format

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,23 +12,15 @@ import pyvips
 from proxy.boxes import Box, Size
 from proxy.errors import BrokenImage, NoSuchPage, TooManyPixels
 from proxy.limits import Limits
-from proxy.media import Format
+from proxy.media import Format, Incoming, Source
+from proxy.pipeline import vector
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.extent import extent
+from proxy.pipeline.loaders import HELD_WHOLE, PAGED, loadable, opened
 from proxy.pipeline.orientation import TURNED, stored, upright
 from proxy.pipeline.scaling import loaders_may_scale, resampled
 from proxy.pipeline.sniff import sniff
 from proxy.spec import Spec
-
-LOADERS: Mapping[Format, str] = {
-    Format.JPEG: "jpegload_buffer",
-    Format.PNG: "pngload_buffer",
-    Format.WEBP: "webpload_buffer",
-    Format.AVIF: "heifload_buffer",
-    Format.GIF: "gifload_buffer",
-    Format.TIFF: "tiffload_buffer",
-}
-"""Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
 
 LEFT = 1.5
 """
@@ -38,7 +30,8 @@ the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quali
 
 AS_IT_IS = Spec()
 
-_PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF})
+MOST_DRAWN = 50_000_000
+"""px of a drawing that is made larger than it is shown, since it is shown stretched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +43,7 @@ class Header:
     picture in memory.
     """
 
-    format: Format
+    format: Incoming
     width: int
     height: int
     orientation: int = 1
@@ -79,26 +72,27 @@ def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
 
     Raises NotAnImage, BrokenImage, NoSuchPage, and TooManyPixels for what this deployment does not decode.
     """
-    format = sniff(body)
-    declared = extent(body, format)
+    format = sniff(body, loadable())
+    declared = vector.judged(body, limits) if format is Source.SVG else extent(body, format)
     if declared is not None:
         _gate(Size(*declared), limits)
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
-        found = _header(_open(body, format), format)
-        if 0 < page < found.pages and format in _PAGED:
-            found = replace(_header(_open(body, format, page=page), format), page=page)
+        found = _header(opened(body, format), format)
+        if 0 < page < found.pages and format in PAGED:
+            found = replace(_header(opened(body, format, page=page), format), page=page)
     if page >= found.pages:
         raise NoSuchPage(
             f"the original has no page {page}: it has {found.pages}, and the first one is page 0",
             option="page", value=str(page), allowed=f"0 to {found.pages - 1}",
         )  # fmt: skip
     _gate(found.stored, limits)
-    if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != (1, 1):
+    told = declared is not None or format is Source.SVG
+    if page == 0 and told and found.stored == Size(1, 1) and declared != (1, 1):
         raise BrokenImage(f"the original's {format} header contradicts itself")
     if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
         raise TooManyPixels(
-            f"the original has {found.width}x{found.height} px; progressive, interlaced and avif images "
-            f"may have {limits.max_interlaced_pixels} px"
+            f"the original has {found.width}x{found.height} px; progressive, interlaced, avif, heic and "
+            f"jxl images may have {limits.max_interlaced_pixels} px"
         )
     return found
 
@@ -120,13 +114,15 @@ def scaled(
     turned = TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
     with _decoding(head):
-        if region == Box(0, 0, head.upright.width, head.upright.height):
+        if head.format is Source.SVG:
+            image = _rasterised(body, region, target)
+        elif region == Box(0, 0, head.upright.width, head.upright.height):
             on_load = _on_load(head, target if loaders_may_scale(spec) else head.stored)
-            image = _open(body, head.format, **on_load)
+            image = opened(body, head.format, **on_load)
         else:
             part = stored(region, turned, head.stored)
             factor = _shrink_of(part, head, target if loaders_may_scale(spec) else part.size)
-            image = _open(body, head.format, **({"shrink": factor} if factor > 1 else _paged(head)))
+            image = opened(body, head.format, **({"shrink": factor} if factor > 1 else _paged(head)))
             part = _shrunk(part, factor, Size(image.width, image.height))
             image = image.crop(part.left, part.top, part.width, part.height)
         return upright(resampled(image, target, head.profile, spec).copy_memory(), turned)
@@ -154,12 +150,24 @@ def frames(
     part = stored(region, turned, head.stored)
     with _decoding(head):
         # libvips stands frames on top of each other.
-        column = _open(body, head.format, page=head.page, n=count)
+        column = opened(body, head.format, page=head.page, n=count)
     for at in range(count):
         with _decoding(head):
             frame = column.crop(part.left, at * head.height + part.top, part.width, part.height)
             frame = upright(resampled(frame, target, head.profile, spec).copy_memory(), turned)
         yield frame
+
+
+def _rasterised(body: bytes | memoryview, region: Box, target: Size) -> pyvips.Image:
+    """A drawing has no pixels of its own: it gets those that are shown."""
+    scale = max(target.width / region.width, target.height / region.height)
+    scale = min(scale, (MOST_DRAWN / region.size.pixels) ** 0.5)
+    drawing = opened(body, Source.SVG, scale=scale)
+    left = min(round(region.left * scale), drawing.width - 1)
+    top = min(round(region.top * scale), drawing.height - 1)
+    width = min(max(1, round(region.width * scale)), drawing.width - left)
+    height = min(max(1, round(region.height * scale)), drawing.height - top)
+    return drawing.crop(left, top, width, height)
 
 
 def _decoding(head: Header) -> AbstractContextManager[None]:
@@ -177,12 +185,7 @@ def _gate(size: Size, limits: Limits) -> None:
         )
 
 
-def _open(body: bytes | memoryview, format: Format, **options: Any) -> pyvips.Image:
-    load = getattr(pyvips.Image, LOADERS[format])
-    return load(body, access="sequential", fail_on="error", **options)
-
-
-def _header(image: pyvips.Image, format: Format) -> Header:
+def _header(image: pyvips.Image, format: Incoming) -> Header:
     def told(name: str, default: Any) -> Any:
         return image.get(name) if image.get_typeof(name) else default
 
@@ -196,14 +199,14 @@ def _header(image: pyvips.Image, format: Format) -> Header:
         delays=tuple(told("delay", ())),
         loop=told("loop", 0),
         alpha=bool(image.hasalpha()),
-        whole=format is Format.AVIF or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),
+        whole=format in HELD_WHOLE or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),
         interpretation=image.interpretation,
         profile=told("icc-profile-data", None),
     )
 
 
 def _paged(head: Header) -> dict[str, Any]:
-    return {"page": head.page} if head.format in _PAGED else {}
+    return {"page": head.page} if head.format in PAGED else {}
 
 
 def _on_load(head: Header, target: Size) -> dict[str, Any]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from proxy.media import Format
+from proxy.media import Format, Incoming, Source
 
 Body = bytes | memoryview
 Extent = tuple[int, int]
 
 
-def extent(body: Body, format: Format) -> Extent | None:
+def extent(body: Body, format: Incoming) -> Extent | None:
     """(width, height) in px as stored; `None` when it cannot be followed: the decoder will say why."""
     try:
-        return _READERS[format](body)
+        reader = _READERS.get(format)
+        return reader(body) if reader else None
     except (struct.error, IndexError):
         return None
 
@@ -121,11 +122,12 @@ def _tiff(body: Body) -> Extent | None:
     return (found[256], found[257]) if len(found) == 2 else None
 
 
-_READERS: Mapping[Format, Callable[[Body], Extent | None]] = {
+_READERS: Mapping[Incoming, Callable[[Body], Extent | None]] = {
     Format.JPEG: _jpeg,
     Format.PNG: _png,
     Format.GIF: _gif,
     Format.WEBP: _webp,
     Format.AVIF: _avif,
+    Source.HEIC: _avif,
     Format.TIFF: _tiff,
 }

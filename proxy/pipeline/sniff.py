@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
+
 from proxy.errors import NotAnImage
-from proxy.media import Format
+from proxy.media import Format, Incoming, Source
 
 _AV1_BRANDS = frozenset({b"avif", b"avis"})
 _HEVC_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 
-_MAGIC: tuple[tuple[bytes, Format], ...] = (
+_MAGIC: tuple[tuple[bytes, Incoming], ...] = (
     (b"\xff\xd8\xff", Format.JPEG),
     (b"\x89PNG\r\n\x1a\n", Format.PNG),
     (b"GIF87a", Format.GIF),
@@ -19,16 +22,33 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0*", Format.TIFF),
     (b"II+\0", Format.TIFF),
     (b"MM\0+", Format.TIFF),
+    (b"\xff\x0a", Source.JXL),
+    (b"\0\0\0\x0cJXL ", Source.JXL),
+    (b"\0\0\1\0", Source.ICO),
 )
+
+# Atomic: without, comments could be divided in two ways each, and a text of many would take for ever.
+_SVG = re.compile(
+    rb"(?>\s+|<\?(?>.*?\?>)|<!--(?>.*?-->)|<!doctype svg(?>[^\[>]*(?:\[.*?\]\s*)?>))*+<(?:\w+:)?svg[\s/>]",
+    re.DOTALL | re.IGNORECASE,
+)
+_SVG_STARTS_WITHIN = 4096
+
+_BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
+"""Bytes; two letters alone begin many a text."""
+
+NAMES: Mapping[Incoming, str] = {
+    Source.SVG: "an SVG image",
+    Source.HEIC: "a HEIC image",
+    Source.JXL: "a JPEG XL image",
+    Source.BMP: "a BMP image",
+    Source.ICO: "an icon (ICO)",
+}
 
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF"),
     (b"%!PS", "PostScript"),
-    (b"BM", "a BMP image"),
-    (b"\0\0\1\0", "an icon (ICO)"),
     (b"8BPS", "a Photoshop document"),
-    (b"\xff\x0a", "a JPEG XL image"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
     (b"PK\3\4", "a ZIP archive"),
     (b"\x1f\x8b", "gzip-compressed data"),
@@ -36,8 +56,6 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 )
 
 _MARKUP: tuple[tuple[bytes, str], ...] = (
-    (b"<svg", "an SVG image"),
-    (b"<!doctype svg", "an SVG image"),
     (b"<!doctype html", "an HTML page"),
     (b"<html", "an HTML page"),
     (b"<?xml", "an XML document"),
@@ -45,18 +63,31 @@ _MARKUP: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def sniff(body: bytes | memoryview) -> Format:
+EVERYTHING: tuple[Incoming, ...] = (*Format, *Source)
+
+
+def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = EVERYTHING) -> Incoming:
     """The format of an original. Raises NotAnImage, whose message names what was recognised instead."""
-    head = bytes(body[:512])
+    head = bytes(body[:_SVG_STARTS_WITHIN])
+    format = _recognised(head)
+    if format is not None and format in accepted:
+        return format
+    known = ", ".join(format.value for format in EVERYTHING if format in accepted)
+    seen = NAMES.get(format, f"a {format} image") if format else _other(head)
+    raise NotAnImage(f"the original is {seen}; accepted are {known}", allowed=known)
+
+
+def _recognised(head: bytes) -> Incoming | None:
     for magic, format in _MAGIC:
         if head.startswith(magic):
             return format
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format.WEBP
-    if head[4:8] == b"ftyp" and _brands(head) & _AV1_BRANDS:
-        return Format.AVIF
-    accepted = ", ".join(format.value for format in Format)
-    raise NotAnImage(f"the original is {_other(head)}; accepted are {accepted}", allowed=accepted)
+    if head[4:8] == b"ftyp" and _brands(head) & (_AV1_BRANDS | _HEVC_BRANDS):
+        return Format.AVIF if _brands(head) & _AV1_BRANDS else Source.HEIC
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return Source.BMP
+    return Source.SVG if _SVG.match(head.removeprefix(b"\xef\xbb\xbf")) else None
 
 
 def _brands(head: bytes) -> frozenset[bytes]:
@@ -69,13 +100,11 @@ def _other(head: bytes) -> str:
     if not head:
         return "empty"
     if head[4:8] == b"ftyp":
-        return "a HEIC image" if _brands(head) & _HEVC_BRANDS else "a video or another ISO media file"
+        return "a video or another ISO media file"
     for magic, name in _OTHERS:
         if head.startswith(magic):
             return name
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith((b"<?xml", b"<!--")) and b"<svg" in text:
-        return "an SVG image"
     for start, name in _MARKUP:
         if text.startswith(start):
             return name

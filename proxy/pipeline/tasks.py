@@ -13,8 +13,9 @@ from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import Document
 from proxy.negotiation import parse_bucket
-from proxy.pipeline import render
+from proxy.pipeline import render, savable
 from proxy.pipeline.describe import describe
+from proxy.pipeline.loaders import loadable
 
 Task = Callable[[Mapping[str, Any], bytes | memoryview], tuple[dict[str, Any], bytes]]
 
@@ -22,10 +23,13 @@ Task = Callable[[Mapping[str, Any], bytes | memoryview], tuple[dict[str, Any], b
 def prepare() -> None:
     """
     No operation cache: it has served stale pixels, and every job is another picture. No loader that is not
-    meant for strangers' files; `block_untrusted` leaves four of those open.
+    meant for strangers' files; `block_untrusted` leaves four of those open. It closes SVG, which is judged
+    by us (`vector`) before libvips sees it, and JPEG XL, where one death of a renderer is the worst of it.
     """
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
+    for loader in ("Svg", "Jxl"):
+        pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)
     for loader in ("Matrix", "Csv", "Raw", "Vips"):
         pyvips.operation_block_set(f"VipsForeignLoad{loader}", True)
 
@@ -66,6 +70,11 @@ def describe_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[
     }, json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-TASKS: Mapping[str, Task] = {"render": render_task, "describe": describe_task}
+def formats_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
+    """What this libvips decodes and encodes."""
+    return {"load": sorted(map(str, loadable())), "save": sorted(map(str, savable()))}, b""
+
+
+TASKS: Mapping[str, Task] = {"render": render_task, "describe": describe_task, "formats": formats_task}
 
 prepare()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from proxy.catalogue import options_table
+from proxy.errors import ProxyError
 from proxy.web.headers import GUARDS
-from proxy.web.problems import problem
+from proxy.web.problems import problem, problem_of
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -60,8 +62,14 @@ def readyz(is_ready: Callable[[], Awaitable[bool]]) -> Page:
     return page
 
 
-async def options(_: Request) -> Response:
-    return plain(options_table())
+def options(formats: Callable[[], Awaitable[Mapping[str, Any]]]) -> Page:
+    async def page(_: Request) -> Response:
+        try:
+            return plain({"options": options_table(), "formats": await formats()})
+        except ProxyError as error:
+            return as_response(problem_of(error))
+
+    return page
 
 
 async def not_found(_: Request, __: Exception) -> Response:
@@ -74,10 +82,16 @@ async def not_allowed(_: Request, error: Exception) -> Response:
 
 
 def routes(
-    is_ready: Callable[[], Awaitable[bool]], *, mount: str, token: str | None, development: bool
+    is_ready: Callable[[], Awaitable[bool]],
+    formats: Callable[[], Awaitable[Mapping[str, Any]]],
+    *,
+    mount: str,
+    token: str | None,
+    development: bool,
 ) -> list[Route]:
+    """`formats` tells what can be decoded here (`load`) and encoded (`save`)."""
     return [
         Route("/healthz", healthz),
         Route("/readyz", readyz(is_ready)),
-        Route(f"{mount}/-/options.json", admin_only(options, token=token, development=development)),
+        Route(f"{mount}/-/options.json", admin_only(options(formats), token=token, development=development)),
     ]

@@ -32,7 +32,7 @@ def test_a_refusal_is_ours() -> None:
         TASKS["render"](HEADER, b"<html>")
 
 
-@pytest.mark.parametrize("loader", ["matrixload", "csvload", "rawload", "vipsload", "svgload"])
+@pytest.mark.parametrize("loader", ["matrixload", "csvload", "rawload", "vipsload"])
 def test_loaders_that_are_not_for_strangers_are_blocked(loader: str, tmp_path: Path) -> None:
     """In a process of its own: the block is for good, and other tests may draw with what it blocks."""
     picture = tmp_path / "picture"

@@ -335,7 +335,9 @@ async def test_health_readiness_and_the_table(web: httpx.AsyncClient) -> None:
     assert (await web.get("/healthz")).status_code == 200
     assert (await web.get("/readyz")).status_code == 200
     table = (await web.get("/-/options.json")).json()
-    assert {"width", "w"} <= {name for row in table for name in row["names"]}
+    assert {"width", "w"} <= {name for row in table["options"] for name in row["names"]}
+    assert {"jpeg", "png", "webp", "avif", "gif", "tiff", "svg"} <= set(table["formats"]["load"])
+    assert {"jpeg", "png", "webp", "avif", "gif", "tiff"} == set(table["formats"]["save"])
     assert (await web.post("/healthz")).status_code == 405
 
 

@@ -1,0 +1,70 @@
+"""What the linked libvips can decode, and the one way to open an original with it."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import pyvips
+
+from proxy.media import Format, Incoming, Source
+from proxy.pipeline import vector
+
+LOADERS: Mapping[Incoming, str] = {
+    Format.JPEG: "jpegload_buffer",
+    Format.PNG: "pngload_buffer",
+    Format.WEBP: "webpload_buffer",
+    Format.AVIF: "heifload_buffer",
+    Format.GIF: "gifload_buffer",
+    Format.TIFF: "tiffload_buffer",
+    Source.SVG: "svgload_buffer",
+    Source.HEIC: "heifload_buffer",
+    Source.JXL: "jxlload_buffer",
+}
+"""Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
+
+PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Source.HEIC})
+
+HELD_WHOLE = frozenset({Format.AVIF, Source.HEIC, Source.JXL})
+"""Whatever is wanted of them, they are decoded whole."""
+
+SAMPLES: Mapping[Incoming, bytes] = {
+    Source.SVG: b"<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'><path d='M0 0h1v1z'/></svg>",
+    Source.HEIC: b64decode(
+        """
+        AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAVZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA
+        AA5waXRtAAAAAAABAAAAImlsb2MAAAAAREAAAQABAAAAAAF6AAEAAAAAAAAAGQAAACNpaW5mAAAAAAABAAAAFWluZmUCAAAAAAEA
+        AGh2YzEAAAAA1mlwcnAAAAC3aXBjbwAAAHhodmNDAQNwAAAAAAAAAAAAHvAA/P34+AAADwMgAAEAGEABDAH//wNwAAADAJAAAAMA
+        AAMAHroCQCEAAQArQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqSSmubgQEDAgAAAMACAAAAwAIQCIAAQAHRAHBcrAiQAAAABRpc3Bl
+        AAAAAAAAAEAAAABAAAAAE2NvbHJuY2x4AAIAAgAGgAAAABBwaXhpAAAAAAMICAgAAAAXaXBtYQAAAAAAAAABAAEEgQKDhAAAACFt
+        ZGF0AAAAFSgBrwtg+sbB1//5ZXv1FEHQh+07cA==
+        """
+    ),
+    Source.JXL: b64decode(
+        "/woIkAEAEwgCAMwAk2EJAIAKlVHGDV7O9Xz5ocNi2sZ1hrbatrAkUWQcm6QTOCSJ5LBxEYwBYJg5mDlAU0kC"
+    ),
+}
+"""Tiny pictures of the formats that not every libvips decodes: a loader may be there and its codec not."""
+
+
+def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
+    if format is Source.SVG:
+        body = vector.plain(body)
+    load = getattr(pyvips.Image, LOADERS[format])
+    return load(body, access="sequential", fail_on="error", **options)
+
+
+@cache
+def loadable() -> frozenset[Incoming]:
+    """Found by decoding. The formats without a sample are those that libvips is never built without."""
+    return frozenset(format for format in LOADERS if format not in SAMPLES or _loads(format))
+
+
+def _loads(format: Incoming) -> bool:
+    try:
+        opened(SAMPLES[format], format).avg()
+    except (pyvips.Error, AttributeError):
+        return False
+    return True
