@@ -162,7 +162,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
     )
     handlers = {404: pages.not_found, 405: pages.not_allowed}
     switch = Switch(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.mount)
-    return AccessLog(switch)
+    return AccessLog(switch, allow_origin=settings.allow_origin)
 
 
 def open_originals(settings: Settings) -> Origin:

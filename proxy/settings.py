@@ -36,6 +36,7 @@ CONFIDENTIAL = frozenset({"secrets", "admin_token"})  # never shown, and never e
 
 _LIMITS = Limits()
 _HOST = re.compile(r"(?:\.?[\w-]+(?:\.[\w-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _MOUNT = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 # What Kubernetes puts into every container of a namespace that has a Service named image-proxy.
 _SERVICE_LINK = re.compile(r".*_SERVICE_(?:HOST|PORT(?:_\w+)?)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?")
@@ -66,6 +67,12 @@ def _hosts(given: tuple[str, ...]) -> tuple[str, ...]:
                 f"subdomains, not {host!r}"
             )
     return hosts
+
+
+def _origin(given: str) -> str:
+    if given != "*" and not _ORIGIN.fullmatch(given):
+        raise ValueError(f"takes '*' or an origin such as 'https://www.example.com', not {given!r}")
+    return given
 
 
 def _mount(given: str) -> str:
@@ -201,6 +208,10 @@ class Settings(BaseSettings):
         False, description="The second word that '--unsigned allow' needs on an address other than loopback."
     )
     presets: Path = Field(Path("presets.yaml"), description="YAML file of presets, lists and overlays.")
+    allow_origin: Annotated[str, AfterValidator(_origin)] = Field(
+        "*",
+        description="Whose scripts may read renditions and their timing: '*', or one 'https://host'.",
+    )
     mount: Annotated[str, AfterValidator(_mount)] = Field("", description="Path prefix such as '/_ipx'.")
     admin_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
         None,

@@ -1,7 +1,11 @@
-"""The outermost layer: one log line a request, and an answer even where we failed ourselves."""
+"""
+The outermost layer: what every answer carries, one log line a request, and an answer even where we failed.
+"""
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from typing import Any
 
@@ -12,11 +16,22 @@ from proxy.grammar import SIGNED
 from proxy.logs import escape
 from proxy.web.problems import problem, respond
 
+LONGEST_HEADERS = 32_768
+"""Bytes of all headers of a request: browsers send two thousand."""
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
+"""What may be said again in a header and in a log, of what somebody else wrote."""
+
 
 class AccessLog:
-    def __init__(self, app: ASGIApp) -> None:
+    """`allow_origin` is whose scripts may read what is answered: `*`, or one origin."""
+
+    def __init__(self, app: ASGIApp, *, allow_origin: str = "*") -> None:
         self._app = app
         self._log = structlog.get_logger()
+        self._readers = [
+            (name, allow_origin.encode()) for name in (b"access-control-allow-origin", b"timing-allow-origin")
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -25,19 +40,27 @@ class AccessLog:
         started = time.perf_counter()
         first: dict[str, Any] = {}
         sent = 0
+        request_id = request_id_of(scope)
+        always = [*self._readers, (b"x-request-id", request_id)]
 
         async def watch(message: Message) -> None:
             nonlocal sent
             if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *always]}
                 first.update(message)
             else:
                 sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
+                await respond(watch, problem(431, "headers_too_long", f"at most {LONGEST_HEADERS} bytes"))
+            else:
+                await self._app(scope, receive, watch)
         except Exception:
-            self._log.exception("request_failed", method=scope["method"], path=path_of(scope))
+            self._log.exception(
+                "request_failed", method=scope["method"], path=path_of(scope), request_id=request_id.decode()
+            )
             if first:
                 raise  # headers are out: the connection is aborted, never ended as if all was well
             await respond(watch, problem(500, "internal_error", "this is our fault, not yours"))
@@ -48,8 +71,15 @@ class AccessLog:
             status=first.get("status"),
             bytes=sent,
             ms=round((time.perf_counter() - started) * 1000, 2),
+            request_id=request_id.decode(),
             **from_cache(first.get("headers", ())),
         )
+
+
+def request_id_of(scope: Scope) -> bytes:
+    """The one that somebody before us gave it, so that their logs and ours can be laid side by side."""
+    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
 
 
 def path_of(scope: Scope) -> str:

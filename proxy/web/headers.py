@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from urllib.parse import quote
 
@@ -17,7 +17,6 @@ GUARDS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"cross-origin-resource-policy", b"cross-origin"),
-    (b"access-control-allow-origin", b"*"),
 )
 """On every answer: pictures are for every page, and nothing that we send is ever a document or a script."""
 
@@ -52,10 +51,23 @@ NOT_KEPT = b"no-store"
 """Of a rendition whose original nobody but its origin may keep."""
 
 
+MOST_TAGS = 16
+LONGEST_TAGS = 1_000
+"""Bytes of all tags of an answer: CDNs refuse, or cut, what is much longer."""
+
+
 def tags(key: str, presets: Iterable[str]) -> list[tuple[bytes, bytes]]:
     """What a CDN purges by: `key-` and 16 hex digits of the key's SHA-256, `preset-` and each name."""
-    found = [key_tag(key), "origin-default", *(f"preset-{name}" for name in presets)]
+    found = within_caps([key_tag(key), "origin-default", *(f"preset-{name}" for name in presets)])
     return [(b"cache-tag", ",".join(found).encode()), (b"surrogate-key", " ".join(found).encode())]
+
+
+def within_caps(found: Sequence[str]) -> Sequence[str]:
+    """Without what is too much, from the end."""
+    found = found[:MOST_TAGS]
+    while sum(map(len, found)) + len(found) > LONGEST_TAGS:
+        found = found[:-1]
+    return found
 
 
 def key_tag(key: str) -> str:

@@ -36,6 +36,15 @@ OURS = b"image-proxy"
 """Our name in CDN-Loop (RFC 8586): whoever sends it back to us goes round in circles."""
 
 ALLOWED = (b"allow", b"GET, HEAD, OPTIONS")
+PREFLIGHT = (
+    (b"access-control-allow-methods", ALLOWED[1]),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-max-age", b"86400"),
+    (b"cache-control", b"no-store"),
+    (b"cache-status", b"image-proxy; fwd=method"),
+)
+"""What a browser asks before a script's request that carries more than a page's own would."""
+
 BODY_HEADERS = (b"content-type", b"content-length")
 
 Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -83,7 +92,7 @@ class Images:
         method = scope["method"]
         if method not in ("GET", "HEAD"):
             await respond(send, other_method(method, vary=seems_to_vary(scope["raw_path"])))
-        elif OURS in headers.get(b"cdn-loop", b"").lower():
+        elif b"cdn-loop" in headers and goes_round(headers[b"cdn-loop"]):
             await respond(send, problem(508, "loop", "this request came from here"))
         else:
             await respond(send, await self._answer(scope, headers), head=method == "HEAD")
@@ -200,6 +209,11 @@ def aging_headers(ask: Ask, answer: Answer, age: float, left: float | None) -> l
     return [(b"cache-control", lasting if answer.kept else NOT_KEPT), (b"cache-status", status)]
 
 
+def goes_round(cdn_loop: bytes) -> bool:
+    """Whether we are among those who passed this request on: a list of names with parameters."""
+    return any(each.partition(b";")[0].strip().lower() == OURS for each in cdn_loop.split(b","))
+
+
 def joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Each header once; several lines of one name are one list (RFC 9110 section 5.3)."""
     found = dict(headers)
@@ -239,7 +253,7 @@ def answer_to(
 
 def other_method(method: str, *, vary: bool) -> Answered:
     if method == "OPTIONS":
-        return 204, [ALLOWED, (b"access-control-allow-methods", ALLOWED[1]), *GUARDS], b""
+        return 204, [ALLOWED, *PREFLIGHT, *GUARDS], b""
     detail = f"a picture is had by GET, not {method}"
     return problem(405, "method_not_allowed", detail, vary=vary, headers=[ALLOWED])
 

@@ -26,7 +26,10 @@ def as_response(answered: tuple[int, list[tuple[bytes, bytes]], bytes]) -> Respo
 
 
 def plain(content: object, status: int = 200) -> JSONResponse:
-    headers = {name.decode(): value.decode() for name, value in GUARDS} | {"cache-control": "no-store"}
+    headers = {name.decode(): value.decode() for name, value in GUARDS}
+    headers |= {"cache-control": "no-store", "cache-status": "image-proxy; fwd=bypass"}
+    if status == 503:
+        headers["retry-after"] = "1"
     return JSONResponse(content, status, headers=headers)
 
 
@@ -45,7 +48,7 @@ def admin_only(page: Page, *, token: str | None, development: bool) -> Page:
             challenge = [(b"www-authenticate", b"Bearer")]
             return as_response(problem(401, "unauthorized", "an admin token is needed", headers=challenge))
         if not compare_digest(given.strip().encode(), token.encode()):
-            return as_response(problem(403, "wrong_token", "this is not the admin token"))
+            return as_response(problem(403, "wrong_token", "this is not the admin token", keep=False))
         return await page(request)
 
     return guarded

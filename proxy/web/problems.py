@@ -40,9 +40,19 @@ def status_of(error: errors.ProxyError) -> int:
 
 
 def problem(
-    status: int, code: str, detail: str, *, vary: bool = False, headers: Headers = (), **facts: Any
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    vary: bool = False,
+    keep: bool = True,
+    headers: Headers = (),
+    **facts: Any,
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body. `facts` are further members of the problem (RFC 9457 section 3.2)."""
+    """
+    Status, headers and body. Without `keep` no cache keeps it: something else than the URL decided. `facts`
+    are further members of the problem (RFC 9457 section 3.2).
+    """
     title = TITLES.get(status) or HTTPStatus(status).phrase
     members = {
         "type": f"urn:image-proxy:{code}",
@@ -58,7 +68,8 @@ def problem(
         [
             (b"content-type", b"application/problem+json"),
             (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"public, max-age=%d" % lasting if lasting else b"no-store"),
+            (b"cache-control", b"public, max-age=%d" % lasting if lasting and keep else b"no-store"),
+            (b"cache-status", b"image-proxy; detail=%s" % code.encode()),
             *([(b"vary", b"Accept")] if vary else []),
             *GUARDS,
             *headers,
