@@ -15,6 +15,7 @@ from proxy.limits import Limits
 from proxy.media import Format, Incoming, Source
 from proxy.pipeline import vector
 from proxy.pipeline.edge import libvips
+from proxy.pipeline.endings import is_cut_gif
 from proxy.pipeline.extent import extent
 from proxy.pipeline.loaders import HELD_WHOLE, PAGED, loadable, opened
 from proxy.pipeline.orientation import TURNED, stored, upright
@@ -76,6 +77,8 @@ def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
     declared = vector.judged(body, limits) if format is Source.SVG else extent(body, format)
     if declared is not None:
         _gate(Size(*declared), limits)
+    if format is Format.GIF and is_cut_gif(body):
+        raise BrokenImage("the original is a gif image that was cut short")
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
         found = _header(opened(body, format), format)
         if 0 < page < found.pages and format in PAGED:
