@@ -38,7 +38,20 @@ def outlined(
     # What is opaque through and through stays so.
     covered = ground is not None and (ground is Painted.BLURRED or _opaque(ground))
     seen_through = image.hasalpha() or not covered or (line and not _opaque(colour))
-    return mixed if seen_through else mixed.extract_band(0, n=3)
+    whole = embedded(image, canvas, colour) if line else image
+    whole = with_alpha(whole) if seen_through else whole
+    return _with_corners(whole, mixed.extract_band(0, n=whole.bands), _wider(radii, line))
+
+
+def _with_corners(whole: pyvips.Image, mixed: pyvips.Image, radii: Corners) -> pyvips.Image:
+    """`mixed` in the corners: libvips then makes no more of it than those."""
+    for at, (across, down) in enumerate(radii):
+        width, height = min(math.ceil(across), whole.width), min(math.ceil(down), whole.height)
+        if width and height:
+            left = whole.width - width if at in (1, 2) else 0
+            top = whole.height - height if at in (2, 3) else 0
+            whole = whole.insert(mixed.crop(left, top, width, height), left, top)
+    return whole
 
 
 def _opaque(colour: Colour | Painted) -> bool:
