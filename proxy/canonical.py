@@ -14,7 +14,7 @@ from fractions import Fraction
 from proxy.colours import WHITE
 from proxy.kinds import plain
 from proxy.media import FORMATS, Format
-from proxy.places import LONGEST, Compass, Strategy
+from proxy.places import LONGEST, Compass, Edge, Strategy
 from proxy.spec import Fit, Mode, Output, Spec
 
 PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
@@ -146,6 +146,19 @@ def drop_anchor(spec: Spec) -> Spec:
     return spec
 
 
+def drop_ground(spec: Spec) -> Spec:
+    """A background that nobody sees: no bars, no corners, and a format that may stay transparent."""
+    stays = any(row.alpha for format, row in FORMATS.items() if format.value == spec.format)
+    return spec if not stays or grounded(spec) or spec.flatten else replace(spec, background=None)
+
+
+def grounded(spec: Spec) -> bool:
+    """Whether there is anything beside the picture for a background to fill."""
+    tilted = spec.rotate is not None and spec.rotate % 90 != 0
+    margins = spec.extend is not None and spec.extend.edge is Edge.BACKGROUND
+    return tilted or margins or spec.radii is not None or cuts_and_pads(spec)[1]
+
+
 def cuts_and_pads(spec: Spec) -> tuple[bool, bool]:
     """Whether the box may cut the picture, and whether it may leave bars."""
     if not boxed(spec):
@@ -186,7 +199,7 @@ def merge_frames(spec: Spec) -> Spec:
 
 
 STEPS: tuple[Callable[[Spec], Spec], ...] = (
-    merge_aspect, drop_idle, merge_frames, merge_zoom, merge_mode, drop_anchor, merge_dpr,
+    merge_aspect, drop_idle, merge_frames, merge_zoom, merge_mode, drop_anchor, drop_ground, merge_dpr,
 )  # fmt: skip
 """In this order: offsets that cannot matter are gone before the dpr looks at them."""
 

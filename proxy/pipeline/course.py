@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from proxy import negotiation
 from proxy.boxes import Size
-from proxy.canonical import cuts_and_pads
+from proxy.canonical import grounded
 from proxy.colours import Colour
 from proxy.errors import InvalidValue
 from proxy.geometry import Plan
@@ -101,11 +101,9 @@ def see_through(spec: Spec, head: Header) -> bool:
     if spec.line is not None and spec.line.colour.alpha < 255:
         return True
     ground = spec.background
-    clear = isinstance(ground, Colour) and ground.alpha < 255
-    if spec.radii is not None and (ground is None or clear):
-        return True
-    tilted = spec.rotate is not None and spec.rotate % 90 != 0
-    return clear and (tilted or spec.extend is not None or cuts_and_pads(spec)[1])
+    if ground is None:
+        return spec.radii is not None
+    return isinstance(ground, Colour) and ground.alpha < 255 and grounded(spec)
 
 
 def _savable(format: Format) -> Format:
