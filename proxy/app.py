@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import multiprocessing
 import os
 import re
@@ -26,11 +25,13 @@ from proxy.freshness import Lifetimes
 from proxy.grammar import SIGNED
 from proxy.originals import Originals
 from proxy.origins import Origin
-from proxy.origins.schemes import open_origin
+from proxy.origins.schemes import open_origins
 from proxy.presets import EMPTY, Presets, load_presets
 from proxy.reload import watch_presets
 from proxy.renditions import Renditions
 from proxy.settings import Settings
+from proxy.sourcefile import PAIR, load_sources, read_pairs
+from proxy.sources import Source, Sources
 from proxy.web import pages
 from proxy.web.access import AccessLog
 from proxy.web.asking import Terms
@@ -133,7 +134,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
             cache=cache,
             renderers=workers,
             limits=settings.limits,
-            namespace=namespace(settings),
+            sources=sources(settings),
             makers=open_flights(settings.cache),
         )
         images, info = (
@@ -165,10 +166,25 @@ def create_app(deployment: Deployment) -> ASGIApp:
     return AccessLog(switch, allow_origin=settings.allow_origin)
 
 
+def sources(settings: Settings) -> Sources:
+    """
+    Where originals come from: the default origin, unless there are named ones and it was not named too.
+    Raises InvalidSources.
+    """
+    default = Source(url=settings.origin, private=settings.private_networks)
+    if settings.origins is None:
+        return Sources(default=default)
+    written = settings.origins
+    found = read_pairs(written) if PAIR.match(written) else load_sources(Path(written).expanduser())
+    if settings.private_networks:
+        found = found.private
+    return replace(found, default=default if "origin" in settings.model_fields_set else found.default)
+
+
 def open_originals(settings: Settings) -> Origin:
-    """Raises ValueError."""
-    return open_origin(
-        settings.origin,
+    """Raises ValueError and InvalidSources."""
+    return open_origins(
+        sources(settings),
         limits=settings.limits,
         remote_hosts=settings.remote_hosts,
         private_networks=settings.private_networks,
@@ -183,17 +199,8 @@ def keep_originals(settings: Settings, origin: Origin) -> Originals:
         open_originals_cache(settings.originals_cache),
         fresh_for=settings.originals_max_age,
         stale_if_error=settings.stale_if_error,
-        namespace=namespace(settings),
+        sources=sources(settings),
     )
-
-
-def namespace(settings: Settings) -> str:
-    """
-    Where keys that are no URLs lead to, so that a cache shared by two deployments never gives one the picture
-    of the other. Without the credentials, which may change while the place stays the same.
-    """
-    place = re.sub(r"(://)[^/@]*@", r"\1", settings.origin)
-    return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 def terms(settings: Settings) -> Terms:
@@ -201,6 +208,7 @@ def terms(settings: Settings) -> Terms:
         mount=settings.mount,
         secrets=settings.signing_secrets,
         policy=settings.unsigned,
+        sources=sources(settings),
         lifetimes=Lifetimes(**{field.name: getattr(settings, field.name) for field in fields(Lifetimes)}),
     )
 

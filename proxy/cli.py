@@ -24,6 +24,7 @@ from proxy.grammar import canonical, parse_options, read_options, resolve, split
 from proxy.media import FORMATS, Format
 from proxy.presets import EMPTY, InvalidPresets, Presets, load_presets
 from proxy.settings import InvalidSettings, Settings, load, variable
+from proxy.sourcefile import InvalidSources
 from proxy.spec import Output
 from proxy.units import SECONDS
 from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
@@ -41,7 +42,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own name for it
         try:
             return super().invoke(ctx)
-        except (ProxyError, InvalidSettings, InvalidPresets, Refused) as error:
+        except (ProxyError, InvalidSettings, InvalidPresets, InvalidSources, Refused) as error:
             for line in str(error).splitlines():
                 typer.echo(f"image-proxy: {line}", err=True)
             raise typer.Exit(2) from error
@@ -75,7 +76,7 @@ def serve(**given: Any) -> None:
     from a file, which is how secrets should come. Times are written 10s, 5m, 12h, 1d or 1w, sizes 50MB.
     """
     settings = load(**given)
-    if "origin" not in settings.model_fields_set:
+    if "origin" not in settings.model_fields_set and settings.origins is None:
         draw_samples(Path(settings.origin))
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)

@@ -16,6 +16,7 @@ Everything that can go wrong, by whose move is next:
     - SourceNotAllowed
     - Expired
   x OriginalNotFound
+    - OriginalForbidden
   x OriginalTooLarge         more bytes than this deployment reads
   x UnusableOriginal         the bytes came, and no picture can be made of them
     - NotAnImage
@@ -25,6 +26,7 @@ Everything that can go wrong, by whose move is next:
     - NoSuchPage
   x ResultTooLarge
   x OriginFailed             the other side's fault
+    - OriginRefused
     - OriginTimedOut
   x Overloaded               ours, and it will pass
 
@@ -112,6 +114,10 @@ class Expired(Forbidden): ...
 class OriginalNotFound(ProxyError): ...
 
 
+class OriginalForbidden(OriginalNotFound):
+    """The origin does not give it to us. An object store says so of what is absent, too."""
+
+
 class OriginalTooLarge(ProxyError):
     """More bytes than this deployment reads."""
 
@@ -146,6 +152,10 @@ class ResultTooLarge(ProxyError):
 
 class OriginFailed(ProxyError):
     """The origin answered with an error, with nonsense, or not at all."""
+
+
+class OriginRefused(OriginFailed):
+    """The origin does not know us: no credentials, or wrong ones."""
 
 
 class OriginTimedOut(OriginFailed): ...

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bytes, pixels (over all frames), sides in px, seconds."""
+    """Bytes, pixels (over all frames), sides in px, seconds. `formats` are those accepted; `None`: all."""
 
     max_source_bytes: int = 50_000_000
     max_source_pixels: int = 50_000_000
     max_source_side: int = 30_000
     max_frames: int = 200
+    formats: tuple[str, ...] | None = None
     max_result_pixels: int = 50_000_000
     max_result_side: int = 16_384
     render_timeout: float = 10.0

@@ -18,6 +18,7 @@ from proxy.freshness import Freshness, judged
 from proxy.media import Original
 from proxy.origins import Origin
 from proxy.singleflight import SingleFlight
+from proxy.sources import NOWHERE, Sources
 
 log = structlog.get_logger()
 
@@ -34,8 +35,8 @@ class Originals:
     the origin can tell without a network are not kept: it has them at hand itself.
 
     `fresh_for` and `stale_if_error` are seconds, for originals whose origin says nothing of the kind; nothing
-    is guessed from how old an original is (RFC 9111 section 4.2.2). `namespace` stands for where keys lead
-    to: deployments of different origins may share a cache. `clock` gives unix seconds.
+    is guessed from how old an original is (RFC 9111 section 4.2.2). `sources` tell where keys lead to:
+    deployments of different origins may share a cache. `clock` gives unix seconds.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class Originals:
         *,
         fresh_for: float,
         stale_if_error: float,
-        namespace: str = "",
+        sources: Sources = NOWHERE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._origin = origin
         self._cache = cache
         self._fresh_for = fresh_for
         self._stale_if_error = stale_if_error
-        self._namespace = namespace
+        self._sources = sources
         self._clock = clock
         self._flights: SingleFlight[Original] = SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
@@ -117,4 +118,4 @@ class Originals:
         return judged(age - fresh_for, said.stale_while_revalidate, stale_if_error)
 
     def _name(self, key: str) -> str:
-        return f"original\n{self._namespace}\n{key}"
+        return f"original\n{self._sources.place(key)}\n{key}"

@@ -28,6 +28,7 @@ from proxy.media import RECIPE, Note, Original, Rendition, written_as
 from proxy.negotiation import Bucket, format_bucket
 from proxy.origins import Origin
 from proxy.singleflight import SingleFlight
+from proxy.sources import NOWHERE, Sources
 from proxy.spec import Output, Spec
 
 log = structlog.get_logger()
@@ -118,8 +119,8 @@ class Answer:
 
 class Renditions:
     """
-    `namespace` stands for where keys lead to: deployments of different origins may share a cache. Owns
-    `makers`, through which renditions are made, by default in this process alone, and closes them.
+    `sources` tell where keys lead to: deployments of different origins may share a cache. Owns `makers`,
+    through which renditions are made, by default in this process alone, and closes them.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class Renditions:
         cache: Keeper,
         renderers: Renderers,
         limits: Limits,
-        namespace: str = "",
+        sources: Sources = NOWHERE,
         makers: Flights | None = None,
         refusals_for: float = 60.0,
         clock: Callable[[], float] = time.time,
@@ -138,7 +139,7 @@ class Renditions:
         self._cache = cache
         self._renderers = renderers
         self._limits = limits
-        self._namespace = namespace
+        self._sources = sources
         self._clock = clock
         self._flights: SingleFlight[Answer] = SingleFlight()
         self._makers: Flights = makers or SingleFlight()
@@ -149,7 +150,7 @@ class Renditions:
 
     def name(self, wish_name: str, key: str) -> str:
         """What caches know a wish by: with the original's present version, where that costs nothing."""
-        return f"{wish_name}\n{self._namespace}\n{key}\n{self._origin.version(key) or ''}"
+        return f"{wish_name}\n{self._sources.place(key)}\n{key}\n{self._origin.version(key) or ''}"
 
     def peek(self, name: str) -> Rendition | None:
         """The rendition of that name, whatever its age, when this process holds it in memory."""
@@ -258,7 +259,7 @@ class Renditions:
         header = {
             "options": wish.options,
             "accepted": format_bucket(wish.accepted),
-            "limits": asdict(self._limits),
+            "limits": asdict(replace(self._limits, formats=self._sources.formats(wish.key))),
         }
         reply = await self._renderers.run(wish.task, header, original.body, self._limits.render_timeout)
         rendition = Rendition(

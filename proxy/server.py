@@ -18,10 +18,11 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from proxy import logs
-from proxy.app import Deployment, keep_originals, open_originals, presets
+from proxy.app import Deployment, keep_originals, open_originals, presets, sources
 from proxy.caches.tiered import open_cache
 from proxy.settings import Settings
 from proxy.signing import sign
+from proxy.sources import Sources
 from proxy.web.headers import SUFFIXES
 from proxy.workers.supervisor import Supervisor
 
@@ -120,7 +121,7 @@ def announce(settings: Settings, port: int) -> None:
             "unsigned URLs are served: anybody who reaches this address may ask for anything", file=sys.stderr
         )
     examples = ("w_300,h_200", "w_600,f_auto,q_auto", "w_400,h_400,g_attention,f_webp")
-    for options, key in zip(examples, keys(settings), strict=False):
+    for options, key in zip(examples, keys(sources(settings)), strict=False):
         path = f"/{options}/{quote(key)}"
         signature = (
             f"/s--{sign(settings.signing_secrets[0].value, path.encode())}--" if settings.secrets else ""
@@ -128,13 +129,23 @@ def announce(settings: Settings, port: int) -> None:
         print(f"  {base}{signature}{path}", flush=True)
 
 
-def keys(settings: Settings) -> Iterator[str]:
-    """Three keys to show: pictures of a local folder, over and over when there are fewer."""
-    parts = urlsplit(settings.origin)
-    folder = Path(unquote(parts.path) if parts.scheme == "file" else settings.origin).expanduser()
-    found: list[str] = []
-    if parts.scheme in ("", "file") and folder.is_dir():
-        pictures = (path for path in sorted(folder.iterdir()) if path.suffix[1:].lower() in SUFFIXES)
-        found = [path.name for path in islice(pictures, 3)]
+def keys(sources: Sources) -> Iterator[str]:
+    """
+    Three keys to show: pictures of a local folder, the default origin's or a named one's, over and over when
+    there are fewer.
+    """
+    named = {f"{name}/": source for name, source in sources.named.items()}
+    origins = named if sources.default is None else {"": sources.default, **named}
+    found = [prefix + name for prefix, source in origins.items() for name in pictures(source.url)]
     for place in range(3):
-        yield found[place % len(found)] if found else "path/of/an/original.jpg"
+        yield found[place % len(found)] if found else f"{next(iter(origins), '')}path/of/an/original.jpg"
+
+
+def pictures(url: str) -> list[str]:
+    """The first three pictures right in a local folder."""
+    parts = urlsplit(url)
+    folder = Path(unquote(parts.path) if parts.scheme == "file" else url).expanduser()
+    if parts.scheme not in ("", "file") or not folder.is_dir():
+        return []
+    there = (path for path in sorted(folder.iterdir()) if path.suffix[1:].lower() in SUFFIXES)
+    return [path.name for path in islice(there, 3)]

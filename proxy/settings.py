@@ -169,7 +169,12 @@ class Settings(BaseSettings):
         repr=False,
         description="The default origin: a folder, file://, http(s)://, s3://bucket/prefix, gs:// or az://.",
     )
-    origins: Path | None = Field(None, description="YAML file of named origins.")
+    origins: str | None = Field(
+        None,
+        min_length=1,
+        repr=False,
+        description="Named origins: a YAML file, or name=url pairs, comma-separated. Keys begin with a name.",
+    )
     remote_hosts: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)] = Field(
         (),
         description="Hosts allowed in keys that are URLs, comma-separated; '.example.com': its subdomains.",
@@ -301,7 +306,8 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        return Limits(**{name: getattr(self, name) for name in Limits.__dataclass_fields__})
+        said = Limits.__dataclass_fields__.keys() & Settings.model_fields.keys()
+        return Limits(**{name: getattr(self, name) for name in said})
 
     @property
     def warnings(self) -> list[str]:

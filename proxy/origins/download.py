@@ -6,27 +6,28 @@ Everything that the other side says is doubted here, and every error of httpx en
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
-import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate, parsedate_to_datetime
 
 import httpx
 
 from proxy import __version__
-from proxy.errors import OriginFailed, OriginTimedOut
+from proxy.errors import OriginFailed, OriginRefused
 from proxy.media import Original
 from proxy.origins.keeping import keeping
-from proxy.origins.keys import not_found, too_large
+from proxy.origins.keys import forbidden, not_found, too_large
+from proxy.origins.trying import Passing, Trier, timed_out
 
 HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
+    # RFC 9110, 7.6.3.
+    "Via": "1.1 image-proxy",
     # RFC 8586: whoever sees its own name here on the way in is in a loop.
     "CDN-Loop": "image-proxy",
     "User-Agent": f"image-proxy/{__version__}",
@@ -34,35 +35,21 @@ HEADERS = {
 
 _REDIRECTS = 3
 _REDIRECT = {301, 302, 303, 307, 308}
-# An object store answers 403 for what does not exist to whoever may not list.
-_ABSENT = {403, 404, 410}
+_ABSENT = {404, 410}
+_FORBIDDEN = 403
+_UNKNOWN_TO_IT = {401, 407}
 _PASSING = {502, 503, 504}
 
 _SPARE_BODY = 16_384
-
-_TRIES = 2
-_PAUSE = (0.05, 0.2)
-_SPARE_RETRIES = 10.0
-_RETRY_SHARE = 0.1
 
 # RFC 9110, 8.8.3, without obs-text; the empty tag is valid and says nothing.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,256}"')
 
 
-class _Passing(Exception):
-    """A failure that a second try may mend."""
-
-    def __init__(self, failure: OriginFailed) -> None:
-        super().__init__(failure)
-        self.failure = failure
-
-
 class Downloader:
     """
     `max_bytes` is of one body; `timeout` is in seconds, from the first lookup to the last byte, redirects and
-    the retry included.
-
-    Retries are earned: ten fetches pay for one, so an origin in trouble gets a tenth more to do, not twice.
+    the retry included. `headers` are sent with every request.
     """
 
     def __init__(
@@ -73,13 +60,15 @@ class Downloader:
         timeout: float,
         allows: Callable[[httpx.URL], bool],
         auth: httpx.Auth | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._max_bytes = max_bytes
-        self._timeout = timeout
+        self._trier = Trier(timeout)
         self._allows = allows
         self._auth = auth
-        self._retries = _SPARE_RETRIES
+        self._headers = httpx.Headers(HEADERS)
+        self._headers.update(headers or {})
 
     async def original(self, key: str, url: httpx.URL, known: Original | None = None) -> Original:
         """
@@ -90,24 +79,7 @@ class Downloader:
         Raises OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut; SourceNotAllowed comes from
         the client's guard.
         """
-        self._retries = min(self._retries + _RETRY_SHARE, _SPARE_RETRIES)
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._persist(key, url, known)
-        except TimeoutError as failure:
-            raise _timed_out(key) from failure
-
-    async def _persist(self, key: str, url: httpx.URL, known: Original | None) -> Original:
-        tries = _TRIES
-        while True:
-            try:
-                return await self._travel(key, url, known)
-            except _Passing as passing:
-                tries -= 1
-                if not tries or self._retries < 1:
-                    raise passing.failure from passing.__cause__
-            self._retries -= 1
-            await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - spreads load, keeps no secret
+        return await self._trier.persist(key, lambda: self._travel(key, url, known))
 
     async def _travel(self, key: str, url: httpx.URL, known: Original | None) -> Original:
         for _ in range(_REDIRECTS + 1):
@@ -130,7 +102,7 @@ class Downloader:
 
     async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | str:
         """The original, or the Location of a redirect."""
-        request = self._client.build_request("GET", url, headers=HEADERS | _conditions(known))
+        request = self._client.build_request("GET", url, headers={**self._headers, **_conditions(known)})
         try:
             response = await self._client.send(request, stream=True, auth=self._auth, follow_redirects=False)
             try:
@@ -139,13 +111,13 @@ class Downloader:
                 # Of a body that was not read to its end this closes the connection.
                 await response.aclose()
         except httpx.ConnectTimeout as failure:
-            raise _Passing(_timed_out(key)) from failure
+            raise Passing(timed_out(key)) from failure
         except httpx.TimeoutException as failure:
-            raise _timed_out(key) from failure
+            raise timed_out(key) from failure
         except httpx.ConnectError as failure:
-            raise _Passing(OriginFailed(f"the origin of '{key}' cannot be reached")) from failure
+            raise Passing(OriginFailed(f"the origin of '{key}' cannot be reached")) from failure
         except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
-            raise _Passing(OriginFailed(f"the origin broke off in the middle of '{key}'")) from failure
+            raise Passing(OriginFailed(f"the origin broke off in the middle of '{key}'")) from failure
         except (httpx.TransportError, httpx.InvalidURL, OSError) as failure:
             # InvalidURL: httpx reads a Location even where it is told not to follow.
             raise OriginFailed(f"the origin of '{key}' cannot be talked to") from failure
@@ -154,7 +126,9 @@ class Downloader:
         status = response.status_code
         if status == 304 and known is not None:
             return replace(known, keeping=keeping(response.headers, time.time(), known.keeping))
-        if (status in _REDIRECT or status in _ABSENT) and _length(response) <= _SPARE_BODY:
+        if (status in _REDIRECT or status in _ABSENT or status == _FORBIDDEN) and _length(
+            response
+        ) <= _SPARE_BODY:
             # Read and thrown away, so that the connection can be used again.
             async for _ in response.aiter_raw():
                 pass
@@ -162,9 +136,13 @@ class Downloader:
             return str(response.headers["location"])
         if status in _ABSENT:
             raise not_found(key, origin_status=status)
+        if status == _FORBIDDEN:
+            raise forbidden(key, origin_status=status)
+        if status in _UNKNOWN_TO_IT:
+            raise OriginRefused(f"the origin of '{key}' does not know us", origin_status=status)
         if status != 200:
             failure = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
-            raise _Passing(failure) if status in _PASSING else failure
+            raise Passing(failure) if status in _PASSING else failure
         if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
             raise OriginFailed(
                 f"the origin compressed '{key}', though it was asked not to", origin_status=status
@@ -202,10 +180,6 @@ def _conditions(known: Original | None) -> dict[str, str]:
     if known.last_modified is not None:
         conditions["If-Modified-Since"] = formatdate(known.last_modified, usegmt=True)
     return conditions
-
-
-def _timed_out(key: str) -> OriginTimedOut:
-    return OriginTimedOut(f"the origin did not deliver '{key}' in time")
 
 
 def _length(response: httpx.Response) -> float:

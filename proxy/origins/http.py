@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import quote
 
@@ -42,10 +42,17 @@ class HTTPOrigin:
     """
     `client` is this origin's from now on and closed with it. `base` is a URL with or without credentials
     (sent as Basic auth, to its own host only); ValueError when it is not one that keys can be put below.
+    `headers` are sent with every request, to that host only.
     """
 
     def __init__(
-        self, client: httpx.AsyncClient, base: str, limits: Limits, *, fetch_timeout: float = 10.0
+        self,
+        client: httpx.AsyncClient,
+        base: str,
+        limits: Limits,
+        *,
+        fetch_timeout: float = 10.0,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         url = base_url(base)
         self._client = client
@@ -56,6 +63,7 @@ class HTTPOrigin:
             timeout=fetch_timeout,
             allows=self._is_here,
             auth=httpx.BasicAuth(url.username, url.password) if url.userinfo else None,
+            headers=headers,
         )
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.errors import OriginalNotFound, OriginalTooLarge
+from proxy.errors import OriginalForbidden, OriginalNotFound, OriginalTooLarge
 
 _UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
@@ -25,6 +25,10 @@ def segments(key: str) -> list[str]:
 def not_found(key: str, **facts: int) -> OriginalNotFound:
     """The same words for what is absent and for what is refused, so that neither tells of the other."""
     return OriginalNotFound(f"no original '{key}'", **facts)
+
+
+def forbidden(key: str, **facts: int) -> OriginalForbidden:
+    return OriginalForbidden(f"the origin does not give us '{key}'", **facts)
 
 
 def too_large(key: str, max_bytes: int) -> OriginalTooLarge:

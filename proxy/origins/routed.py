@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+
 from proxy.errors import SourceNotAllowed
 from proxy.media import Original
 from proxy.origins import Origin
+from proxy.origins.keys import not_found
+from proxy.sources import is_url
 
 
 class RoutedOrigin:
-    """Keys that are URLs go to `remote`, or nowhere when there is none; all others go to `default`."""
+    """
+    A key whose first segment is a name of `named` goes there without it; one that is a whole URL to `remote`,
+    or nowhere when there is none; all others go to `default`, and without one they are not found.
+    """
 
-    def __init__(self, default: Origin, remote: Origin | None = None) -> None:
+    def __init__(
+        self,
+        default: Origin | None,
+        remote: Origin | None = None,
+        named: Mapping[str, Origin] | None = None,
+    ) -> None:
         self._default = default
         self._remote = remote
+        self._named = named or {}
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        if not _is_url(key):
-            return await self._default.fetch(key, known)
-        if self._remote is None:
+        origin, below = self._route(key)
+        if origin is None and is_url(key):
             raise SourceNotAllowed(
                 "keys that are URLs are not allowed here: the setting remote_hosts lists no host"
             )
-        return await self._remote.fetch(key, known)
+        if origin is None or not below:
+            raise not_found(key)
+        return await origin.fetch(below, known)
 
     def version(self, key: str) -> str | None:
-        if not _is_url(key):
-            return self._default.version(key)
-        return self._remote.version(key) if self._remote else None
+        origin, below = self._route(key)
+        return None if origin is None else origin.version(below)
 
     async def close(self) -> None:
-        try:
-            await self._default.close()
-        finally:
-            if self._remote is not None:
-                await self._remote.close()
+        origins = [self._default, self._remote, *self._named.values()]
+        await asyncio.gather(*(origin.close() for origin in origins if origin is not None))
 
-
-def _is_url(key: str) -> bool:
-    return key[:8].lower().startswith(("http://", "https://"))
+    def _route(self, key: str) -> tuple[Origin | None, str]:
+        """The origin, and what it knows the key by."""
+        name, _, below = key.partition("/")
+        if name in self._named:
+            return self._named[name], below
+        return (self._remote if is_url(key) else self._default), key

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
 from proxy.limits import Limits
 from proxy.origins import Origin
+from proxy.origins.bucket import BucketOrigin, open_store
 from proxy.origins.file import FileOrigin
+from proxy.origins.held import HeldOrigin
 from proxy.origins.http import HTTPOrigin, base_url, make_client
 from proxy.origins.remote import RemoteOrigin, remote_hosts
 from proxy.origins.routed import RoutedOrigin
+from proxy.sources import Source, Sources
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What all origins of a deployment are held to. `fetch_timeout` is in seconds."""
+    """What all origins of a deployment are held to unless their own terms differ. `timeout` is in seconds."""
 
     limits: Limits
-    fetch_timeout: float
-    private_networks: bool
+    timeout: float
 
 
 def open_origin(
@@ -35,61 +37,106 @@ def open_origin(
     private_networks: bool = False,
     fetch_timeout: float = 10.0,
 ) -> Origin:
-    """
-    The origin that `text` names, with its own client where it needs one; `close` closes that too. To be
-    called where an event loop runs.
+    """The one origin that `text` names. Otherwise like `open_origins`."""
+    return open_origins(
+        Sources(default=Source(url=text, private=private_networks)),
+        limits=limits,
+        remote_hosts=remote_hosts,
+        private_networks=private_networks,
+        fetch_timeout=fetch_timeout,
+    )
 
-    `private_networks` covers the host of `text` and the hosts that `remote_hosts` spells out, not subdomains
-    of a listed name: whoever may write one name below it would decide where it points.
 
-    ValueError says what is wrong with `text` or with an entry of `remote_hosts`, and quotes no credentials.
+def open_origins(
+    sources: Sources,
+    *,
+    limits: Limits,
+    remote_hosts: Iterable[str] = (),
+    private_networks: bool = False,
+    fetch_timeout: float = 10.0,
+) -> Origin:
     """
-    terms = Terms(limits=limits, fetch_timeout=fetch_timeout, private_networks=private_networks)
-    found = _SCHEME.match(text)
+    All origins, each with a client of its own where it needs one; `close` closes those too. To be called
+    where an event loop runs.
+
+    `private_networks` covers the hosts that `remote_hosts` spells out, not subdomains of a listed name:
+    whoever may write one name below it would decide where it points.
+
+    ValueError says what is wrong with a source or with an entry of `remote_hosts`, and quotes no credentials.
+    """
+    terms = Terms(limits=limits, timeout=fetch_timeout)
+    return RoutedOrigin(
+        None if sources.default is None else _held(sources.default, terms),
+        _remote(remote_hosts, terms, private_networks),
+        {name: _held(source, terms) for name, source in sources.named.items()},
+    )
+
+
+def _held(source: Source, terms: Terms) -> Origin:
+    """An origin of its own, held to its own terms where it has some."""
+    most = min(source.max_bytes or terms.limits.max_source_bytes, terms.limits.max_source_bytes)
+    terms = replace(
+        terms,
+        limits=replace(terms.limits, max_source_bytes=most),
+        timeout=source.timeout or terms.timeout,
+    )
+    found = _SCHEME.match(source.url)
     scheme = found[1].lower() if found else ""
     if scheme not in SCHEMES:
         raise ValueError(f"no origin of the kind '{scheme}://'; there are a folder's path, {_supported()}")
-    return RoutedOrigin(SCHEMES[scheme](text, terms), _remote(remote_hosts, terms))
+    return HeldOrigin(SCHEMES[scheme](source, terms), source, timeout=terms.timeout)
 
 
 def _supported() -> str:
     return ", ".join(f"{scheme}://" for scheme in SCHEMES if scheme)
 
 
-def _folder(text: str, terms: Terms) -> Origin:
-    folder = Path(text).expanduser()
+def _folder(source: Source, terms: Terms) -> Origin:
+    return _in_folder(source.url, source.url, terms)
+
+
+def _file(source: Source, terms: Terms) -> Origin:
+    host, slash, path = source.url[len("file://") :].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise ValueError(
+            f"the origin '{source.url}' takes three slashes and an absolute path: file:///srv/originals"
+        )
+    return _in_folder(source.url, slash + unquote(path), terms)
+
+
+def _in_folder(text: str, path: str, terms: Terms) -> Origin:
+    folder = Path(path).expanduser()
     if not folder.is_dir():
         raise ValueError(f"the origin '{text}' is not a folder: {folder.absolute()}")
     return FileOrigin(folder, terms.limits)
 
 
-def _file(text: str, terms: Terms) -> Origin:
-    host, slash, path = text[len("file://") :].partition("/")
-    if host not in ("", "localhost") or not slash:
-        raise ValueError(
-            f"the origin '{text}' takes three slashes and an absolute path: file:///srv/originals"
-        )
-    return _folder(slash + unquote(path), terms)
+def _http(source: Source, terms: Terms) -> Origin:
+    host = base_url(source.url).raw_host.decode()
+    client = make_client(private_hosts=[host] if source.private else [])
+    return HTTPOrigin(client, source.url, terms.limits, fetch_timeout=terms.timeout, headers=source.headers)
 
 
-def _http(text: str, terms: Terms) -> Origin:
-    host = base_url(text).raw_host.decode()
-    client = make_client(private_hosts=[host] if terms.private_networks else [])
-    return HTTPOrigin(client, text, terms.limits, fetch_timeout=terms.fetch_timeout)
+def _bucket(source: Source, terms: Terms) -> Origin:
+    store = open_store(source.url, {**source.options, **source.secrets}, terms.timeout)
+    return BucketOrigin(store, terms.limits, fetch_timeout=terms.timeout)
 
 
-def _remote(entries: Iterable[str], terms: Terms) -> Origin | None:
+def _remote(entries: Iterable[str], terms: Terms, private_networks: bool) -> Origin | None:
     hosts = remote_hosts(entries)
     if not hosts.names and not hosts.suffixes:
         return None
-    client = make_client(private_hosts=[name for name, _ in hosts.names] if terms.private_networks else [])
-    return RemoteOrigin(client, hosts, terms.limits, fetch_timeout=terms.fetch_timeout)
+    client = make_client(private_hosts=[name for name, _ in hosts.names] if private_networks else [])
+    return RemoteOrigin(client, hosts, terms.limits, fetch_timeout=terms.timeout)
 
 
-SCHEMES: Mapping[str, Callable[[str, Terms], Origin]] = {
+SCHEMES: Mapping[str, Callable[[Source, Terms], Origin]] = {
     "": _folder,
     "file": _file,
     "http": _http,
     "https": _http,
+    "s3": _bucket,
+    "gs": _bucket,
+    "az": _bucket,
 }
 """The empty scheme is a plain path."""

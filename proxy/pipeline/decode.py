@@ -10,7 +10,7 @@ from typing import Any
 import pyvips
 
 from proxy.boxes import Box, Size
-from proxy.errors import BrokenImage, NoSuchPage, TooManyPixels
+from proxy.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
 from proxy.limits import Limits
 from proxy.media import Format, Incoming, Source
 from proxy.pipeline import vector
@@ -74,6 +74,9 @@ def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
     Raises NotAnImage, BrokenImage, NoSuchPage, and TooManyPixels for what this deployment does not decode.
     """
     format = sniff(body, loadable())
+    if limits.formats is not None and format not in limits.formats:
+        accepted = ", ".join(limits.formats)
+        raise NotAnImage(f"the original is {format}; its origin may have {accepted}", allowed=accepted)
     declared = vector.judged(body, limits) if format is Source.SVG else extent(body, format)
     if declared is not None:
         _gate(Size(*declared), limits)

@@ -185,7 +185,7 @@ def lasting_headers(ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]
             b"content-disposition",
             disposition(spec.filename, ask.wish.key, rendition.suffix, download=spec.download),
         ),
-        *tags(ask.wish.key, spec.presets),
+        *tags(ask.wish.key, ask.origin, spec.presets),
         *GUARDS,
         *([(b"image-proxy-note", ", ".join(rendition.notes).encode())] if rendition.notes else []),
         *([(b"vary", b"Accept")] if ask.varies else []),

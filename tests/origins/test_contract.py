@@ -7,20 +7,23 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import obstore
 import pytest
 
 from proxy.errors import OriginalNotFound, OriginalTooLarge
 from proxy.limits import Limits
 from proxy.origins import Origin
+from proxy.origins.bucket import BucketOrigin, open_store
 from proxy.origins.file import FileOrigin
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.origins.remote import RemoteOrigin, remote_hosts
 from tests.origins.keys import TRAVERSALS
 from tests.origins.server import Server, reply
+from tests.s3 import S3Server
 
 LIMITS = Limits(max_source_bytes=1000)
 
-BY_NAME = ["file", "http"]
+BY_NAME = ["file", "http", "s3"]
 """Origins whose keys are names; those of the others are whole URLs."""
 
 
@@ -43,12 +46,20 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path, server: Server) 
     def put_answer(name: str, body: bytes) -> None:
         server.put(f"/base/{name}", reply(body))
 
+    def put_object(name: str, body: bytes) -> None:
+        obstore.put(store, name, body)
+
     (tmp_path / "root").mkdir()
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     server.put("/secret.jpg", reply(b"secret"))
     place: Place
     if request.param == "file":
         place = Place(origin=FileOrigin(tmp_path / "root", LIMITS), put=put_file)
+    elif request.param == "s3":
+        s3: S3Server = request.getfixturevalue("s3")
+        store = open_store(f"s3://{s3.bucket}/{tmp_path.name}", s3.config, 30.0)
+        obstore.put(open_store(f"s3://{s3.bucket}", s3.config, 30.0), "secret.jpg", b"secret")
+        place = Place(origin=BucketOrigin(store, LIMITS, fetch_timeout=30.0), put=put_object)
     elif request.param == "http":
         client = make_client(private_hosts=["127.0.0.1"])
         place = Place(origin=HTTPOrigin(client, f"{server.url}/base", LIMITS), put=put_answer)

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut
+from proxy.errors import (
+    OriginalForbidden,
+    OriginalNotFound,
+    OriginalTooLarge,
+    OriginFailed,
+    OriginRefused,
+    OriginTimedOut,
+)
 from proxy.limits import Limits
 from proxy.origins.http import HTTPOrigin
 from tests.origins.conftest import Opened
@@ -93,8 +100,7 @@ async def test_no_time_however_odd_breaks_a_fetch(text: str) -> None:
 async def test_absent_is_absent_whatever_word_the_origin_has_for_it(
     server: Server, origin: HTTPOrigin
 ) -> None:
-    """An object store says 403 of what does not exist to whoever may not list."""
-    for status in (403, 404, 410):
+    for status in (404, 410):
         server.asked.clear()
         server.put("*", reply(b"<b>nginx</b>", status=status))
         with pytest.raises(OriginalNotFound) as missing:
@@ -104,10 +110,29 @@ async def test_absent_is_absent_whatever_word_the_origin_has_for_it(
         assert len(server.asked) == 1
 
 
+async def test_what_is_forbidden_is_told_apart_from_what_is_absent(
+    server: Server, origin: HTTPOrigin
+) -> None:
+    """An object store says 403 of what does not exist to whoever may not list, so it is no failure."""
+    server.put("*", reply(b"<b>nginx</b>", status=403))
+    with pytest.raises(OriginalForbidden, match="does not give us") as refusal:
+        await origin.fetch("tom.jpg")
+    assert refusal.value.facts == {"origin_status": 403}
+    assert len(server.asked) == 1
+
+
+async def test_an_origin_that_does_not_know_us_has_failed(server: Server, origin: HTTPOrigin) -> None:
+    for status in (401, 407):
+        server.put("*", reply(b"who?", status=status))
+        with pytest.raises(OriginRefused, match="does not know us") as refusal:
+            await origin.fetch("tom.jpg")
+        assert refusal.value.facts == {"origin_status": status}
+
+
 async def test_any_other_answer_is_a_failure_and_not_asked_for_again(
     server: Server, origin: HTTPOrigin
 ) -> None:
-    for status in (201, 204, 206, 300, 301, 304, 305, 400, 401, 405, 418, 429, 451, 500, 501, 505, 599):
+    for status in (201, 204, 206, 300, 301, 304, 305, 400, 402, 405, 418, 429, 451, 500, 501, 505, 599):
         server.asked.clear()
         server.put("*", raw(f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n".encode()))
         with pytest.raises(OriginFailed) as failure:

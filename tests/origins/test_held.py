@@ -1,0 +1,161 @@
+"""An origin in trouble is left alone, and costs nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut, SourceNotAllowed
+from proxy.media import Original
+from proxy.origins import Origin
+from proxy.origins.held import REST, THRESHOLD, HeldOrigin
+from proxy.origins.routed import RoutedOrigin
+from proxy.sources import Rewrite, Source
+from tests.caches.clocks import Clock
+
+
+class Told:
+    """An origin that does as it is told, and counts."""
+
+    def __init__(self) -> None:
+        self.fetched: list[str] = []
+        self.now = self.most = 0
+        self.closed = False
+        self.act: Callable[[], None] = lambda: None
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def fetch(self, key: str, known: Original | None = None) -> Original:
+        self.fetched.append(key)
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.go.wait()
+        finally:
+            self.now -= 1
+        self.act()
+        return Original(body=key.encode(), version="1")
+
+    def version(self, key: str) -> str | None:
+        return f"version of {key}"
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def failing(kind: type[Exception]) -> Callable[[], None]:
+    def act() -> None:
+        raise kind("no")
+
+    return act
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def told() -> Told:
+    return Told()
+
+
+def held(told: Told, clock: Clock, **terms: object) -> HeldOrigin:
+    return HeldOrigin(told, Source(url="/x", **terms), timeout=0.5, clock=clock)  # type: ignore[arg-type]
+
+
+async def test_no_more_are_fetched_at_a_time_than_it_takes(told: Told, clock: Clock) -> None:
+    told.go.clear()
+    origin = held(told, clock, concurrency=3)
+    fetches = [asyncio.create_task(origin.fetch(f"{n}.jpg")) for n in range(10)]
+    await asyncio.sleep(0.05)
+    assert told.now == 3
+    told.go.set()
+    assert len(await asyncio.gather(*fetches)) == 10
+    assert told.most == 3
+
+
+async def test_whoever_waits_too_long_for_a_turn_is_told_in_time(told: Told, clock: Clock) -> None:
+    told.go.clear()
+    origin = held(told, clock, concurrency=1)
+    first = asyncio.create_task(origin.fetch("a.jpg"))
+    await asyncio.sleep(0)
+    with pytest.raises(OriginTimedOut):
+        await origin.fetch("b.jpg")
+    told.go.set()
+    await first
+    assert (await origin.fetch("c.jpg")).body == b"c.jpg"
+
+
+async def test_after_failures_in_a_row_it_is_left_alone_and_tried_again(told: Told, clock: Clock) -> None:
+    origin = held(told, clock)
+    told.act = failing(OriginFailed)
+    for _ in range(THRESHOLD):
+        with pytest.raises(OriginFailed):
+            await origin.fetch("a.jpg")
+    asked = len(told.fetched)
+    with pytest.raises(OriginFailed, match="left alone") as failure:
+        await origin.fetch("a.jpg")
+    assert failure.value.facts["retry_after"] == REST
+    assert len(told.fetched) == asked
+    clock.now += REST + 0.1
+    told.act = lambda: None
+    assert (await origin.fetch("a.jpg")).body == b"a.jpg"
+    assert (await origin.fetch("b.jpg")).body == b"b.jpg"
+
+
+async def test_one_probe_at_a_time_is_let_through(told: Told, clock: Clock) -> None:
+    origin = held(told, clock)
+    told.act = failing(OriginTimedOut)
+    for _ in range(THRESHOLD):
+        with pytest.raises(OriginTimedOut):
+            await origin.fetch("a.jpg")
+    clock.now += REST + 0.1
+    asked = len(told.fetched)
+    answers = await asyncio.gather(*(origin.fetch("a.jpg") for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(answer, OriginFailed) for answer in answers)
+    assert len(told.fetched) == asked + 1
+
+
+async def test_what_is_absent_is_no_failure(told: Told, clock: Clock) -> None:
+    origin = held(told, clock)
+    for kind in (OriginFailed, OriginalNotFound) * THRESHOLD:
+        told.act = failing(kind)
+        with pytest.raises(kind, match="no"):
+            await origin.fetch("a.jpg")
+
+
+async def test_a_key_is_rewritten_for_its_origin(told: Told, clock: Clock) -> None:
+    import re
+
+    origin = held(told, clock, rewrite=(Rewrite(match=re.compile("old/(.*)"), to=r"new/\1"),))
+    assert (await origin.fetch("old/a.jpg")).body == b"new/a.jpg"
+    assert origin.version("old/a.jpg") == "version of new/a.jpg"
+
+
+async def test_the_operator_says_how_long_it_is_fresh(told: Told, clock: Clock) -> None:
+    assert (await held(told, clock, max_age=60).fetch("a.jpg")).keeping.fresh_for == 60
+    assert (await held(told, clock).fetch("a.jpg")).keeping.fresh_for is None
+
+
+async def test_a_key_goes_to_the_origin_that_it_names() -> None:
+    default, shop, remote = Told(), Told(), Told()
+    origin = RoutedOrigin(default, remote, {"shop": shop})
+    assert (await origin.fetch("shop/a/b.jpg")).body == b"a/b.jpg"
+    assert (await origin.fetch("a/shop/b.jpg")).body == b"a/shop/b.jpg"
+    assert (await origin.fetch("https://shop/b.jpg")).body == b"https://shop/b.jpg"
+    assert origin.version("shop/a.jpg") == "version of a.jpg"
+    await origin.close()
+    assert all(each.closed for each in (default, shop, remote))
+
+
+async def test_a_key_that_leads_nowhere_is_not_found() -> None:
+    origin: Origin = RoutedOrigin(None, None, {"shop": Told()})
+    for key in ("shop", "a.jpg", "other/a.jpg"):
+        with pytest.raises(OriginalNotFound, match=f"no original '{key}'"):
+            await origin.fetch(key)
+        assert origin.version("a.jpg") is None
+    with pytest.raises(SourceNotAllowed):
+        await origin.fetch("https://shop/a.jpg")
