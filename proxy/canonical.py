@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from proxy.colours import WHITE
 from proxy.kinds import plain
-from proxy.media import FORMATS, Format
+from proxy.media import FORMATS
 from proxy.places import LONGEST, Compass, Edge, Strategy
 from proxy.spec import Fit, Mode, Output, Spec
 
@@ -178,7 +178,7 @@ def drop_idle(spec: Spec) -> Spec:
         spec = replace(spec, line=None)
     if spec.format is Output.JPEG and spec.background == WHITE:
         spec = replace(spec, background=None)
-    if spec.format not in (None, Output.AUTO) and not FORMATS[Format(spec.format)].quality:
+    if (format := spec.fixed_format) is not None and not FORMATS[format].quality:
         spec = replace(spec, quality=None)
     if spec.gamma is not None and spec.gamma[0] == spec.gamma[-1]:
         # Darkened and brightened by the same, a picture is what it was, unless it is scaled between the two.
@@ -189,7 +189,7 @@ def drop_idle(spec: Spec) -> Spec:
 def merge_frames(spec: Spec) -> Spec:
     """One frame is a still, and so is a page of its own; what cannot move has no frames."""
     still = not spec.animated or spec.frames == 1 or (spec.page is not None and spec.frames is None)
-    moves = spec.format in (None, Output.AUTO) or FORMATS[Format(spec.format)].frames
+    moves = spec.fixed_format is None or FORMATS[spec.fixed_format].frames
     return replace(
         spec,
         animated=not (still and moves),

@@ -21,11 +21,10 @@ from proxy.errors import ProxyError
 from proxy.explanation import explain_options, explain_plan
 from proxy.geometry import plan
 from proxy.grammar import canonical, parse_options, read_options, resolve, split_path
-from proxy.media import FORMATS, Format
+from proxy.media import FORMATS
 from proxy.presets import EMPTY, InvalidPresets, Presets, load_presets
 from proxy.settings import InvalidSettings, Settings, load, variable
 from proxy.sourcefile import InvalidSources
-from proxy.spec import Output
 from proxy.units import SECONDS
 from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
 
@@ -235,7 +234,7 @@ def explain(
         parts.append(tables.listing(became))
     if source is not None:
         size = read_size(source)
-        most = FORMATS[Format(spec.format)].max_side if spec.format not in (None, Output.AUTO) else None
+        most = FORMATS[spec.fixed_format].max_side if spec.fixed_format else None
         steps = explain_plan(spec, plan(spec, size, settings.limits, most), size)
         parts.append(tables.listing((step, (what,)) for step, what in steps))
     typer.echo("\n\n".join(parts))

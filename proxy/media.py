@@ -64,7 +64,9 @@ FORMATS: Mapping[Format, FormatRow] = {
     Format.WEBP: FormatRow(media_type="image/webp", suffix="webp", max_side=16_383, frames=True),
     Format.AVIF: FormatRow(media_type="image/avif", suffix="avif", max_side=16_384),
     Format.GIF: FormatRow(media_type="image/gif", suffix="gif", max_side=65_500, frames=True, quality=False),
-    Format.TIFF: FormatRow(media_type="image/tiff", suffix="tiff", max_side=100_000, web=False),
+    Format.TIFF: FormatRow(
+        media_type="image/tiff", suffix="tiff", max_side=100_000, web=False, quality=False
+    ),
 }
 
 BY_MEDIA_TYPE: Mapping[str, Format] = {row.media_type: format for format, row in FORMATS.items()}

@@ -1,4 +1,4 @@
-"""What `f_auto` becomes: an Accept header as one of four buckets, and a bucket as a format."""
+"""What `f_auto` and `f_best` become: an Accept header as one of four buckets, and a bucket as formats."""
 
 from __future__ import annotations
 
@@ -65,6 +65,17 @@ _BUCKETS = {
     format_bucket(each): each
     for each in (Bucket(avif=avif, webp=webp) for avif in (False, True) for webp in (False, True))
 }
+
+
+def candidates(accepted: Bucket, savable: frozenset[Format], *, alpha: bool) -> tuple[Format, ...]:
+    """The formats that `f_best` tries for a still; everybody shows jpeg and png."""
+    found = (
+        (Format.AVIF, accepted.avif),
+        (Format.WEBP, accepted.webp),
+        (Format.JPEG, not alpha),
+        (Format.PNG, True),
+    )
+    return tuple(format for format, fits in found if fits and format in savable)
 
 
 def choose(accepted: Bucket, savable: frozenset[Format], *, alpha: bool, animated: bool) -> Format:

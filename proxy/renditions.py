@@ -29,7 +29,7 @@ from proxy.negotiation import Bucket, format_bucket
 from proxy.origins import Origin
 from proxy.singleflight import SingleFlight
 from proxy.sources import NOWHERE, Sources
-from proxy.spec import Output, Spec
+from proxy.spec import Spec
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task:
         options=canonical(spec),
         key=key,
         accepted=accepted,
-        open_format=spec.format is Output.AUTO,
+        open_format=spec.negotiates,
         lifetimes=lifetimes,
         task=task,
     )

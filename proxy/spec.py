@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
+from proxy.media import Format
 from proxy.options import cloudinary
 from proxy.options.canvas import TURN, Canvas
 from proxy.options.delivery import Delivery
@@ -36,6 +37,16 @@ __all__ = [
 @dataclass(frozen=True, kw_only=True)
 class Spec(Delivery, Encoding, Effects, Canvas, Size):
     """What a URL asks for, with nothing left to interpret. The order of its fields is that of `fields()`."""
+
+    @property
+    def negotiates(self) -> bool:
+        """Whether what the client accepts decides the format."""
+        return self.format in (Output.AUTO, Output.BEST)
+
+    @property
+    def fixed_format(self) -> Format | None:
+        """The format, where the options alone decide it."""
+        return None if self.format is None or self.negotiates else Format(self.format)
 
 
 OPTIONS: Mapping[str, Option] = MappingProxyType(

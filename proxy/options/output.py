@@ -11,6 +11,7 @@ from proxy.options.row import Option, option
 
 class Output(StrEnum):
     AUTO = "auto"
+    BEST = "best"
     JPEG = "jpeg"
     PNG = "png"
     WEBP = "webp"
@@ -42,13 +43,22 @@ class Encoding:
     format: Output | None = option(
         "format", "f",
         kind=Choice(Output, aliases={"jpg": "jpeg", "tif": "tiff"}),
-        doc="The format; `auto` is the best that the client accepts. Not given: the source's own.",
+        doc="The format; `auto` is the best that the client accepts, `best` the smallest file among them at "
+        "equal similarity. Not given: the source's own.",
         example="w_300,f_webp",
         about="output",
     )  # fmt: skip
     quality: int | AutoQuality | None = option(
-        "quality", "q", kind=Quality(), doc="The encoder's quality, or `auto`.", example="w_300,q_40",
+        "quality", "q",
+        kind=Quality(),
+        doc="The encoder's quality, or `auto`: the smallest file that looks as like the picture as asked.",
+        example="w_300,q_40",
         about="output",
+    )  # fmt: skip
+    max_bytes: int | None = option(
+        "max-bytes", "mb", kind=Integer(1, 999_999_999),
+        doc="The best quality, up to `quality`, of which the file has at most so many bytes.",
+        example="w_300,mb_5000", about="output",
     )  # fmt: skip
     animated: bool = option(
         "animated", kind=Flag(), default=True,

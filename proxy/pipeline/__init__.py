@@ -18,7 +18,9 @@ from proxy.pipeline.course import course, output_format
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import drawn
 from proxy.pipeline.edge import libvips
-from proxy.pipeline.encode import encoded, savable
+from proxy.pipeline.encode import savable
+from proxy.pipeline.orders import order
+from proxy.pipeline.smallest import written
 from proxy.spec import Spec
 
 
@@ -34,19 +36,21 @@ class Rendered:
     timings: dict[str, float]
     frames: int = 1
     notes: tuple[Note, ...] = ()
+    encodings: int = 1
 
 
 def render(
     body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negotiation.Bucket | None = None
 ) -> Rendered:
     """
-    One original under one spec. `accepted` is what `f_auto` may choose among.
+    One original under one spec. `accepted` is what `f_auto` and `f_best` may choose among.
 
     Raises UnusableOriginal (NotAnImage, BrokenImage, NoSuchPage, TooManyPixels, TooCostly) and
     ResultTooLarge.
     """
     started = perf_counter()
-    made = course(body, spec, limits, accepted or negotiation.Bucket())
+    accepted = accepted or negotiation.Bucket()
+    made = course(body, spec, limits, accepted)
     scaled = decode.frames(
         body,
         made.head,
@@ -67,10 +71,10 @@ def render(
             frames = animation.drawn_frames(first, scaled, spec, made.plan, alpha=alpha)
             image = animation.column(frames, made.head)
         transformed = perf_counter()
-        written = encoded(image, made.format, spec.quality, spec.keep)
+        file = written(image, order(body, spec, made, image, accepted))
     return Rendered(
-        body=written,
-        format=made.format,
+        body=file.body,
+        format=file.format,
         width=image.width,
         height=image.height // made.frames,
         source=made.head,
@@ -81,6 +85,7 @@ def render(
         },
         frames=made.frames,
         notes=made.notes,
+        encodings=file.encodings,
     )
 
 

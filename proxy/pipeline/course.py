@@ -42,7 +42,7 @@ class Course:
 
 def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negotiation.Bucket) -> Course:
     """
-    `accepted` is what `f_auto` may choose among.
+    `accepted` is what `f_auto` and `f_best` may choose among.
 
     Raises UnusableOriginal, ResultTooLarge, and InvalidValue for a format that cannot be saved here.
     """
@@ -84,8 +84,13 @@ def _holds(frames: int, size: Size, most_pixels: int, limits: Limits) -> bool:
 def output_format(
     spec: Spec, head: Header, accepted: negotiation.Bucket, *, animated: bool = False
 ) -> Format:
-    """What the spec says; else the source's own when the web shows it; else jpeg, or png for transparency."""
-    if spec.format is Output.AUTO:
+    """
+    What the spec says; else the source's own when the web shows it; else jpeg, or png for transparency. For a
+    still in the best format, which its pixels tell, it is png: that holds every picture.
+    """
+    if spec.format is Output.BEST and not animated:
+        return Format.PNG
+    if spec.negotiates:
         return negotiation.choose(accepted, savable(), alpha=see_through(spec, head), animated=animated)
     if spec.format is not None:
         return _savable(Format(spec.format))

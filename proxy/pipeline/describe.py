@@ -23,8 +23,10 @@ from proxy.pipeline.drawing import drawn
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.metadata import RIGHTS, SHOOTING
+from proxy.pipeline.orders import order
+from proxy.pipeline.smallest import written
 from proxy.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
-from proxy.spec import Spec
+from proxy.spec import Output, Spec
 
 PALETTE = 5
 LQIP_SIDE = 24
@@ -50,10 +52,13 @@ def describe(
     scaled = decode.scaled(body, head, made.plan.region, made.plan.resize, spec=spec)
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
         image = drawn(scaled, spec, made.plan, alpha=FORMATS[made.format].alpha).copy_memory()
+        format = made.format
+        if spec.format is Output.BEST and made.frames == 1:
+            format = written(image, order(body, spec, made, image, accepted)).format
         return {
             "width": image.width,
             "height": image.height,
-            "format": made.format.value,
+            "format": format.value,
             "frames": made.frames,
             "source": {
                 "width": head.upright.width,

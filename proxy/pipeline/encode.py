@@ -9,7 +9,6 @@ from typing import Any
 
 import pyvips
 
-from proxy.kinds import AutoQuality
 from proxy.media import Format
 from proxy.pipeline.colour import is_named
 from proxy.pipeline.metadata import FLAGS, ICC, kept
@@ -18,32 +17,24 @@ from proxy.spec import Keep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saver:
-    """`levels` are encoder qualities, which mean something else in every format."""
+    """`quality` is for those who ask for none; it means something else in every format."""
 
     operation: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    levels: Mapping[AutoQuality, int] | None = None
-
-
-def _levels(best: int, good: int, eco: int, low: int) -> Mapping[AutoQuality, int]:
-    return dict(zip(AutoQuality, (best, good, eco, low), strict=True))
+    quality: int | None = None
 
 
 SAVERS: Mapping[Format, Saver] = {
     Format.JPEG: Saver(
         operation="jpegsave_buffer",
         settings={"optimize_coding": True, "subsample_mode": "auto"},
-        levels=_levels(90, 80, 70, 55),
+        quality=80,
     ),
     Format.PNG: Saver(operation="pngsave_buffer", settings={"compression": 6}),
     # Twice the effort buys 6 % of the bytes for twice the time.
-    Format.WEBP: Saver(operation="webpsave_buffer", settings={"effort": 2}, levels=_levels(90, 80, 70, 55)),
+    Format.WEBP: Saver(operation="webpsave_buffer", settings={"effort": 2}, quality=80),
     # libvips' effort: 0 is the encoder's speed 9. From 1 on every step costs twice the time for 3 % of bytes.
-    Format.AVIF: Saver(
-        operation="heifsave_buffer",
-        settings={"compression": "av1", "effort": 1},
-        levels=_levels(75, 60, 50, 40),
-    ),
+    Format.AVIF: Saver(operation="heifsave_buffer", settings={"compression": "av1", "effort": 1}, quality=60),
     # From 3 on the palette costs twice the time and is no better.
     Format.GIF: Saver(operation="gifsave_buffer", settings={"effort": 1}),
     Format.TIFF: Saver(
@@ -51,8 +42,8 @@ SAVERS: Mapping[Format, Saver] = {
     ),
 }
 """
-`good`, the default, was set where SSIMULACRA2 of photographs is between 71 and 76 in every format (jpeg 80:
-75.7, webp 78: 70.8, avif 60: 72.9).
+The qualities were set where SSIMULACRA2 of photographs is between 71 and 76 in every format (jpeg 80: 75.7,
+webp 78: 70.8, avif 60: 72.9).
 """
 
 
@@ -71,12 +62,17 @@ def _saves(picture: pyvips.Image, format: Format) -> bool:
 
 
 def encoded(
-    image: pyvips.Image, format: Format, quality: int | AutoQuality | None = None, keep: Keep = Keep.NONE
+    image: pyvips.Image,
+    format: Format,
+    quality: int | None = None,
+    keep: Keep = Keep.NONE,
+    **more: Any,
 ) -> bytes:
+    """`more` are settings of the format's own saver."""
     saver = SAVERS[format]
-    settings = dict(saver.settings)
-    if saver.levels is not None:
-        settings["Q"] = quality if isinstance(quality, int) else saver.levels[quality or AutoQuality.GOOD]
+    settings = {**saver.settings, **more}
+    if saver.quality is not None:
+        settings["Q"] = quality or saver.quality
     save = getattr(kept(image, keep), saver.operation)
     flags = FLAGS[keep] | (ICC if is_named(image) else 0)
     written: bytes = save(keep=flags, **settings)

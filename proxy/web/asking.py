@@ -15,7 +15,7 @@ from proxy.presets import Preset, Presets
 from proxy.renditions import Wish, wish_for
 from proxy.signing import Secret, verify
 from proxy.sources import NOWHERE, Sources
-from proxy.spec import Output, Spec
+from proxy.spec import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def lived(lifetimes: Lifetimes, presets: Iterable[Preset]) -> Lifetimes:
     return lifetimes
 
 
-_LEFT_OPEN = re.compile(rb"(?:[,&]|^)(?:f|format)[_:=]" + Output.AUTO.encode() + rb"(?:[,&]|$)")
+_LEFT_OPEN = re.compile(rb"(?:[,&]|^)(?:f|format)[_:=](?:auto|best)(?:[,&]|$)")
 
 
 def seems_to_vary(raw_path: bytes) -> bool:

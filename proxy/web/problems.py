@@ -87,7 +87,7 @@ def problem_of(
     return problem(status_of(error), error.code, error.message, vary=vary, headers=headers, **facts)
 
 
-SHOWN = ("option", "value", "allowed", "reason", "origin_status")
+SHOWN = ("option", "value", "allowed", "reason", "origin_status", "smallest")
 
 
 async def respond(

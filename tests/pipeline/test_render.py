@@ -104,7 +104,7 @@ def test_pixels_come_out_as_planned(
 
 
 @pytest.mark.parametrize("given_format", Format)
-@pytest.mark.parametrize("wanted", [format for format in Output if format is not Output.AUTO])
+@pytest.mark.parametrize("wanted", [format for format in Output if format not in (Output.AUTO, Output.BEST)])
 @pytest.mark.parametrize("alpha", [False, True])
 def test_every_format_becomes_every_format(given_format: Format, wanted: Output, alpha: bool) -> None:
     body = source(given_format, 97, 40, 1, alpha)
@@ -201,10 +201,6 @@ def test_more_quality_is_more_bytes(format: Format) -> None:
     asked = ["q_10", "q_auto:low", "q_auto:eco", "q_auto:good", "q_auto:best", "q_100"]
     sizes = [len(render(body, parse_options(f"{q},f_{format}"), LIMITS).body) for q in asked]
     assert sizes == sorted(set(sizes))
-    assert (
-        render(body, parse_options(f"f_{format}"), LIMITS).body
-        == render(body, parse_options(f"q_auto,f_{format}"), LIMITS).body
-    )
 
 
 def test_the_same_twice_is_the_same_bytes() -> None:

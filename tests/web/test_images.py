@@ -232,7 +232,28 @@ async def test_an_open_format_is_negotiated(
     assert answer.headers["vary"] == "Accept"
 
 
-@pytest.mark.parametrize("url", ["/w_1,f_auto/no.jpg", "/f_auto,blurr_3/cats/tom.jpg", "/f_auto,w_3/cut.jpg"])
+async def test_the_best_format_is_kept_for_each_kind_of_client(web: httpx.AsyncClient) -> None:
+    url = "/w_62,f_best/cats/tom.jpg"
+    old, new = [
+        await web.get(url, headers={"accept": accept}) for accept in ("image/jpeg", "image/webp,image/avif")
+    ]
+    assert old.headers["content-type"] in ("image/jpeg", "image/png")
+    assert old.headers["vary"] == new.headers["vary"] == "Accept"
+    assert len(new.content) <= len(old.content)
+    again = await web.get(url, headers={"accept": "image/jpeg"})
+    assert (again.content, again.headers["cache-status"]) == (old.content, "image-proxy; hit")
+
+
+async def test_bytes_that_are_too_few_are_refused_with_those_that_would_do(web: httpx.AsyncClient) -> None:
+    answer = await web.get("/w_62,mb_10,f_jpeg/cats/tom.jpg")
+    assert (answer.status_code, answer.json()["code"]) == (422, "result_too_large")
+    enough = answer.json()["smallest"]
+    assert len((await web.get(f"/w_62,mb_{enough},f_jpeg/cats/tom.jpg")).content) <= enough
+
+
+@pytest.mark.parametrize(
+    "url", ["/w_1,f_auto/no.jpg", "/w_1,f_best/no.jpg", "/f_auto,blurr_3/cats/tom.jpg", "/f_auto,w_3/cut.jpg"]
+)
 async def test_errors_of_an_open_format_vary_too(web: httpx.AsyncClient, url: str) -> None:
     assert (await web.get(url)).headers["vary"] == "Accept"
 

@@ -1,0 +1,54 @@
+"""From a spec to how its picture is to be written."""
+
+from __future__ import annotations
+
+import pyvips
+
+from proxy import negotiation
+from proxy.geometry import Plan
+from proxy.media import FORMATS, Format
+from proxy.pipeline.course import Course
+from proxy.pipeline.decode import Header
+from proxy.pipeline.encode import savable
+from proxy.pipeline.quantised import jpeg_quality
+from proxy.pipeline.smallest import Order
+from proxy.spec import OPTIONS, Output, Spec
+
+HARMLESS = frozenset({"size", "turn", "output", "delivery"})
+"""What options may be about and leave a picture what it was, when its size is the same."""
+
+
+def order(
+    body: bytes | memoryview,
+    spec: Spec,
+    made: Course,
+    image: pyvips.Image,
+    accepted: negotiation.Bucket,
+) -> Order:
+    """A file of the original's own format and size, in which nothing was changed, is no larger than it."""
+    head, plan = made.head, made.plan
+    formats: tuple[Format, ...] = (made.format,)
+    still = made.frames == 1
+    if spec.format is Output.BEST and still:
+        side = max(plan.result.width, plan.result.height)
+        found = negotiation.candidates(accepted, savable(), alpha=bool(image.hasalpha()))
+        formats = tuple(each for each in found if FORMATS[each].max_side >= side)
+    same = is_unchanged(spec, head, plan) and head.format in formats
+    return Order(
+        formats=formats,
+        quality=spec.quality,
+        keep=spec.keep,
+        max_bytes=spec.max_bytes,
+        original_bytes=len(body) if same else None,
+        original_quality=jpeg_quality(body) if same and formats == (Format.JPEG,) == (head.format,) else None,
+        still=still,
+    )
+
+
+def is_unchanged(spec: Spec, head: Header, plan: Plan) -> bool:
+    """Whether the picture has all the pixels of the upright original, and no others."""
+    return head.upright == plan.region.size == plan.resize == plan.result and all(
+        getattr(spec, name) == option.default
+        for name, option in OPTIONS.items()
+        if option.about not in HARMLESS
+    )

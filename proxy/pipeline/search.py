@@ -1,0 +1,182 @@
+"""
+The quality that gives what is wanted, found in few encodings.
+
+How a picture's similarity (or size) follows quality differs from picture to picture, mostly by a factor: the
+first encoding tells it, the second its slope, and the third is rarely needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pyvips
+
+from proxy.media import Format
+from proxy.pipeline.encode import encoded
+from proxy.pipeline.loaders import LOADERS
+from proxy.pipeline.quality import CURVES, Curve, quality_for, similarity_at
+from proxy.pipeline.similarity import Reference
+from proxy.spec import Keep
+
+TOLERANCE = 1.5
+"""Points of similarity above the target that are not worth another encoding."""
+
+MISS = 0.5
+"""Points below the target that nobody sees."""
+
+MOST_TRIES = 4
+MOST_TRIES_FOR_BYTES = 8
+
+SLIGHT = 0.02
+"""Share of the bytes allowed that may stay unused."""
+
+SAMPLED = 1_500_000
+"""Px of a picture above which similarity is searched for on tiles of it."""
+
+TILE = 256
+TILES = 4
+"""Tiles of TILE px, TILES across and TILES down: as much as a picture of a megapixel."""
+
+
+class Tries:
+    """
+    One picture in one format, encoded at some qualities, at each one once. `curve` is what its qualities
+    usually give under `settings`.
+    """
+
+    def __init__(
+        self,
+        image: pyvips.Image,
+        format: Format,
+        keep: Keep,
+        reference: Callable[[], Reference] | None = None,
+        *,
+        curve: Curve | None = None,
+        **settings: Any,
+    ) -> None:
+        self.image = image
+        self.format = format
+        self.curve = curve or CURVES[format]
+        self.settings = settings
+        self._keep = keep
+        self._reference = reference
+        self._bodies: dict[int, bytes] = {}
+        self._similarities: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    @cached_property
+    def reference(self) -> Reference:
+        return self._reference() if self._reference else Reference.of(self.image)
+
+    def body(self, quality: int) -> bytes:
+        if quality not in self._bodies:
+            self._bodies[quality] = encoded(self.image, self.format, quality, self._keep, **self.settings)
+        return self._bodies[quality]
+
+    def similarity(self, quality: int) -> float:
+        if quality not in self._similarities:
+            shown = shown_as(self.body(quality), self.format, self.image)
+            self._similarities[quality] = self.reference.similarity(shown)
+        return self._similarities[quality]
+
+
+@dataclass(slots=True)
+class _Line:
+    """
+    The logarithm of a quantity as a straight line over that of the loss which a quality usually means:
+    through the two points next to what is wanted, or with the slope that was guessed.
+    """
+
+    slope: float
+    points: list[tuple[float, float]] = field(default_factory=list)
+
+    def x_at(self, y: float) -> float:
+        near_x, near_y = min(self.points, key=lambda point: abs(point[1] - y))
+        slope = self.slope
+        for x, reached in sorted(
+            self.points, key=lambda point: (self._beyond(point, y, near_y), abs(point[1] - y))
+        ):
+            if abs(x - near_x) > 0.02:
+                # A measure's noise over a short way must not turn the line round.
+                slope *= min(max((reached - near_y) / (x - near_x) / slope, 0.3), 3.0)
+                break
+        return near_x + (y - near_y) / slope
+
+    @staticmethod
+    def _beyond(point: tuple[float, float], y: float, near_y: float) -> bool:
+        """Whether it lies on the same side of what is wanted as the nearest point."""
+        return (point[1] > y) == (near_y > y)
+
+
+def quality_reaching(tries: Tries, target: float, highest: int = 100) -> int:
+    """
+    The quality, up to `highest`, of the smallest file found whose similarity is `target` or just above; where
+    none was found, of the most similar one.
+    """
+    if tries.image.width * tries.image.height > SAMPLED:
+        tries = Tries(tiles(tries.image), tries.format, Keep.NONE, curve=tries.curve, **tries.settings)
+    line = _Line(slope=1.0)
+    below, above = 0, highest + 1
+    quality = min(highest, quality_for(tries.curve, target))
+    tried: list[int] = []
+    while True:
+        tried.append(quality)
+        reached = tries.similarity(quality)
+        if target - MISS <= reached <= target + TOLERANCE or len(tried) == MOST_TRIES:
+            break
+        if reached < target:
+            below = max(below, quality)
+        else:
+            above = min(above, quality)
+        if above - below <= 1:
+            break
+        line.points.append((_loss(similarity_at(tries.curve, quality)), _loss(reached)))
+        wanted = quality_for(tries.curve, 100 - math.exp(line.x_at(_loss(target + TOLERANCE / 3))))
+        quality = min(max(wanted, below + 1), above - 1)
+    passing = [each for each in tried if tries.similarity(each) >= target - MISS]
+    return min(passing) if passing else max(tried, key=tries.similarity)
+
+
+def quality_within(tries: Tries, most: int, highest: int) -> int | None:
+    """The highest quality found, up to `highest`, whose file has at most `most` bytes; None: not even 1."""
+    line = _Line(slope=-1.4)
+    fits, exceeds = 0, highest + 1
+    quality = highest
+    for _ in range(MOST_TRIES_FOR_BYTES):
+        size = len(tries.body(quality))
+        if size <= most:
+            fits = quality
+        else:
+            exceeds = quality
+        if exceeds - fits <= 1 or most * (1 - SLIGHT) <= size <= most:
+            return fits or None
+        line.points.append((_loss(similarity_at(tries.curve, quality)), math.log(size)))
+        wanted = quality_for(tries.curve, 100 - math.exp(line.x_at(math.log(most * (1 - SLIGHT / 2)))))
+        quality = min(max(wanted, fits + 1), exceeds - 1)
+    return fits or (1 if len(tries.body(1)) <= most else None)
+
+
+def shown_as(body: bytes, format: Format, image: pyvips.Image) -> pyvips.Image:
+    """What `body` shows, with the bands of `image`, which it was made of."""
+    shown = getattr(pyvips.Image, LOADERS[format])(body).colourspace("srgb")
+    return shown.addalpha() if image.hasalpha() and not shown.hasalpha() else shown
+
+
+def tiles(image: pyvips.Image) -> pyvips.Image:
+    """A picture of `image`'s looks and of a size that searching can afford."""
+    width, height = min(TILE, image.width), min(TILE, image.height)
+    across = [(image.width - width) * at // (TILES - 1) for at in range(TILES)]
+    down = [(image.height - height) * at // (TILES - 1) for at in range(TILES)]
+    return pyvips.Image.arrayjoin(
+        [image.crop(left, top, width, height) for top in down for left in across], across=TILES
+    ).copy_memory()
+
+
+def _loss(similarity: float) -> float:
+    return math.log(max(100 - similarity, 0.05))

@@ -1,0 +1,206 @@
+"""The smallest good file: which format, which quality, and what to do when it has to be smaller still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pyvips
+
+from proxy.errors import ResultTooLarge
+from proxy.kinds import AutoQuality
+from proxy.media import FORMATS, Format
+from proxy.pipeline.encode import SAVERS, encoded
+from proxy.pipeline.quality import (
+    CURVES,
+    FULL_CHROMA,
+    FULL_CHROMA_FROM,
+    TARGETS,
+    quality_for,
+    similarity_at,
+)
+from proxy.pipeline.search import Tries, quality_reaching, quality_within, shown_as
+from proxy.pipeline.similarity import Reference
+from proxy.spec import Keep
+
+SAME = 2.0
+"""Points of similarity between files that look alike."""
+
+Settings = Mapping[str, Any]
+
+EXACT: Mapping[Format, Sequence[Settings]] = {
+    Format.PNG: (
+        {},
+        {"compression": 9, "filter": "all"},
+        {"compression": 9, "palette": True, "bitdepth": 8, "dither": 0.0},
+    )
+}
+"""Ways to write the same pixels, the quickest first. A palette is one of them when it holds every colour."""
+
+FEWER_COLOURS: Mapping[Format, Sequence[Settings]] = {
+    Format.PNG: [{"compression": 9, "palette": True, "bitdepth": bits} for bits in (8, 4, 2, 1)],
+    Format.GIF: [{"bitdepth": bits} for bits in (7, 6, 5, 4, 3, 2, 1)],
+}
+"""What is left to formats without a quality when the file has to be smaller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """
+    How a picture is to be written. `formats`: in the smallest of these. `max_bytes` must not be passed;
+    `original_bytes` and `original_quality`, of an original that this is the same picture as, should not.
+    `still` is not so for animations: there is one picture to compare, and they have many.
+    """
+
+    formats: tuple[Format, ...]
+    quality: int | AutoQuality | None = None
+    keep: Keep = Keep.NONE
+    max_bytes: int | None = None
+    original_bytes: int | None = None
+    original_quality: int | None = None
+    still: bool = True
+
+    @property
+    def target(self) -> float:
+        """Similarity. A plain quality among several formats is JPEG's, which people have in mind."""
+        if isinstance(self.quality, int):
+            return similarity_at(CURVES[Format.JPEG], self.quality)
+        return TARGETS[self.quality or AutoQuality.GOOD]
+
+    @property
+    def by_looks(self) -> bool:
+        """Whether similarity decides the quality, and not the URL's own number."""
+        return isinstance(self.quality, AutoQuality) or len(self.formats) > 1
+
+    @property
+    def most_bytes(self) -> int | None:
+        return min((most for most in (self.max_bytes, self.original_bytes) if most is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """`similarity` is told only where it was asked for; None is that of the very same pixels."""
+
+    body: bytes = field(repr=False)
+    format: Format
+    encodings: int = 1
+    similarity: Callable[[], float] = lambda: 100.0
+
+    def fits(self, most: int | None) -> bool:
+        return most is None or len(self.body) <= most
+
+
+def written(image: pyvips.Image, order: Order) -> File:
+    """Raises ResultTooLarge when no quality makes it as small as `max_bytes`."""
+    reference = cache(lambda: Reference.of(image))
+    files = [_written_as(format, image, order, reference) for format in order.formats]
+    fitting = [file for file in files if file.fits(order.max_bytes)]
+    if not fitting:
+        smallest = min(len(file.body) for file in files)
+        raise ResultTooLarge(
+            f"this picture cannot have {order.max_bytes} bytes; the smallest file that can be made of it has "
+            f"{smallest}",
+            option="mb", value=str(order.max_bytes), allowed=f"{smallest} or more", smallest=smallest,
+        )  # fmt: skip
+    return _chosen(fitting, order)
+
+
+def _chosen(files: Sequence[File], order: Order) -> File:
+    """
+    The smallest of those alike; where `max_bytes` took so much from some that they are not alike, the most
+    similar.
+    """
+    if len(files) == 1:
+        return files[0]
+    if order.max_bytes is not None:
+        nearest = max(file.similarity() for file in files)
+        files = [file for file in files if file.similarity() >= min(nearest, order.target) - SAME]
+    return min(files, key=lambda file: len(file.body))
+
+
+def _written_as(
+    format: Format, image: pyvips.Image, order: Order, reference: Callable[[], Reference]
+) -> File:
+    if not FORMATS[format].quality:
+        return _without_quality(format, image, order, reference)
+    tries = Tries(image, format, order.keep, reference)
+    if format is Format.JPEG and order.by_looks and order.target >= FULL_CHROMA_FROM:
+        tries = Tries(image, format, order.keep, reference, curve=FULL_CHROMA, subsample_mode="off")
+    quality = _quality(tries, order)
+    if order.max_bytes is not None and len(tries.body(quality)) > order.max_bytes:
+        quality = quality_within(tries, order.max_bytes, quality) or 1
+    elif order.original_bytes is not None and len(tries.body(quality)) > order.original_bytes:
+        quality = _as_small_as_the_original(tries, order.original_bytes, quality)
+    return File(
+        body=tries.body(quality),
+        format=format,
+        encodings=len(tries),
+        similarity=lambda: tries.similarity(quality),
+    )
+
+
+def _quality(tries: Tries, order: Order) -> int:
+    """What is asked for, but no more than the original had: nothing is won by keeping its flaws exactly."""
+    highest = order.original_quality or 100
+    if order.by_looks and order.still:
+        return quality_reaching(tries, order.target, highest)
+    if order.by_looks:
+        return min(highest, quality_for(tries.curve, order.target))
+    asked = order.quality if isinstance(order.quality, int) else SAVERS[tries.format].quality
+    return min(highest, asked or highest)
+
+
+def _as_small_as_the_original(tries: Tries, most: int, highest: int) -> int:
+    """But not for any price: of a small file, what was asked to be kept may be more than the picture."""
+    quality = quality_within(tries, most, highest)
+    lowest = TARGETS[AutoQuality.LOW]
+    if quality is None or tries.similarity(quality) < lowest:
+        return quality_reaching(tries, lowest, highest)
+    return quality
+
+
+def _without_quality(
+    format: Format, image: pyvips.Image, order: Order, reference: Callable[[], Reference]
+) -> File:
+    """The first way to write it that is small enough, else the smallest; colours go only for `max_bytes`."""
+    smallest: File | None = None
+    count = 0
+    for settings, exact in _ways(format):
+        if not exact and (order.max_bytes is None or not order.still):
+            break
+        body = encoded(image, format, None, order.keep, **settings)
+        count += 1
+        if exact and settings.get("palette") and not _same(image, body, format):
+            continue
+        file = File(
+            body=body,
+            format=format,
+            encodings=count,
+            similarity=(lambda: 100.0) if exact else _measured(image, body, format, reference),
+        )
+        if smallest is None or len(body) < len(smallest.body):
+            smallest = file
+        if file.fits(order.most_bytes if exact else order.max_bytes):
+            break
+    assert smallest is not None, "the first way is exact and no palette"
+    return smallest
+
+
+def _ways(format: Format) -> Iterator[tuple[Settings, bool]]:
+    """And whether they keep every colour."""
+    for settings in EXACT.get(format, ({},)):
+        yield settings, True
+    for settings in FEWER_COLOURS.get(format, ()):
+        yield settings, False
+
+
+def _measured(
+    image: pyvips.Image, body: bytes, format: Format, reference: Callable[[], Reference]
+) -> Callable[[], float]:
+    return lambda: reference().similarity(shown_as(body, format, image))
+
+
+def _same(image: pyvips.Image, body: bytes, format: Format) -> bool:
+    return bool((shown_as(body, format, image) - image).abs().max() == 0)
