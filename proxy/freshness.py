@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+MOMENT = 10
+"""Seconds for which others keep what stands in for a better rendition."""
+
+PASSES = 60
+"""Seconds after which it is made again, if the better one has not come."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
@@ -22,6 +28,16 @@ class Lifetimes:
     def kept(self) -> int:
         """How long the own cache has a use for it."""
         return self.s_maxage + max(self.stale_while_revalidate, self.stale_if_error)
+
+
+def passing(lifetimes: Lifetimes) -> Lifetimes:
+    """Of what stands in for a better rendition that will soon be here."""
+    return Lifetimes(
+        max_age=min(lifetimes.max_age, MOMENT),
+        s_maxage=min(lifetimes.s_maxage, MOMENT),
+        stale_while_revalidate=min(lifetimes.stale_while_revalidate, MOMENT),
+        stale_if_error=lifetimes.stale_if_error,
+    )
 
 
 class Freshness(Enum):

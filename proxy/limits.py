@@ -17,6 +17,7 @@ class Limits:
     max_result_pixels: int = 50_000_000
     max_result_side: int = 16_384
     render_timeout: float = 10.0
+    avif_budget: float = 1.0
 
     @property
     def max_interlaced_pixels(self) -> int:

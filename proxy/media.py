@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 RECIPE = "1"
 """Part of every rendition's identity: a new one whenever the same spec would give other bytes."""
@@ -37,6 +38,8 @@ class Note(StrEnum):
 
     FIRST_FRAME = "first-frame"
     """A still, where the animation has more frames or pixels than this deployment makes."""
+    AVIF_FOLLOWS = "avif-follows"
+    """Another format, since the AVIF takes longer than a reader should wait: it is made meanwhile."""
 
 
 class Document(StrEnum):
@@ -121,6 +124,19 @@ class Rendition:
     last_modified: float | None = None
     made_at: float = 0.0
     notes: tuple[Note, ...] = ()
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether a better one is being made."""
+        return Note.AVIF_FOLLOWS in self.notes
+
+    def is_still(self, etag: str) -> bool:
+        """Whether it is what would be made now, and not only what would be shown meanwhile."""
+        return not self.is_passing and self.etag == etag
+
+    def for_good(self) -> Self:
+        """The same, when no better one will be."""
+        return replace(self, notes=tuple(note for note in self.notes if note is not Note.AVIF_FOLLOWS))
 
     @property
     def media_type(self) -> str:

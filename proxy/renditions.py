@@ -21,7 +21,7 @@ from proxy.errors import (
     UnusableOriginal,
 )
 from proxy.flights import Flights, Made
-from proxy.freshness import Freshness, Lifetimes, freshness
+from proxy.freshness import PASSES, Freshness, Lifetimes, freshness
 from proxy.grammar import canonical
 from proxy.limits import Limits
 from proxy.media import RECIPE, Note, Original, Rendition, written_as
@@ -66,6 +66,9 @@ class Reply(Protocol):
 
 class Renderers(Protocol):
     async def run(self, task: str, header: dict[str, Any], body: bytes, seconds: float, /) -> Reply: ...
+    async def run_behind(
+        self, task: str, header: dict[str, Any], body: bytes, seconds: float, /
+    ) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,7 @@ class Renditions:
         self._makers: Flights = makers or SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
         self._fetches: SingleFlight[Original] = SingleFlight()
+        self._finishing: SingleFlight[None] = SingleFlight()
         self._refusals: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=refusals_for)
         self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
@@ -186,6 +190,7 @@ class Renditions:
     async def close(self) -> None:
         await self._flights.close()
         await self._renewals.close()
+        await self._finishing.close()
         await self._makers.close()
         await self._fetches.close()
 
@@ -233,7 +238,12 @@ class Renditions:
             self._failures[name] = True
         age = self._clock() - rendition.made_at
         put = self._cache.put_near if made.elsewhere else self._cache.put
-        await put(name, rendition, wish.lifetimes.kept - age if made.kept else 0)
+        lifetime = wish.lifetimes.kept - age if made.kept else 0
+        if rendition.is_passing:
+            lifetime = min(lifetime, PASSES)
+            if made.kept and not made.bridged and not made.elsewhere:
+                self._finishing.start(name, lambda: self._finish(wish, name, rendition))
+        await put(name, rendition, lifetime)
         return Answer(
             rendition,
             hit=False,
@@ -248,20 +258,39 @@ class Renditions:
         timings: dict[str, float] = {}
         original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
         fetched = time.perf_counter()
-        if known is not None and known.etag == identity(wish, known.format, original.version):
+        if known is not None and known.is_still(identity(wish, known.format, original.version)):
             rendition = replace(known, made_at=self._clock())
         else:
             rendition, timings = await self._render(wish, original)
         timings = {"fetch": fetched - started, **timings}
         return Made(rendition, timings, kept=original.keeping.allowed, bridged=original.bridged)
 
-    async def _render(self, wish: Wish, original: Original) -> tuple[Rendition, dict[str, float]]:
+    async def _finish(self, wish: Wish, name: str, shown: Rendition) -> None:
+        """In place of `shown`, what it stands in for; where that cannot be made, `shown` for good."""
+        try:
+            original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
+            if original.bridged:
+                return
+            rendition, _ = await self._render(wish, original, patient=True)
+        except PASSING as failure:
+            log.warning("finishing_failed", error=failure.code)
+            return
+        except ProxyError as refusal:
+            log.info("finishing_refused", error=refusal.code)
+            rendition = shown.for_good()
+        await self._cache.put(name, rendition, wish.lifetimes.kept - (self._clock() - rendition.made_at))
+
+    async def _render(
+        self, wish: Wish, original: Original, *, patient: bool = False
+    ) -> tuple[Rendition, dict[str, float]]:
         header = {
             "options": wish.options,
             "accepted": format_bucket(wish.accepted),
             "limits": asdict(replace(self._limits, formats=self._sources.formats(wish.key))),
+            "patient": patient,
         }
-        reply = await self._renderers.run(wish.task, header, original.body, self._limits.render_timeout)
+        run = self._renderers.run_behind if patient else self._renderers.run
+        reply = await run(wish.task, header, original.body, self._limits.render_timeout)
         rendition = Rendition(
             body=reply.body,
             format=written_as(reply.header["format"]),

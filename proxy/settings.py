@@ -241,6 +241,11 @@ class Settings(BaseSettings):
         description="Longest side of a rendition, in px; what would be longer is scaled down.",
     )
     render_timeout: Timeout = Field(_LIMITS.render_timeout, description="Time for one rendition.")
+    avif_budget: Delay = Field(
+        _LIMITS.avif_budget,
+        description="Time that an AVIF may take while somebody waits, where the format is negotiated: beyond "
+        "it the answer is another format for now, and the AVIF is made meanwhile.",
+    )
     render_memory: Bytes = Field(2 * 10**9, description="Address space of one renderer process.")
     fetch_timeout: Timeout = Field(10.0, description="Time for one answer of an origin.")
     queue_size: Count = Field(64, description="Renditions that may wait for a renderer; more get a 503.")

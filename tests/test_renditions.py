@@ -11,7 +11,7 @@ import pytest
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache
 from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut
-from proxy.freshness import Lifetimes
+from proxy.freshness import PASSES, Lifetimes
 from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import Format, Rendition
@@ -95,6 +95,58 @@ async def test_a_stale_one_is_served_at_once_and_renewed_once_behind_the_readers
     assert answer.rendition.etag != first.rendition.etag
     assert answer.rendition.made_at == clock.now
     assert len(server.asked) == 2
+
+
+async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Server, clock: Clock) -> None:
+    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
+    hurried = Renditions(
+        origin=origin,
+        cache=cache,
+        renderers=Workers(renderers),
+        limits=Limits(avif_budget=0),
+        clock=clock,
+    )
+    asked = wish_for(parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES)
+    first = await asyncio.gather(*(hurried.get(asked) for _ in range(5)))
+    assert {each.rendition.format for each in first} == {Format.WEBP}
+    assert first[0].rendition.is_passing
+
+    async with asyncio.timeout(20):
+        while (answer := await hurried.get(asked)).rendition.is_passing:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+    assert answer.hit
+    assert answer.rendition.format is Format.AVIF
+    assert answer.rendition.etag != first[0].rendition.etag
+    assert len(server.asked) == 2
+    clock.forward(PASSES + 1)
+    assert (await hurried.get(asked)).rendition == answer.rendition
+    await hurried.close()
+    await cache.close()
+    await origin.close()
+
+
+async def test_what_stands_in_for_a_rendition_is_made_again_when_that_never_came(
+    renderers: str, server: Server, clock: Clock
+) -> None:
+    """A process that is stopped finishes nothing."""
+    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
+    asked = wish_for(parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES)
+    for _ in range(2):
+        hurried = Renditions(
+            origin=origin,
+            cache=cache,
+            renderers=Workers(renderers),
+            limits=Limits(avif_budget=0),
+            clock=clock,
+        )
+        answer = await hurried.get(asked)
+        await hurried.close()
+        assert (answer.hit, answer.rendition.is_passing) == (False, True)
+        clock.forward(PASSES + 1)
+    await cache.close()
+    await origin.close()
 
 
 async def test_an_origin_that_hangs_delays_no_reader_of_a_stale_one(

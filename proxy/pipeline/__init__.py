@@ -15,6 +15,7 @@ from proxy.limits import Limits
 from proxy.media import FORMATS, Format, Note
 from proxy.pipeline import animation, decode
 from proxy.pipeline.course import course, output_format
+from proxy.pipeline.deadline import in_time
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import drawn
 from proxy.pipeline.edge import libvips
@@ -40,10 +41,16 @@ class Rendered:
 
 
 def render(
-    body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negotiation.Bucket | None = None
+    body: bytes | memoryview,
+    spec: Spec,
+    limits: Limits,
+    accepted: negotiation.Bucket | None = None,
+    *,
+    patient: bool = False,
 ) -> Rendered:
     """
-    One original under one spec. `accepted` is what `f_auto` and `f_best` may choose among.
+    One original under one spec. `accepted` is what `f_auto` and `f_best` may choose among; unless `patient`,
+    that excludes an AVIF which would take too long.
 
     Raises UnusableOriginal (NotAnImage, BrokenImage, NoSuchPage, TooManyPixels, TooCostly) and
     ResultTooLarge.
@@ -71,7 +78,11 @@ def render(
             frames = animation.drawn_frames(first, scaled, spec, made.plan, alpha=alpha)
             image = animation.column(frames, made.head)
         transformed = perf_counter()
-        file = written(image, order(body, spec, made, image, accepted))
+        wanted = now = order(body, spec, made, image, accepted)
+        if spec.negotiates and not patient:
+            alpha = bool(image.hasalpha())
+            now = in_time(wanted, made.plan.result, accepted, limits.avif_budget, alpha=alpha)
+        file = written(image, now)
     return Rendered(
         body=file.body,
         format=file.format,
@@ -84,7 +95,7 @@ def render(
             "encode": perf_counter() - transformed,
         },
         frames=made.frames,
-        notes=made.notes,
+        notes=made.notes if now is wanted else (*made.notes, Note.AVIF_FOLLOWS),
         encodings=file.encodings,
     )
 

@@ -36,12 +36,19 @@ def prepare() -> None:
 
 def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
     """
-    `header` has `options` (canonical text), `accepted` (a bucket's text) and `limits` (fields of Limits).
+    `header` has `options` (canonical text), `accepted` (a bucket's text) and `limits` (fields of Limits);
+    with `patient`, nobody waits for it.
 
     Raises what `render` raises.
     """
     spec = parse_options(header["options"])
-    rendered = render(body, spec, Limits(**header["limits"]), parse_bucket(header["accepted"]))
+    rendered = render(
+        body,
+        spec,
+        Limits(**header["limits"]),
+        parse_bucket(header["accepted"]),
+        patient=header.get("patient", False),
+    )
     source = rendered.source
     return {
         "format": rendered.format.value,

@@ -13,6 +13,7 @@ from functools import lru_cache
 from starlette.types import Receive, Scope, Send
 
 from proxy.errors import InvalidKey, InvalidRequest, ProxyError
+from proxy.freshness import passing
 from proxy.grammar import parse_options
 from proxy.media import Rendition
 from proxy.negotiation import Bucket, bucket
@@ -195,9 +196,12 @@ def lasting_headers(ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]
 def aging_headers(ask: Ask, answer: Answer, age: float, left: float | None) -> list[tuple[bytes, bytes]]:
     """And what changes with every second, or with how it was come by."""
     lifetimes, failure = ask.wish.lifetimes, None
+    immutable = ask.spec.version is not None
+    if answer.rendition.is_passing:
+        lifetimes, immutable = passing(lifetimes), False
     if answer.failure is not None:
         failure = answer.failure.facts.get("origin_status") or status_of(answer.failure), answer.failure.code
-    lasting = cache_control(lifetimes, age=age, immutable=ask.spec.version is not None, left=left)
+    lasting = cache_control(lifetimes, age=age, immutable=immutable, left=left)
     status = cache_status(
         hit=answer.hit,
         ttl=math.floor(lifetimes.s_maxage - age) if answer.hit and answer.stale else None,

@@ -18,6 +18,15 @@ from proxy.workers import wire
 GRACE = 0.5
 """Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
 
+PATIENCE = 30.0
+"""Seconds for which a job that nobody waits for waits for those that somebody does."""
+
+MOST_BEHIND = 8
+"""How many such jobs, and their originals, may wait."""
+
+PAUSE = 0.02
+"""Seconds between looks whether there are any."""
+
 CHUNK = 262_144
 """Bytes that move in one turn of the event loop: less than 0.1 ms, so that hits do not wait for originals."""
 
@@ -64,6 +73,8 @@ class Workers:
         self._queue_size = queue_size
         self._queue_timeout = queue_timeout
         self._max_reply_bytes = max_reply_bytes
+        self._behind = asyncio.Lock()
+        self._waiting_behind = 0
         self._jobs = 0
         self._running = 0
         self._latest_seconds = 0.0
@@ -104,6 +115,39 @@ class Workers:
         taken = await self._taken(job, body)
         with taken.connection:
             return await self._answer(taken, asked, task, seconds)
+
+    async def run_behind(
+        self,
+        task: str,
+        header: dict[str, Any],
+        body: bytes,
+        timeout: float,  # noqa: ASYNC109  as in `run`
+    ) -> Reply:
+        """
+        As `run`, for what nobody waits for: one at a time, begun when no other job of this process is under
+        way, and in a place of its own. Raises Overloaded when there was no such moment for PATIENCE seconds,
+        or MOST_BEHIND wait for one.
+        """
+        if self._waiting_behind >= MOST_BEHIND:
+            raise self._overloaded()
+        self._waiting_behind += 1
+        try:
+            return await self._run_behind(task, header, body, timeout)
+        finally:
+            self._waiting_behind -= 1
+
+    async def _run_behind(self, task: str, header: dict[str, Any], body: bytes, seconds: float) -> Reply:
+        async with self._behind:
+            given_up = time.monotonic() + PATIENCE
+            while self._jobs:
+                if time.monotonic() > given_up:
+                    raise self._overloaded()
+                await asyncio.sleep(PAUSE)
+            self._queue_size += 1
+            try:
+                return await self.run(task, header, body, seconds)
+            finally:
+                self._queue_size -= 1
 
     async def ping(self, patience: float = 1.0) -> bool:
         """Whether a renderer is at work for us, or one takes a call within `patience` seconds."""

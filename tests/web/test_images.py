@@ -244,6 +244,28 @@ async def test_the_best_format_is_kept_for_each_kind_of_client(web: httpx.AsyncC
     assert (again.content, again.headers["cache-status"]) == (old.content, "image-proxy; hit")
 
 
+async def test_an_avif_that_follows_is_told_and_not_kept_long(renderers: str, originals: Path) -> None:
+    async with client(renderers, origin=str(originals), avif_budget=0) as web:
+        accept = {"accept": "image/avif,image/webp"}
+        now = await web.get("/w_63,v_1,f_auto/cats/tom.jpg", headers=accept)
+        assert now.headers["content-type"] == "image/webp"
+        assert now.headers["image-proxy-note"] == "avif-follows"
+        assert re.match(r"public, max-age=10, s-maxage=10, ", now.headers["cache-control"])
+        assert "immutable" not in now.headers["cache-control"]
+        assert now.headers["vary"] == "Accept"
+        async with asyncio.timeout(20):
+            later = now
+            while later.headers["content-type"] != "image/avif":
+                await asyncio.sleep(0.02)
+                later = await web.get("/w_63,v_1,f_auto/cats/tom.jpg", headers=accept)
+        assert later.headers["etag"] != now.headers["etag"]
+        assert "image-proxy-note" not in later.headers
+        assert later.headers["cache-control"].endswith(", immutable")
+        named = await web.get("/w_63,f_avif/cats/tom.jpg")
+        assert named.headers["content-type"] == "image/avif"
+        assert "max-age=86400" in named.headers["cache-control"]
+
+
 async def test_bytes_that_are_too_few_are_refused_with_those_that_would_do(web: httpx.AsyncClient) -> None:
     answer = await web.get("/w_62,mb_10,f_jpeg/cats/tom.jpg")
     assert (answer.status_code, answer.json()["code"]) == (422, "result_too_large")

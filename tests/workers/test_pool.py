@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable
 
 import pytest
 import uvloop
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidValue, Overloaded, TooCostly, TooManyPixels
-from proxy.workers.pool import Workers
+from proxy.workers.pool import MOST_BEHIND, Reply, Workers
 from proxy.workers.supervisor import Supervisor
 from tests.workers.conftest import TASKS, Eventually
 
@@ -67,6 +68,38 @@ async def test_waiting_and_running_are_told_apart(worker: Workers) -> None:
     assert first.queue_seconds < 0.3 <= first.run_seconds
     assert second.run_seconds < 0.3
     assert second.queue_seconds + second.run_seconds > first.run_seconds
+
+
+async def test_what_nobody_waits_for_comes_after_what_somebody_does(worker: Workers) -> None:
+    ended: list[str] = []
+
+    async def told(name: str, job: Awaitable[Reply]) -> Reply:
+        reply = await job
+        ended.append(name)
+        return reply
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(told("first", worker.run("sleep", {"seconds": 0.2}, b"", 5)))
+        await asyncio.sleep(0)
+        for name in ("behind", "behind again"):
+            group.create_task(told(name, worker.run_behind("sleep", {"seconds": 0}, b"", 5)))
+        group.create_task(told("second", worker.run("sleep", {"seconds": 0.2}, b"", 5)))
+    assert ended == ["first", "second", "behind", "behind again"]
+
+
+async def test_what_nobody_waits_for_takes_no_place_from_readers(supervisor: Supervisor) -> None:
+    workers = Workers(supervisor.socket_path, queue_size=1)
+    behind = asyncio.create_task(workers.run_behind("sleep", {"seconds": 0.3}, b"", 5))
+    await asyncio.sleep(0.1)
+    await workers.run("echo", {}, b"", 5)
+    await behind
+    await workers.run("echo", {}, b"", 5)
+
+
+async def test_few_wait_behind(worker: Workers) -> None:
+    jobs = [asyncio.create_task(worker.run_behind("echo", {}, b"", 5)) for _ in range(MOST_BEHIND + 1)]
+    done = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(each) for each in done] == [Reply] * MOST_BEHIND + [Overloaded]
 
 
 async def test_waiting_does_not_count_against_the_deadline(worker: Workers) -> None:
