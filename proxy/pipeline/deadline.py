@@ -12,24 +12,24 @@ from proxy.pipeline.search import SAMPLED, TILE, TILES
 from proxy.pipeline.smallest import Order
 
 SECONDS = 0.16
-"""For a megapixel of AVIF on one core: photographs at 1200x800, and the longest of them."""
+"""For a megapixel of AVIF on one core: the mean of photographs."""
 
-TRIES = 2.4
-"""Encodings of a search for similarity, on average."""
+SEARCH_SECONDS = 0.65
+"""For a megapixel in which similarity is searched for: encodings, decodings and comparisons."""
 
 TRIES_FOR_BYTES = 4
-"""And of one for bytes."""
+"""Encodings of a search for bytes, on average."""
 
 
 def avif_seconds(size: Size, order: Order) -> float:
     """What writing it as AVIF will take, from its pixels alone, so that it is always the same."""
-    pixels = size.pixels
-    encoded = float(pixels)
-    if order.by_looks and order.still:
-        encoded = pixels + TRIES * (TILE * TILES) ** 2 if pixels > SAMPLED else TRIES * pixels
-    if order.max_bytes is not None:
-        encoded += TRIES_FOR_BYTES * pixels
-    return SECONDS * encoded / 1_000_000
+    once = SECONDS * size.pixels / 1_000_000
+    seconds = once
+    if order.by_looks and size.pixels > SAMPLED:
+        seconds = once + SEARCH_SECONDS * (TILE * TILES) ** 2 / 1_000_000
+    elif order.by_looks:
+        seconds = SEARCH_SECONDS * size.pixels / 1_000_000
+    return seconds + (0 if order.max_bytes is None else TRIES_FOR_BYTES * once)
 
 
 def in_time(order: Order, size: Size, accepted: Bucket, budget: float, *, alpha: bool) -> Order:
