@@ -1,0 +1,172 @@
+"""
+What `q_auto` saves and costs, against one quality for all pictures.
+
+The pictures are the samples' scenes and, harder, drawn ones with the textures and the noise of photographs,
+all 1200 px wide. For each format a fixed quality is looked for that gives the same: once the same similarity
+on average, and once at least that for every picture, which is what `q_auto` promises. Encodings take turns,
+so that a noisy machine is noisy for all of them, and CPU ratios are medians over rounds and pictures. Run it
+with `python benchmarks/smallest.py [good]`; two minutes a level.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import pyvips
+
+from proxy.kinds import AutoQuality
+from proxy.media import Format
+from proxy.pipeline.encode import encoded
+from proxy.pipeline.quality import TARGETS
+from proxy.pipeline.search import shown_as
+from proxy.pipeline.similarity import Reference
+from proxy.pipeline.smallest import File, Order, written
+from proxy.samples import scenes
+from proxy.samples.darkroom import developed, gradient, mix, noise, step
+
+WIDTH, HEIGHT = 1200, 800
+LOSSY = (Format.JPEG, Format.WEBP, Format.AVIF)
+ROUNDS = 3
+
+
+def meadow() -> pyvips.Image:
+    """Fine texture everywhere, as grass and leaves have it."""
+    blades = noise(WIDTH, HEIGHT, 60, 6, 3, rough=0.85)
+    light = noise(WIDTH, HEIGHT, 500, 3, 8) * 60
+    scene = gradient(WIDTH, HEIGHT, "#9fb46a", "#567a2c", "#2f4d19") + blades * 70 + light
+    return developed(scene, 11, 6)
+
+
+def wall() -> pyvips.Image:
+    """Plaster in hard light, and the noise of a small sensor."""
+    rough = noise(WIDTH, HEIGHT, 24, 4, 21, rough=0.7)
+    stain = step(noise(WIDTH, HEIGHT, 420, 5, 22), 0.0, 0.6)
+    scene = mix(gradient(WIDTH, HEIGHT, "#c9bca6", "#a8967c"), [110, 92, 78], stain) + rough * 38
+    return developed(scene, 12, 9)
+
+
+def portrait() -> pyvips.Image:
+    """Soft shapes out of focus, a few sharp ones, hardly any noise."""
+    soft = noise(WIDTH, HEIGHT, 700, 2, 31) * 90
+    sharp = step(noise(WIDTH, HEIGHT, 180, 5, 32), 0.35, 0.38)
+    scene = mix(gradient(WIDTH, HEIGHT, "#d8a98c", "#8c5a44", "#3a2622") + soft, [40, 26, 30], sharp)
+    return developed(scene, 13, 1.5)
+
+
+def night() -> pyvips.Image:
+    """Dark, with lights and the noise that high sensitivities have."""
+    lights = step(noise(WIDTH, HEIGHT, 40, 2, 41), 0.55, 0.7)
+    scene = mix(gradient(WIDTH, HEIGHT, "#05070f", "#141a2c", "#0a0a0c"), [255, 214, 150], lights)
+    return developed(scene, 14, 12)
+
+
+def scaled(scene: Callable[[], pyvips.Image]) -> pyvips.Image:
+    image = scene()
+    return image.thumbnail_image(WIDTH, height=HEIGHT, size="force").copy_memory()
+
+
+def pictures() -> Mapping[str, pyvips.Image]:
+    drawn = (scenes.mountains, scenes.harbour, scenes.dunes, scenes.clouds, meadow, wall, portrait, night)
+    return {scene.__name__: scaled(scene) for scene in drawn}
+
+
+class Fixed:
+    """Every picture in one format at a given quality."""
+
+    def __init__(
+        self, format: Format, images: Mapping[str, pyvips.Image], references: Mapping[str, Reference]
+    ) -> None:
+        self._format, self._images, self._references = format, images, references
+        self._known: dict[int, tuple[dict[str, float], dict[str, int]]] = {}
+
+    def at(self, quality: int) -> tuple[dict[str, float], dict[str, int]]:
+        """Similarities and bytes."""
+        if quality not in self._known:
+            bodies = {name: encoded(image, self._format, quality) for name, image in self._images.items()}
+            likeness = {
+                name: self._references[name].similarity(shown_as(body, self._format, self._images[name]))
+                for name, body in bodies.items()
+            }
+            self._known[quality] = likeness, {name: len(body) for name, body in bodies.items()}
+        return self._known[quality]
+
+    def lowest(self, of: Callable[[Iterable[float]], float], enough: float) -> int:
+        """The lowest quality at which the mean, or the least, of all similarities is `enough`."""
+        low, high = 0, 100
+        while high - low > 1:
+            middle = (low + high) // 2
+            if of(self.at(middle)[0].values()) >= enough:
+                high = middle
+            else:
+                low = middle
+        return high
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def cost(images: Mapping[str, pyvips.Image], order: Order, quality: int) -> float:
+    """CPU of a search over that of one encoding: the median."""
+    ratios = []
+    for image in images.values():
+        rounds = [
+            (
+                timed(partial(written, image, order)),
+                timed(partial(encoded, image, order.formats[0], quality)),
+            )
+            for _ in range(ROUNDS)
+        ]
+        ratios.append(statistics.median(search / once for search, once in rounds))
+    return statistics.median(ratios)
+
+
+def compare(
+    level: AutoQuality, images: Mapping[str, pyvips.Image], references: Mapping[str, Reference]
+) -> None:
+    print(f"\nq_{level}: similarity {TARGETS[level]:.0f}")
+    print("format  encodings   off by   bytes against one quality for all         CPU of q_auto")
+    print("        mean  max            same on average    the same for every one   / one encoding")
+    searched: dict[Format, dict[str, File]] = {}
+    for format in LOSSY:
+        order = Order(formats=(format,), quality=level)
+        files = searched[format] = {name: written(image, order) for name, image in images.items()}
+        likeness = {name: file.similarity() for name, file in files.items()}
+        fixed = Fixed(format, images, references)
+        average = fixed.lowest(statistics.mean, statistics.mean(likeness.values()))
+        every = fixed.lowest(min, min(likeness.values()))
+        total = sum(len(file.body) for file in files.values())
+        share = {quality: total / sum(fixed.at(quality)[1].values()) for quality in (average, every)}
+        counts = [file.encodings for file in files.values()]
+        off = statistics.mean(abs(found - TARGETS[level]) for found in likeness.values())
+        print(
+            f"{format:6}{statistics.mean(counts):6.1f}{max(counts):5}{off:9.1f}"
+            f"{share[average]:12.2f} (q {average:2}){share[every]:14.2f} (q {every:2})"
+            f"{cost(images, order, average):18.1f}"
+        )
+    order = Order(formats=(*LOSSY, Format.PNG), quality=level)
+    best = [written(image, order) for image in images.values()]
+    for format in LOSSY:
+        ratio = statistics.median(
+            len(file.body) / len(one.body) for file, one in zip(best, searched[format].values(), strict=True)
+        )
+        print(f"f_best / {format:5}{ratio:6.2f} of the bytes")
+
+
+def main() -> None:
+    pyvips.cache_set_max(0)
+    levels = [AutoQuality(f"auto:{level}") for level in sys.argv[1:]] or [*AutoQuality]
+    images = pictures()
+    references = {name: Reference.of(image) for name, image in images.items()}
+    for level in levels:
+        compare(level, images, references)
+
+
+if __name__ == "__main__":
+    main()
