@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from proxy.colours import WHITE
 from proxy.kinds import plain
 from proxy.media import FORMATS
 from proxy.places import LONGEST, Compass, Edge, Strategy
-from proxy.spec import Fit, Mode, Output, Spec
+from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 
 PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.FIT: (Fit.INSIDE, True),
@@ -103,7 +104,7 @@ def measured(spec: Spec) -> bool:
     """Whether anything besides the box is given in CSS pixels."""
     offsets = any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y))
     lengths = (spec.extend, spec.line, spec.radii and spec.radii.corners, spec.min_width, spec.min_height)
-    return offsets or any(length is not None for length in lengths)
+    return offsets or bool(spec.overlay or spec.text) or any(length is not None for length in lengths)
 
 
 def merge_mode(spec: Spec) -> Spec:
@@ -198,8 +199,27 @@ def merge_frames(spec: Spec) -> Spec:
     )
 
 
+def drop_overlay(spec: Spec) -> Spec:
+    if spec.text is spec.overlay is None or not spec.overlay_opacity:
+        return replace(spec, **defaults_of("overlay"))
+    if spec.text is None:
+        spec = replace(spec, **defaults_of("overlay", below="text_"))
+    if spec.overlay_tile or spec.overlay_position is Compass.CENTER:
+        spec = replace(spec, overlay_position=None)
+    return replace(spec, overlay_x=spec.overlay_x or None, overlay_y=spec.overlay_y or None)
+
+
+def defaults_of(about: str, below: str = "") -> dict[str, Any]:
+    return {
+        name: option.default
+        for name, option in OPTIONS.items()
+        if option.about == about and name.startswith(below)
+    }
+
+
 STEPS: tuple[Callable[[Spec], Spec], ...] = (
-    merge_aspect, drop_idle, merge_frames, merge_zoom, merge_mode, drop_anchor, drop_ground, merge_dpr,
+    merge_aspect, drop_idle, merge_frames, merge_zoom, merge_mode, drop_anchor, drop_overlay,
+    drop_ground, merge_dpr,
 )  # fmt: skip
 """In this order: offsets that cannot matter are gone before the dpr looks at them."""
 

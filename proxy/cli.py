@@ -171,7 +171,7 @@ def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, 
     if presets is EMPTY:  # URLs are written on other machines too, where their presets are not at hand
         read_options(options)
     else:
-        parse_options(options, presets.options, presets.defaults)
+        parse_options(options, presets.options, presets.defaults, presets.layers)
     secret = next(iter(settings.signing_secrets), None)
     return format_url(path, secret=secret, in_query=query, mount=settings.mount, base=base)
 
@@ -226,10 +226,11 @@ def explain(
     """
     settings = load()
     presets = presets_of(settings)
-    spec = parse_options(options, presets.options, presets.defaults)
+    spec = parse_options(options, presets.options, presets.defaults, presets.layers)
     parts = [f"canonical: {canonical(spec)}"]
     if became := [
-        (item, (what,)) for item, what in explain_options(options, presets.options, presets.defaults)
+        (item, (what,))
+        for item, what in explain_options(options, presets.options, presets.defaults, presets.layers)
     ]:
         parts.append(tables.listing(became))
     if source is not None:
@@ -268,7 +269,8 @@ def list_presets() -> None:
     """List the presets and what they stand for."""
     presets = presets_of(load())
     meanings = {
-        name: resolve(each.options, defaults=presets.defaults) for name, each in presets.presets.items()
+        name: resolve(each.options, defaults=presets.defaults, overlays=presets.layers)
+        for name, each in presets.presets.items()
     }
     if meanings:
         typer.echo(tables.listing((name, (canonical(spec),)) for name, spec in meanings.items()))

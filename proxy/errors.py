@@ -8,6 +8,7 @@ Everything that can go wrong, by whose move is next:
     - ConflictingOptions
     - InvalidValue
     - UnknownPreset
+    - UnknownOverlay
     - InvalidKey
     - TooLong
   x Forbidden                the URL is well formed and not allowed here
@@ -24,6 +25,7 @@ Everything that can go wrong, by whose move is next:
     - TooManyPixels
     - TooCostly
     - NoSuchPage
+    - UnusableOverlay
   x ResultTooLarge
   x OriginFailed             the other side's fault
     - OriginRefused
@@ -86,6 +88,9 @@ class InvalidValue(InvalidRequest): ...
 class UnknownPreset(InvalidRequest): ...
 
 
+class UnknownOverlay(InvalidRequest): ...
+
+
 class InvalidKey(InvalidRequest):
     """No key, or one that no origin may be asked for: `..`, empty segments, control characters."""
 
@@ -146,6 +151,10 @@ class NoSuchPage(UnusableOriginal):
     """A page or a frame beyond the last one."""
 
 
+class UnusableOverlay(UnusableOriginal):
+    """What was to lie over the picture is not there, or no picture can be made of it."""
+
+
 class ResultTooLarge(ProxyError):
     """The answer would be larger than this deployment, or the format, allows."""
 
@@ -163,6 +172,11 @@ class OriginTimedOut(OriginFailed): ...
 
 class Overloaded(ProxyError):
     """Too much to do right now. `retry_after` is in seconds."""
+
+
+def again(error: ProxyError) -> ProxyError:
+    """The same without what it was raised from: it is kept, and a traceback keeps everything alive."""
+    return type(error)(error.message, **error.facts)
 
 
 def code_of(kind: type[ProxyError]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from proxy.boxes import Box, Size
 from proxy.geometry import Corners, Plan
 from proxy.grammar import Written, format_item, parse_options, read_item, split_items
+from proxy.layers import Overlays
 from proxy.places import Strategy
 from proxy.spec import OPTIONS, Spec
 
@@ -19,18 +20,18 @@ WHERE: Mapping[Strategy, str] = {
 
 
 def explain_options(
-    text: str, presets: Mapping[str, Written], defaults: Written
+    text: str, presets: Mapping[str, Written], defaults: Written, overlays: Overlays | None = None
 ) -> Iterator[tuple[str, str]]:
     """
     Each item of `text` and what it became: what the canonical options have because of it. Raises
     InvalidRequest.
     """
-    whole = _items(parse_options(text, presets, defaults))
+    whole = _items(parse_options(text, presets, defaults, overlays))
     items = split_items(text) if text != "_" else []
     for item in items:
         written = read_item(item)
         others = ",".join(other for other in items if read_item(other) != written) or "_"
-        without = _items(parse_options(others, presets, defaults))
+        without = _items(parse_options(others, presets, defaults, overlays))
         came = {name: each for name, each in whole.items() if without.get(name) != each}
         # Without its width, `w_300,h_200,g_west` loses the anchor too, and that is still not the width's.
         own = {name: each for name, each in came.items() if name in written}

@@ -27,8 +27,11 @@ from proxy.errors import (
     RepeatedOption,
     TooLong,
     UnknownOption,
+    UnknownOverlay,
     UnknownPreset,
 )
+from proxy.keys import check_key, clean_key
+from proxy.layers import Overlays
 from proxy.options.cloudinary import FAMILY
 from proxy.spec import BY_NAME, OPTIONS, Option, Spec
 
@@ -90,34 +93,34 @@ def read_key(raw: str) -> str:
     if not raw:
         raise InvalidKey("no key: a URL is /{options}/{key}, such as /w_300,h_200/cats/tom.jpg")
     key = decode(raw)
-    if re.search(r"[\x00-\x1f\x7f-\x9f\\]", raw + key):
-        raise InvalidKey("a key has no control characters and no backslashes", value=quote(key[:64]))
-    for text in (raw, key):
-        if {"", ".", ".."}.intersection(_path_of(text).split("/")):
-            raise InvalidKey("a key has no empty segments, no '.' and no '..'", value=key[:64])
-    return re.sub(r"^(https?):/+", lambda scheme: scheme[1].lower() + "://", key, flags=re.IGNORECASE)
-
-
-def _path_of(text: str) -> str:
-    """What has segments: all of a key, or what follows the host of a URL up to its query."""
-    remote = re.match(r"https?:/{1,2}(?=[^/])((?:(?!%3F|%23)[^?#])*)", text, re.IGNORECASE)
-    return remote[1].removesuffix("/") or "-" if remote else text
+    check_key(raw)
+    return clean_key(key)
 
 
 def parse_options(
-    text: str, presets: Mapping[str, Written] | None = None, defaults: Written | None = None
+    text: str,
+    presets: Mapping[str, Written] | None = None,
+    defaults: Written | None = None,
+    overlays: Overlays | None = None,
 ) -> Spec:
     """
-    Read `w_300,h_200`. Order is free, `format_options` restores ours; the spec comes settled, presets
-    expanded. `defaults` lie under everything, then the presets in their order, then what the URL says.
+    Read `w_300,h_200`. Order is free, `format_options` restores ours; the spec comes settled, presets and
+    overlays expanded. `defaults` lie under everything, then the presets in their order, then what the URL
+    says.
     """
-    return resolve(read_options(text), presets, defaults)
+    return resolve(read_options(text), presets, defaults, overlays)
 
 
 def resolve(
-    written: Written, presets: Mapping[str, Written] | None = None, defaults: Written | None = None
+    written: Written,
+    presets: Mapping[str, Written] | None = None,
+    defaults: Written | None = None,
+    overlays: Overlays | None = None,
 ) -> Spec:
-    """What was written, over the presets that it names, over the defaults. Raises UnknownPreset."""
+    """
+    What was written, over the presets that it names, over the defaults. Without `overlays` every overlay is
+    a key. Raises UnknownPreset, UnknownOverlay and ConflictingOptions.
+    """
     layers: list[Written] = [defaults or {}]
     for name in written.get("presets", ()):
         if name not in (presets or {}):
@@ -129,7 +132,31 @@ def resolve(
     merged: dict[str, Any] = {}
     for layer in (*layers, written):
         merged = lay_over(merged, layer)
-    return settle(Spec(**merged))
+    return settle(Spec(**meant(merged, overlays)))
+
+
+def meant(written: Written, overlays: Overlays | None) -> Written:
+    """What the named overlay stands for, under what was written; that may have a text for its own."""
+    name = written.get("overlay")
+    if name is None:
+        return written
+    own = {"overlay": name} if overlays is None else overlays.find(name)
+    if own is None:
+        raise unknown(name, overlays or Overlays())
+    if "overlay" in own and "text" in written:
+        raise ConflictingOptions(
+            f"'overlay' {shown(name)!r} is a picture, and cannot lie where a 'text' does",
+            option="overlay", value=shown(name), allowed="one of the two",
+        )  # fmt: skip
+    return {**own, **{field: value for field, value in written.items() if field != "overlay"}}
+
+
+def unknown(name: str, overlays: Overlays) -> UnknownOverlay:
+    also = f" (a key has to begin with {', '.join(overlays.keys)})" if overlays.keys else ""
+    return UnknownOverlay(
+        f"no overlay {shown(name)!r}{also}" + nearest(name, overlays.named),
+        option="overlay", value=shown(name), allowed=sorted(overlays.named),
+    )  # fmt: skip
 
 
 def lay_over(lower: Written, upper: Written) -> dict[str, Any]:
@@ -144,6 +171,8 @@ def lay_over(lower: Written, upper: Written) -> dict[str, Any]:
         gone |= sides - upper.keys()
     elif sides <= lower.keys():
         gone |= {"height"}
+    if "overlay" in upper:
+        gone |= {"text"}
     return {name: value for name, value in lower.items() if name not in gone} | dict(upper)
 
 

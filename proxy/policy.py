@@ -67,6 +67,11 @@ def listed_sizes(written: Written, presets: Presets) -> None:
         "quality": [*sorted(presets.listed.quality), *AutoQuality],
         "dpr": WHOLE_RATIOS,
     }
+    if "text" in written:
+        raise PolicyRefused(
+            "'text' needs a signature: without one a URL has only the texts of presets.yaml",
+            option="text", value=shown(written["text"]), allowed="the texts of presets.yaml",
+        )  # fmt: skip
     for name in written.keys() & lists.keys():
         # By its spelling, since a share of 2.0 is no 2 px, and Python says that they are equal.
         allowed, value = [spelled(name, one) for one in lists[name]], spelled(name, written[name])

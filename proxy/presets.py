@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 from ruamel.yaml.nodes import MappingNode, Node
 
-from proxy.colours import Colour, ColourKind
+from proxy.colours import Colour
 from proxy.errors import InvalidRequest
 from proxy.grammar import LONGEST_OPTIONS, Written, read_key, read_options, resolve
-from proxy.kinds import Integer, Number, Text
+from proxy.kinds import Integer, Number
+from proxy.layers import Align, Blend, Outline, Overlays
 from proxy.nodes import (
     Misplaced,
     Reads,
@@ -33,7 +34,7 @@ from proxy.nodes import (
     read_value,
     read_values,
 )
-from proxy.places import LONGEST, Anchor, Compass, Length
+from proxy.places import LONGEST, Anchor, Length
 from proxy.spec import OPTIONS
 
 LARGEST = 256 * 1024  # bytes
@@ -72,37 +73,71 @@ class Listed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlay:
     """
-    A watermark: the picture under `key`, or `text` (only that has `font`, `size` in px and `color`).
-    `width` is px, or a share of the picture under it; `x` and `y` are offsets from `gravity`.
+    A watermark: the picture under `key`, or `text` (only that has `font`, `size` in px, `color`, `outline`
+    and `align`). `width` is px, or a share of the picture under it; `x` and `y` are offsets from `gravity`.
+    `opacity` is 0 to 1. What is `None` was not said.
     """
 
     key: str | None = None
     text: str | None = None
-    gravity: Anchor = Compass.CENTER
+    gravity: Anchor | None = None
     width: Length | None = None
-    opacity: float = 1.0
-    x: float = 0.0
-    y: float = 0.0
-    tile: bool = False
+    opacity: float | None = None
+    x: float | None = None
+    y: float | None = None
+    tile: bool | None = None
+    blend: Blend | None = None
     font: str | None = None
     size: int | None = None
     color: Colour | None = None
+    outline: Outline | None = None
+    align: Align | None = None
+
+    @property
+    def options(self) -> Written:
+        """The same in the words of the option table."""
+        said = {FIELDS[each.name]: getattr(self, each.name) for each in fields(self)}
+        if self.opacity is not None:
+            said["overlay_opacity"] = round(self.opacity * 100, 4)
+        return {name: value for name, value in said.items() if value is not None}
+
+
+TEXT_ONLY = ("font", "size", "color", "outline", "align")
+
+FIELDS: Mapping[str, str] = {
+    "key": "overlay",
+    "text": "text",
+    "gravity": "overlay_position",
+    **{name: f"overlay_{name}" for name in ("width", "opacity", "x", "y", "tile", "blend")},
+    **{name: f"text_{name}" for name in TEXT_ONLY},
+}
+"""What an overlay of presets.yaml says, and the field of `Spec` that it fills."""
 
 
 # No slots: `options` is asked for by every request, and is kept.
 @dataclass(frozen=True, kw_only=True)
 class Presets:
-    """All of presets.yaml. `defaults` lie under every URL; what a preset or a URL writes wins over them."""
+    """
+    All of presets.yaml. `defaults` lie under every URL; what a preset or a URL writes wins over them.
+    `overlay_keys` is how the keys begin that a URL may lay over a picture without a name; `*` is any key.
+    """
 
     defaults: Written = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
     listed: Listed = Listed()
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
+    overlay_keys: tuple[str, ...] = ()
 
     @cached_property
     def options(self) -> Mapping[str, Written]:
         """The options of each preset by its name, as `grammar.parse_options` takes them."""
         return {name: preset.options for name, preset in self.presets.items()}
+
+    @cached_property
+    def layers(self) -> Overlays:
+        """What `overlay` may say, as `grammar.parse_options` takes it."""
+        named = {name: overlay.options for name, overlay in self.overlays.items()}
+        return Overlays(named=named, keys=self.overlay_keys)
 
 
 EMPTY = Presets()
@@ -141,6 +176,17 @@ class _Key:
         return read_key(quote(text, safe=":/"))  # a key in the file is not percent-encoded
 
 
+class _Beginning:
+    hint: ClassVar[str] = "the beginning of keys, such as brand/, or '*' for all keys"
+
+    def parse(self, text: str | None) -> str:
+        return (
+            "*"
+            if text == "*"
+            else _Key().parse(text and text.removesuffix("/")) + ("/" if text and text.endswith("/") else "")
+        )
+
+
 class _Hidden:
     hint: ClassVar[str] = "200, or is left out for the error's own status"
 
@@ -169,18 +215,10 @@ LISTED: Mapping[str, Reads] = {
 }
 OVERLAY: Mapping[str, Reads] = {
     "key": _Key(),
-    "text": Text(256),
-    "gravity": OPTIONS["position"].kind,
-    "width": OPTIONS["width"].kind,
     "opacity": Number(0, 1),
-    "x": OPTIONS["x"].kind,
-    "y": OPTIONS["y"].kind,
-    "tile": OPTIONS["download"].kind,
-    "font": Text(128),
-    "size": Integer(1, 1000),
-    "color": ColourKind(),
+    **{name: OPTIONS[field].kind for name, field in FIELDS.items() if name not in ("key", "opacity")},
 }
-SECTIONS = ("defaults", "presets", "listed", "overlays")
+SECTIONS = ("defaults", "presets", "listed", "overlays", "overlay_keys")
 
 
 def load_presets(path: Path) -> Presets:
@@ -210,15 +248,17 @@ def presets_of(root: Node) -> Presets:
     defaults = read_value("defaults", top["defaults"], OPTIONS_KIND) if "defaults" in top else {}
     presets = entries(top["presets"], "'presets'") if "presets" in top else {}
     overlays = entries(top["overlays"], "'overlays'") if "overlays" in top else {}
-    return Presets(
+    keys = read_list("overlay_keys", top["overlay_keys"], _Beginning()) if "overlay_keys" in top else ()
+    found = Presets(
         defaults=defaults,
-        presets={name: read_preset(name, node, defaults) for name, node in presets.items()},
         listed=read_listed(top["listed"]) if "listed" in top else Listed(),
         overlays={name: read_overlay(name, node) for name, node in overlays.items()},
+        overlay_keys=tuple(sorted(keys)),
     )
+    return replace(found, presets={name: read_preset(name, node, found) for name, node in presets.items()})
 
 
-def read_preset(name: str, node: Node, defaults: Written) -> Preset:
+def read_preset(name: str, node: Node, file: Presets) -> Preset:
     if isinstance(node, MappingNode):
         what = f"preset {name!r}"
         nodes = entries(node, what, PRESET)
@@ -230,7 +270,7 @@ def read_preset(name: str, node: Node, defaults: Written) -> Preset:
     else:
         preset = Preset(name=name, options=read_value(name, node, OPTIONS_KIND))
     with located(node, name):
-        resolve(preset.options, defaults=defaults)
+        resolve(preset.options, defaults=file.defaults, overlays=file.layers)
     return preset
 
 
@@ -244,7 +284,7 @@ def read_overlay(name: str, node: Node) -> Overlay:
     nodes = entries(node, what, OVERLAY)
     if ("key" in nodes) == ("text" in nodes):
         raise fault(node, f"{what} is a 'key' or a 'text', not {'both' if 'key' in nodes else 'neither'}")
-    for only in ("font", "size", "color"):
+    for only in TEXT_ONLY:
         if only in nodes and "text" not in nodes:
             raise fault(nodes[only], f"{what} is a 'key', and {only!r} is for a 'text'")
     return Overlay(**read_values(nodes, OVERLAY))

@@ -19,10 +19,12 @@ from proxy.errors import (
     ProxyError,
     ResultTooLarge,
     UnusableOriginal,
+    again,
 )
 from proxy.flights import Flights, Made
 from proxy.freshness import PASSES, Freshness, Lifetimes, freshness
 from proxy.grammar import canonical
+from proxy.ingredients import Ingredients, bring
 from proxy.limits import Limits
 from proxy.media import RECIPE, Note, Original, Rendition, written_as
 from proxy.negotiation import Bucket, format_bucket
@@ -76,6 +78,7 @@ class Wish:
     """
     One rendition that somebody wants. `options` are the canonical ones. `task` is what a renderer does for
     it: `render` the picture, or `describe` it.
+    `overlay` is the key of what lies over the picture.
     """
 
     options: str
@@ -84,6 +87,7 @@ class Wish:
     open_format: bool
     lifetimes: Lifetimes
     task: str = "render"
+    overlay: str | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +104,7 @@ def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task:
         open_format=spec.negotiates,
         lifetimes=lifetimes,
         task=task,
+        overlay=spec.overlay,
     )
 
 
@@ -152,9 +157,12 @@ class Renditions:
         self._refusals: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=refusals_for)
         self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
-    def name(self, wish_name: str, key: str) -> str:
-        """What caches know a wish by: with the original's present version, where that costs nothing."""
-        return f"{wish_name}\n{self._sources.place(key)}\n{key}\n{self._origin.version(key) or ''}"
+    def name(self, wish_name: str, key: str, overlay: str | None = None) -> str:
+        """What caches know a wish by: with the originals' present versions, where that costs nothing."""
+        name = f"{wish_name}\n{self._sources.place(key)}\n{key}\n{self._origin.version(key) or ''}"
+        if overlay is None:
+            return name
+        return f"{name}\n{self._sources.place(overlay)}\n{self._origin.version(overlay) or ''}"
 
     def peek(self, name: str) -> Rendition | None:
         """The rendition of that name, whatever its age, when this process holds it in memory."""
@@ -179,7 +187,7 @@ class Renditions:
 
     async def get(self, wish: Wish) -> Answer:
         """Raises every ProxyError that is not about the URL's own text."""
-        name = self.name(wish.name, wish.key)
+        name = self.name(wish.name, wish.key, wish.overlay)
         refusal = self._refusals.get(name) or self._refusals.get(self.name("", wish.key))
         if refusal is not None:
             raise again(refusal)
@@ -256,22 +264,22 @@ class Renditions:
     async def _make_here(self, wish: Wish, known: Rendition | None) -> Made:
         started = time.perf_counter()
         timings: dict[str, float] = {}
-        original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
+        ingredients = await self._ingredients(wish)
         fetched = time.perf_counter()
-        if known is not None and known.is_still(identity(wish, known.format, original.version)):
+        if known is not None and known.is_still(identity(wish, known.format, ingredients.version)):
             rendition = replace(known, made_at=self._clock())
         else:
-            rendition, timings = await self._render(wish, original)
+            rendition, timings = await self._render(wish, ingredients)
         timings = {"fetch": fetched - started, **timings}
-        return Made(rendition, timings, kept=original.keeping.allowed, bridged=original.bridged)
+        return Made(rendition, timings, kept=ingredients.may_be_kept, bridged=ingredients.bridged)
 
     async def _finish(self, wish: Wish, name: str, shown: Rendition) -> None:
         """In place of `shown`, what it stands in for; where that cannot be made, `shown` for good."""
         try:
-            original = await self._fetches.join(wish.key, lambda: self._origin.fetch(wish.key))
-            if original.bridged:
+            ingredients = await self._ingredients(wish)
+            if ingredients.bridged:
                 return
-            rendition, _ = await self._render(wish, original, patient=True)
+            rendition, _ = await self._render(wish, ingredients, patient=True)
         except PASSING as failure:
             log.warning("finishing_failed", error=failure.code)
             return
@@ -280,24 +288,35 @@ class Renditions:
             rendition = shown.for_good()
         await self._cache.put(name, rendition, wish.lifetimes.kept - (self._clock() - rendition.made_at))
 
+    async def _ingredients(self, wish: Wish) -> Ingredients:
+        return await bring(
+            lambda key: self._fetches.join(key, lambda: self._origin.fetch(key)), wish.key, wish.overlay
+        )
+
+    def _limits_of(self, key: str) -> Limits:
+        return replace(self._limits, formats=self._sources.formats(key))
+
     async def _render(
-        self, wish: Wish, original: Original, *, patient: bool = False
+        self, wish: Wish, ingredients: Ingredients, *, patient: bool = False
     ) -> tuple[Rendition, dict[str, float]]:
-        header = {
+        header: dict[str, Any] = {
             "options": wish.options,
             "accepted": format_bucket(wish.accepted),
-            "limits": asdict(replace(self._limits, formats=self._sources.formats(wish.key))),
+            "limits": asdict(self._limits_of(wish.key)),
             "patient": patient,
+            "overlay": ingredients.overlay_bytes,
         }
+        if wish.overlay:
+            header["overlay_limits"] = asdict(self._limits_of(wish.overlay))
         run = self._renderers.run_behind if patient else self._renderers.run
-        reply = await run(wish.task, header, original.body, self._limits.render_timeout)
+        reply = await run(wish.task, header, ingredients.body, self._limits.render_timeout)
         rendition = Rendition(
             body=reply.body,
             format=written_as(reply.header["format"]),
             width=reply.header["width"],
             height=reply.header["height"],
-            etag=identity(wish, reply.header["format"], original.version),
-            last_modified=original.last_modified,
+            etag=identity(wish, reply.header["format"], ingredients.version),
+            last_modified=ingredients.last_modified,
             made_at=self._clock(),
             notes=tuple(map(Note, reply.header.get("notes", ()))),
         )
@@ -311,8 +330,3 @@ def identity(wish: Wish, format: str, version: str) -> str:
     """
     parts = (RECIPE, wish.options, format, wish.key, version)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def again(error: ProxyError) -> ProxyError:
-    """The same without what it was raised from: it is kept, and a traceback keeps everything alive."""
-    return type(error)(error.message, **error.facts)

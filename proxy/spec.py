@@ -15,6 +15,7 @@ from proxy.options.canvas import TURN, Canvas
 from proxy.options.delivery import Delivery
 from proxy.options.effects import MODULATE, Effects
 from proxy.options.output import PAGE, Encoding, Icc, Keep, Output
+from proxy.options.overlays import Overlays
 from proxy.options.row import Option
 from proxy.options.size import Fit, Kernel, Mode, Size
 from proxy.places import Box
@@ -35,7 +36,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec(Delivery, Encoding, Effects, Canvas, Size):
+class Spec(Delivery, Encoding, Overlays, Effects, Canvas, Size):
     """What a URL asks for, with nothing left to interpret. The order of its fields is that of `fields()`."""
 
     @property

@@ -12,6 +12,7 @@ from proxy.colours import Colour, ColourKind, Painted, PercentTint, TintKind, Tw
 from proxy.errors import InvalidRequest
 from proxy.grammar import parse_options
 from proxy.kinds import AutoQuality, Choice, Flag, Integer, Names, Number, Numbers, Quality, Text, plain
+from proxy.layers import FontKind, OutlineKind, OverlayKind, PlaceKind, TextKind
 from proxy.outlines import LineKind, RadiiKind, TrimKind
 from proxy.places import (
     LONGEST,
@@ -66,6 +67,16 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
         case Choice():
             names: list[str] = [str(choice) for choice in kind.choices]
             return st.sampled_from([*names, *kind.aliases])
+        case TextKind():
+            return st.text("abcXYZ09-. é/_%&,()<>עم日", min_size=1).map(lambda text: f"{text}x")
+        case FontKind():
+            return st.sampled_from(["DejaVu Sans", "DejaVu Sans Bold", "Serif"])
+        case OverlayKind():
+            return st.sampled_from(["logo", "logo.png", "brand:logo.png", "/a:b", "https://cdn.test/a?b=c"])
+        case PlaceKind():
+            return st.sampled_from([*POINTS]) | joined(st.just("fp"), shares, shares)
+        case OutlineKind():
+            return st.sampled_from(["1", "2_black", "20:ff000080"])
         case Text():
             return st.text("abcXYZ09-. é/_%&,()".translate({ord(c): None for c in kind.without}), min_size=1)
         case Side():
@@ -92,7 +103,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             byte = st.integers(0, 255)
             colours = st.builds(Colour, byte, byte, byte, byte).map(lambda colour: colour.hex)
             return colours | st.sampled_from(
-                ["red", "rgb(1,2,3)", "rgb:336699", "#fff", "transparent", *Painted]
+                ["red", "rgb(1,2,3)", "rgb:336699", "#fff", "transparent", *(Painted if kind.painted else [])]
             )
         case TintKind():
             return st.sampled_from(["red", "ff8800", "rgb:369", "rgb(1,2,3)", "f80_40", "red:12.5", "#fff=9"])

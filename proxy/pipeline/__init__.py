@@ -21,6 +21,7 @@ from proxy.pipeline.drawing import drawn
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.encode import savable
 from proxy.pipeline.orders import order
+from proxy.pipeline.overlay import layer
 from proxy.pipeline.smallest import written
 from proxy.spec import Spec
 
@@ -45,15 +46,18 @@ def render(
     spec: Spec,
     limits: Limits,
     accepted: negotiation.Bucket | None = None,
+    overlay: bytes | memoryview | None = None,
+    overlay_limits: Limits | None = None,
     *,
     patient: bool = False,
 ) -> Rendered:
     """
     One original under one spec. `accepted` is what `f_auto` and `f_best` may choose among; unless `patient`,
-    that excludes an AVIF which would take too long.
+    that excludes an AVIF which would take too long. `overlay` is the original of what the spec lays over it,
+    under limits of its own if it has any.
 
-    Raises UnusableOriginal (NotAnImage, BrokenImage, NoSuchPage, TooManyPixels, TooCostly) and
-    ResultTooLarge.
+    Raises UnusableOriginal (NotAnImage, BrokenImage, NoSuchPage, TooManyPixels, TooCostly, UnusableOverlay),
+    ResultTooLarge, and InvalidValue for a text in which nothing is seen.
     """
     started = perf_counter()
     accepted = accepted or negotiation.Bucket()
@@ -70,12 +74,13 @@ def render(
     decoded = perf_counter()
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
         alpha = FORMATS[made.format].alpha
+        over = layer(spec, overlay, first, made.plan, overlay_limits or limits)
         if made.frames == 1:
-            image = drawn(first, spec, made.plan, alpha=alpha)
+            image = drawn(first, spec, made.plan, over, alpha=alpha)
             if image is not first:
                 image = image.copy_memory()
         else:
-            frames = animation.drawn_frames(first, scaled, spec, made.plan, alpha=alpha)
+            frames = animation.drawn_frames(first, scaled, spec, made.plan, over, alpha=alpha)
             image = animation.column(frames, made.head)
         transformed = perf_counter()
         wanted = now = order(body, spec, made, image, accepted)

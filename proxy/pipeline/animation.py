@@ -15,16 +15,23 @@ from proxy.pipeline import canvas
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import cut, drawn, mirrored
 from proxy.pipeline.effects import affected
+from proxy.pipeline.overlay import Layer
 from proxy.spec import Spec
 
 
 def drawn_frames(
-    first: pyvips.Image, others: Iterable[pyvips.Image], spec: Spec, plan: Plan, *, alpha: bool
+    first: pyvips.Image,
+    others: Iterable[pyvips.Image],
+    spec: Spec,
+    plan: Plan,
+    over: Layer | None = None,
+    *,
+    alpha: bool,
 ) -> Iterator[pyvips.Image]:
-    """Each frame as `drawn` makes it, in memory, and with nothing of its neighbours."""
+    """Each frame as `drawn` makes it, `over` on it, in memory, and with nothing of its neighbours."""
     spec, plan = _pinned(first, spec, plan)
     for frame in chain((first,), others):
-        yield drawn(frame, spec, plan, alpha=alpha).copy_memory()
+        yield drawn(frame, spec, plan, over, alpha=alpha).copy_memory()
 
 
 def column(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:

@@ -72,6 +72,14 @@ def is_named(image: pyvips.Image) -> bool:
     return bool(image.get_typeof("icc-profile-data")) and not profiles.is_srgb(image.get("icc-profile-data"))
 
 
+def in_colours_of(other: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
+    """`image`, which is sRGB without alpha, in the space of `other`."""
+    if not is_named(other):
+        return image
+    imported = image.icc_import(input_profile="srgb", embedded=False)
+    return described(imported, other.get("icc-profile-data")).icc_export(depth=8)
+
+
 def as_srgb(image: pyvips.Image) -> pyvips.Image:
     """What `to_rgb` gave, for those who take values for sRGB's."""
     if not is_named(image):

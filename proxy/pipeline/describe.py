@@ -24,6 +24,7 @@ from proxy.pipeline.edge import libvips
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.metadata import RIGHTS, SHOOTING
 from proxy.pipeline.orders import order
+from proxy.pipeline.overlay import layer
 from proxy.pipeline.smallest import written
 from proxy.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
 from proxy.spec import Output, Spec
@@ -38,7 +39,12 @@ _EXIF_VALUE = re.compile(r"(.*) \(.*, \w+, \d+ components?, \d+ bytes?\)", re.DO
 
 
 def describe(
-    body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negotiation.Bucket
+    body: bytes | memoryview,
+    spec: Spec,
+    limits: Limits,
+    accepted: negotiation.Bucket,
+    overlay: bytes | memoryview | None = None,
+    overlay_limits: Limits | None = None,
 ) -> dict[str, Any]:
     """
     The facts as JSON has them. `source` is the original: its size upright, its bytes as they came; `width`,
@@ -51,7 +57,8 @@ def describe(
     head = made.head
     scaled = decode.scaled(body, head, made.plan.region, made.plan.resize, spec=spec)
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
-        image = drawn(scaled, spec, made.plan, alpha=FORMATS[made.format].alpha).copy_memory()
+        over = layer(spec, overlay, scaled, made.plan, overlay_limits or limits)
+        image = drawn(scaled, spec, made.plan, over, alpha=FORMATS[made.format].alpha).copy_memory()
         format = made.format
         if spec.format is Output.BEST and made.frames == 1:
             format = written(image, order(body, spec, made, image, accepted)).format

@@ -10,6 +10,7 @@ from proxy.geometry import Plan
 from proxy.pipeline import canvas
 from proxy.pipeline.effects import affected
 from proxy.pipeline.outline import outlined
+from proxy.pipeline.overlay import Layer, laid
 from proxy.places import Edge, Strategy
 from proxy.spec import Spec
 
@@ -19,8 +20,12 @@ _INTERESTING = {Strategy.ATTENTION: "attention", Strategy.ENTROPY: "entropy", St
 """libvips knows no faces; attention looks for skin among other things."""
 
 
-def drawn(image: pyvips.Image, spec: Spec, plan: Plan, *, alpha: bool) -> pyvips.Image:
-    """From `plan.resize` to `plan.result`; `alpha` says whether the format has transparency."""
+def drawn(
+    image: pyvips.Image, spec: Spec, plan: Plan, over: Layer | None = None, *, alpha: bool
+) -> pyvips.Image:
+    """
+    From `plan.resize` to `plan.result`, and `over` on it; `alpha` says whether the format has transparency.
+    """
     image = mirrored(image, plan)
     image = cut(image, plan)
     if spec.flatten:
@@ -36,6 +41,7 @@ def drawn(image: pyvips.Image, spec: Spec, plan: Plan, *, alpha: bool) -> pyvips
     if plan.extend != Margins():
         edge = spec.extend.edge if spec.extend else Edge.BACKGROUND
         image = canvas.extended(image, plan.extend, edge, spec.background)
+    image = laid(image, over)
     return image if alpha else canvas.flattened(image, spec.background)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,15 +19,20 @@ from proxy.pipeline import render, savable
 from proxy.pipeline.describe import describe
 from proxy.pipeline.loaders import loadable
 
+FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
+
 Task = Callable[[Mapping[str, Any], bytes | memoryview], tuple[dict[str, Any], bytes]]
 
 
 def prepare() -> None:
     """
+    Our fonts before those of the system, unless FONTCONFIG_FILE says otherwise.
+
     No operation cache: it has served stale pixels, and every job is another picture. No loader that is not
     meant for strangers' files; `block_untrusted` leaves four of those open. It closes SVG, which is judged
     by us (`vector`) before libvips sees it, and JPEG XL, where one death of a renderer is the worst of it.
     """
+    os.environ.setdefault("FONTCONFIG_FILE", str(FONTS))
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
     for loader in ("Svg", "Jxl"):
@@ -36,17 +43,21 @@ def prepare() -> None:
 
 def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
     """
-    `header` has `options` (canonical text), `accepted` (a bucket's text) and `limits` (fields of Limits);
-    with `patient`, nobody waits for it.
+    `header` has `options` (canonical text), `accepted` (a bucket's text), `limits` (fields of Limits), and
+    `overlay` when something lies over the picture: how many of the last bytes of `body` are its original,
+    and `overlay_limits`. With `patient`, nobody waits for it.
 
     Raises what `render` raises.
     """
     spec = parse_options(header["options"])
+    original, overlay = parted(body, header.get("overlay"))
     rendered = render(
-        body,
+        original,
         spec,
         Limits(**header["limits"]),
         parse_bucket(header["accepted"]),
+        overlay,
+        limits_of(header),
         patient=header.get("patient", False),
     )
     source = rendered.source
@@ -68,13 +79,35 @@ def describe_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[
     """`header` is that of `render_task`. Raises what `render` raises."""
     started = perf_counter()
     spec = parse_options(header["options"])
-    facts = describe(body, spec, Limits(**header["limits"]), parse_bucket(header["accepted"]))
+    original, overlay = parted(body, header.get("overlay"))
+    facts = describe(
+        original,
+        spec,
+        Limits(**header["limits"]),
+        parse_bucket(header["accepted"]),
+        overlay,
+        limits_of(header),
+    )
     return {
         "format": Document.JSON.value,
         "width": facts["width"],
         "height": facts["height"],
         "timings": {"describe": perf_counter() - started},
     }, json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def limits_of(header: Mapping[str, Any]) -> Limits | None:
+    limits = header.get("overlay_limits")
+    return None if limits is None else Limits(**limits)
+
+
+def parted(
+    body: bytes | memoryview, overlay: int | None
+) -> tuple[bytes | memoryview, bytes | memoryview | None]:
+    if overlay is None:
+        return body, None
+    view = memoryview(body)
+    return view[: len(body) - overlay], view[len(body) - overlay :]
 
 
 def formats_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:

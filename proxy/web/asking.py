@@ -64,7 +64,7 @@ def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, acce
     written = read_options(address.options)
     if not signed:
         permit(terms.policy, written, presets)
-    spec = resolve(written, presets.options, presets.defaults)
+    spec = resolve(written, presets.options, presets.defaults, presets.layers)
     named = tuple(presets.presets[name] for name in spec.presets)
     wish = wish_for(spec, address.key, accepted, lived(terms.lifetimes, named), task=terms.task)
     origin, _ = terms.sources.of(address.key)

@@ -56,9 +56,15 @@ LONGEST_TAGS = 1_000
 """Bytes of all tags of an answer: CDNs refuse, or cut, what is much longer."""
 
 
-def tags(key: str, origin: str, presets: Iterable[str]) -> list[tuple[bytes, bytes]]:
-    """What a CDN purges by: `key-` and 16 hex digits of the key's SHA-256, `origin-` and `preset-`."""
-    found = within_caps([key_tag(key), f"origin-{origin}", *(f"preset-{name}" for name in presets)])
+def tags(
+    key: str, origin: str, presets: Iterable[str], overlay: str | None = None
+) -> list[tuple[bytes, bytes]]:
+    """
+    What a CDN purges by: `key-` and 16 hex digits of the SHA-256 of the key, and of the overlay's, `origin-`
+    and `preset-`.
+    """
+    keys = [key_tag(key), *([key_tag(overlay)] if overlay and overlay != key else [])]
+    found = within_caps([*keys, f"origin-{origin}", *(f"preset-{name}" for name in presets)])
     return [(b"cache-tag", ",".join(found).encode()), (b"surrogate-key", " ".join(found).encode())]
 
 

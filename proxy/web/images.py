@@ -113,7 +113,7 @@ class Images:
         now = time.time()
         try:
             left = ask.seconds_left(now)
-            name = self._renditions.name(known.name, ask.wish.key)
+            name = self._renditions.name(known.name, ask.wish.key, ask.wish.overlay)
             if (rendition := self._renditions.peek(name)) is not None:
                 ready = known.ready
                 if ready is not None and ready.rendition is rendition and now < ready.until:
@@ -186,7 +186,7 @@ def lasting_headers(ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]
             b"content-disposition",
             disposition(spec.filename, ask.wish.key, rendition.suffix, download=spec.download),
         ),
-        *tags(ask.wish.key, ask.origin, spec.presets),
+        *tags(ask.wish.key, ask.origin, spec.presets, ask.wish.overlay),
         *GUARDS,
         *([(b"image-proxy-note", ", ".join(rendition.notes).encode())] if rendition.notes else []),
         *([(b"vary", b"Accept")] if ask.varies else []),

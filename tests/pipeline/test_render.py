@@ -234,6 +234,7 @@ PICTURES = {
     "trim": saved(photo(400, 300).embed(30, 20, 480, 330, extend="white"), Format.JPEG),
     "keep": saved(tagged(photo(400, 300), exif_ifd0_Make="Cameraworks"), Format.JPEG),
 }
+LOGO = saved(disc(80, 60, 200, 30, 30), Format.PNG)
 PICTURE = saved(photo(400, 300), Format.JPEG)
 
 
@@ -246,4 +247,4 @@ def test_no_option_is_inert(name: str) -> None:
         item for item in OPTIONS[name].example.split(",") if item.split("_")[0] not in OPTIONS[name].names
     ]
     without = parse_options(",".join(kept) or "_")
-    assert render(body, asked, LIMITS).body != render(body, without, LIMITS).body
+    assert render(body, asked, LIMITS, overlay=LOGO).body != render(body, without, LIMITS, overlay=LOGO).body

@@ -1,0 +1,170 @@
+"""Values of what lies over a picture, another picture or a text, as people write them in URLs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from proxy.colours import Colour, ColourKind
+from proxy.errors import InvalidKey
+from proxy.keys import clean_key
+from proxy.kinds import Text, whole, within, written
+from proxy.places import Anchor, AnchorKind, Strategy
+
+LONGEST_TEXT = 256
+"""Characters."""
+
+
+class Blend(StrEnum):
+    """https://www.w3.org/TR/compositing-1/#blending, and `add` (`plus-lighter`)."""
+
+    OVER = "over"
+    MULTIPLY = "multiply"
+    SCREEN = "screen"
+    OVERLAY = "overlay"
+    DARKEN = "darken"
+    LIGHTEN = "lighten"
+    DODGE = "dodge"
+    BURN = "burn"
+    HARD = "hard"
+    SOFT = "soft"
+    DIFFERENCE = "difference"
+    EXCLUSION = "exclusion"
+    ADD = "add"
+
+
+class Align(StrEnum):
+    LEFT = "left"
+    CENTER = "center"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """px around each letter, and their colour."""
+
+    width: int
+    color: Colour
+
+
+@dataclass(frozen=True)
+class OutlineKind:
+    most: ClassVar[int] = 20
+    hint: ClassVar[str] = f"a whole number of px from 1 to {most}, and then a colour: 2, 2_black, 3_336699"
+    colour: ColourKind = field(default=ColourKind(), repr=False)
+
+    def parse(self, text: str | None) -> Outline:
+        width, *colour = re.split(r"[_:=]", written(text), maxsplit=1)
+        found = self.colour.parse(colour[0]) if colour else Colour(0, 0, 0)
+        if not isinstance(found, Colour):
+            raise ValueError(text)  # noqa: TRY004  what `parse` raises for whatever is not in the hint
+        return Outline(within(whole(width), 1, self.most), found)
+
+    def format(self, value: Outline) -> str:
+        return f"{value.width}_{value.color.hex}"
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "outline", "min": 1, "max": self.most}
+
+
+@dataclass(frozen=True)
+class PlaceKind(AnchorKind):
+    """Places that are known without looking at the picture."""
+
+    hint: ClassVar[str] = (
+        "one of center, north, northeast, east, southeast, south, southwest, west, northwest (or top, left, "
+        "right-top, ne, …), or fp_X_Y with X and Y from 0 to 1"
+    )
+
+    def parse(self, text: str | None) -> Anchor:
+        place = super().parse(text)
+        if isinstance(place, Strategy):
+            raise ValueError(text)  # noqa: TRY004
+        return place
+
+    def describe(self) -> dict[str, Any]:
+        told = super().describe()
+        return told | {"choices": [each for each in told["choices"] if not isinstance(each, Strategy)]}
+
+
+@dataclass(frozen=True)
+class OverlayKind:
+    """
+    A name of presets.yaml, or a key. In a URL the `/` of a key is a `:`, as Cloudinary has it, or `%2F`; a
+    key that has colons and no slash is written with a slash before it.
+    """
+
+    hint: ClassVar[str] = "the name of an overlay, or a key with ':' for each '/': brand:logo.png"
+    longest: ClassVar[int] = 512
+
+    def parse(self, text: str | None) -> str:
+        text = written(text)
+        key = text.removeprefix("/") if "/" in text else text.replace(":", "/")
+        try:
+            if not 1 <= len(key) <= self.longest:
+                raise ValueError(text)
+            return clean_key(key)
+        except InvalidKey:
+            raise ValueError(text) from None
+
+    def format(self, value: str) -> str:
+        if ":" in value:
+            return value if "/" in value else f"/{value}"
+        return value.replace("/", ":")
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "overlay", "max_length": self.longest}
+
+
+@dataclass(frozen=True)
+class TextKind(Text):
+    """Text with something to see in it."""
+
+    longest: int = LONGEST_TEXT
+
+    @property
+    def hint(self) -> str:
+        return f"{super().hint}, and not only spaces"
+
+    def parse(self, text: str | None) -> str:
+        if not written(text).strip():
+            raise ValueError(text)
+        return super().parse(text)
+
+
+@dataclass(frozen=True)
+class FontKind:
+    """A family and its style, as Pango names them: no size, no file and no setting of Pango's."""
+
+    hint: ClassVar[str] = "a font's name such as DejaVu Sans Bold: 1 to 64 letters, digits, spaces, '-'"
+    pattern: ClassVar[str] = r"[A-Za-z][A-Za-z0-9 -]{0,62}[A-Za-z0-9]"
+
+    def parse(self, text: str | None) -> str:
+        if not re.fullmatch(self.pattern, written(text), re.ASCII):
+            raise ValueError(text)
+        return written(text)
+
+    def format(self, value: str) -> str:
+        return value
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "font", "pattern": self.pattern}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlays:
+    """
+    What `overlay` may say: a name, and the fields that it stands for; or a key that begins with one of
+    `keys`, which `*` makes any key.
+    """
+
+    named: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+
+    def find(self, name: str) -> Mapping[str, Any] | None:
+        if name in self.named:
+            return self.named[name]
+        return {"overlay": name} if "*" in self.keys or name.startswith(self.keys) else None

@@ -1,0 +1,94 @@
+"""What lies over the finished picture: another one, decoded with the same care, or a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyvips
+
+from proxy import laying
+from proxy.boxes import Box, Size
+from proxy.errors import UnusableOriginal, UnusableOverlay
+from proxy.geometry import Plan
+from proxy.layers import Blend
+from proxy.limits import Limits
+from proxy.pipeline import decode
+from proxy.pipeline.alpha import apart, with_alpha
+from proxy.pipeline.colour import in_colours_of
+from proxy.pipeline.text import lettering
+from proxy.spec import Spec
+
+_MODES = {
+    Blend.OVER: "over", Blend.MULTIPLY: "multiply", Blend.SCREEN: "screen", Blend.OVERLAY: "overlay",
+    Blend.DARKEN: "darken", Blend.LIGHTEN: "lighten", Blend.DODGE: "colour-dodge", Blend.BURN: "colour-burn",
+    Blend.HARD: "hard-light", Blend.SOFT: "soft-light", Blend.DIFFERENCE: "difference",
+    Blend.EXCLUSION: "exclusion", Blend.ADD: "add",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """RGBA in memory, `opacity` counted in, at `left`, `top` of every frame that it lies over."""
+
+    image: pyvips.Image
+    left: int
+    top: int
+    mode: str
+
+
+def layer(
+    spec: Spec, body: bytes | memoryview | None, under: pyvips.Image, plan: Plan, limits: Limits
+) -> Layer | None:
+    """
+    What `spec` lays over a picture that is made by `plan` from `under`, all that can be made once for many
+    frames; `body` is the overlay's original. Raises UnusableOverlay, and
+    InvalidValue for a text in which nothing is seen.
+    """
+    canvas, dpr = plan.result, plan.dpr
+    if spec.text is not None:
+        image, box = lettering(spec, canvas, dpr)
+    elif spec.overlay is not None and body is not None:
+        image, box = _picture(spec, body, canvas, dpr, limits)
+        image = apart(image, lambda colours: in_colours_of(under, colours))
+    else:
+        return None
+    if spec.overlay_opacity < 100:
+        image = _faded(image, spec.overlay_opacity / 100)
+    if spec.overlay_tile:
+        image, box = _tiled(image, laying.gaps(spec, canvas, dpr), canvas), Box(0, 0, 0, 0)
+    return Layer(image.copy_memory(), box.left, box.top, _MODES[spec.overlay_blend])
+
+
+def laid(image: pyvips.Image, over: Layer | None) -> pyvips.Image:
+    """`over` lies on `image`, which keeps its bands: what was opaque stays so."""
+    if over is None:
+        return image
+    mixed = image.composite2(over.image, over.mode, x=over.left, y=over.top)
+    if not image.hasalpha():
+        mixed = mixed.extract_band(0, n=3)
+    return mixed if mixed.format == image.format else mixed.rint().cast(image.format)
+
+
+def _picture(
+    spec: Spec, body: bytes | memoryview, canvas: Size, dpr: float, limits: Limits
+) -> tuple[pyvips.Image, Box]:
+    """In sRGB; the first frame."""
+    try:
+        head = decode.header(body, limits)
+        box = laying.placed(spec, canvas, head.upright, dpr)
+        whole = Box(0, 0, head.upright.width, head.upright.height)
+        return with_alpha(decode.scaled(body, head, whole, box.size)), box
+    except UnusableOriginal as error:
+        message = f"the overlay {spec.overlay!r}: {error.message}"
+        raise UnusableOverlay(message, option="overlay", value=spec.overlay) from error
+
+
+def _faded(image: pyvips.Image, share: float) -> pyvips.Image:
+    colours, alpha = image.extract_band(0, n=3), image.extract_band(3)
+    return colours.bandjoin((alpha * share).rint().cast("uchar"))
+
+
+def _tiled(image: pyvips.Image, gaps: tuple[int, int], canvas: Size) -> pyvips.Image:
+    tile = image.embed(0, 0, image.width + gaps[0], image.height + gaps[1], extend="black")
+    across, down = -(-canvas.width // tile.width), -(-canvas.height // tile.height)
+    return tile.replicate(across, down).crop(0, 0, canvas.width, canvas.height)
