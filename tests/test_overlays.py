@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +14,7 @@ from proxy.boxes import Box, Size
 from proxy.errors import ConflictingOptions, InvalidRequest, InvalidValue, UnknownOverlay
 from proxy.grammar import canonical, parse_options
 from proxy.layers import OverlayKind
-from proxy.presets import InvalidPresets, Presets, read_presets
+from proxy.presets import InvalidPresets, Presets, load_presets, read_presets
 from proxy.spec import Spec
 
 FILE = """\
@@ -173,3 +176,24 @@ def test_letters_take_no_more_than_a_picture(canvas: Size, length: int, size: in
     found = laying.lettered(Spec(text="x" * length, text_size=size), canvas, 4.0)
     assert 1 <= found <= size * 4
     assert found == 1 or length * found**2 <= laying.GLYPHS * canvas.pixels
+
+
+PAGE = Path(__file__).parent.parent / "docs/overlays.md"
+
+
+def test_what_the_documentation_shows_is_read() -> None:
+    text = PAGE.read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    presets = read_presets(block, "docs/overlays.md")
+    assert len(presets.overlays) == 4
+    urls = re.findall(r"`/([^/`]+)/[a-z]+\.jpg`", text)
+    assert len(urls) >= 5
+    for options in urls:
+        meant(options, presets)
+
+
+def test_the_overlays_of_our_own_presets_are_read() -> None:
+    root = PAGE.parent.parent
+    presets = load_presets(root / "presets.yaml")
+    assert {"logo", "caption"} <= presets.overlays.keys()
+    assert "overlay_logo.png" in meant("w_800,l_logo", presets)

@@ -56,13 +56,13 @@ def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negot
     format = output_format(spec, head, accepted, animated=frames > 1)
     if frames > 1 and FORMATS[format].frames:
         if _holds(frames, head.stored, limits.max_source_pixels, limits):
-            plan = planned(body, head, spec, limits, FORMATS[format].max_side)
+            plan, looked = planned(body, head, spec, limits, FORMATS[format].max_side)
             if _holds(frames, plan.result, limits.max_result_pixels // FRAME_COST[format], limits):
-                return Course(head=head, format=format, plan=plan, frames=frames)
+                return Course(head=head, format=format, plan=plan, frames=frames, notes=looked)
         notes = (Note.FIRST_FRAME,)
         format = output_format(spec, head, accepted)
-    plan = planned(body, head, spec, limits, FORMATS[format].max_side)
-    return Course(head=head, format=format, plan=plan, notes=notes)
+    plan, looked = planned(body, head, spec, limits, FORMATS[format].max_side)
+    return Course(head=head, format=format, plan=plan, notes=(*notes, *looked))
 
 
 def _frames(spec: Spec, head: Header) -> int:

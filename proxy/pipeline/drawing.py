@@ -16,8 +16,8 @@ from proxy.spec import Spec
 
 _TURNS = ("", "rot90", "rot180", "rot270")
 
-_INTERESTING = {Strategy.ATTENTION: "attention", Strategy.ENTROPY: "entropy", Strategy.FACE: "attention"}
-"""libvips knows no faces; attention looks for skin among other things."""
+_INTERESTING = {Strategy.ATTENTION: "attention", Strategy.ENTROPY: "entropy"}
+"""Faces are looked for elsewhere, and are boxes by now."""
 
 
 def drawn(

@@ -1,6 +1,6 @@
 """
-What has to be looked for in the picture before its plan is made: the border that is trimmed off, and the
-region that a strategy chooses.
+What has to be looked for in the picture before its plan is made: the border that is trimmed off, faces, and
+the region that a strategy chooses.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from proxy.boxes import Box, Size
 from proxy.errors import TooCostly
 from proxy.geometry import Plan
 from proxy.limits import Limits
+from proxy.media import Note
 from proxy.outlines import Trim
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import chosen
 from proxy.pipeline.edge import libvips
+from proxy.pipeline.faces import facing
 from proxy.spec import Spec
 
 _LOOKED_AT = 1_000_000
@@ -31,13 +33,16 @@ _GLANCE = 512
 
 def planned(
     body: bytes | memoryview, head: Header, spec: Spec, limits: Limits, max_side: int | None = None
-) -> Plan:
-    """The plan, its region in the frame of `head.upright`. Raises what `render` raises."""
+) -> tuple[Plan, tuple[Note, ...]]:
+    """
+    The plan, its region in the frame of `head.upright`, and what did not go as one would expect. Raises what
+    `render` raises.
+    """
     with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
         kept = _trimmed(body, head, spec.trim)
-        plan = geometry.plan(spec, kept.size, limits, max_side)
+        plan, notes = facing(body, head, kept, geometry.plan(spec, kept.size, limits, max_side))
         left, top = _place(body, head, kept, plan)
-    return replace(plan, region=replace(plan.region, left=kept.left + left, top=kept.top + top))
+    return replace(plan, region=replace(plan.region, left=kept.left + left, top=kept.top + top)), notes
 
 
 def _place(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tuple[int, int]:

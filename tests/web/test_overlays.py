@@ -149,3 +149,13 @@ async def test_who_signs_nothing_writes_no_text(renderers: str, originals: Path)
             assert (await web.get("/p_branded/cats/tom.jpg")).status_code == 200
         async with client(renderers, unsigned="listed", **flags) as web:
             assert (await web.get("/w_200,l_caption/cats/tom.jpg")).status_code == 200
+
+
+async def test_a_picture_without_a_face_says_so_each_time(renderers: str, originals: Path) -> None:
+    # On a busy machine a renderer takes seconds to load what finds faces.
+    async with client(renderers, origin=str(originals), render_timeout=60) as web:
+        for cache in ("fwd=miss; stored", "hit"):
+            answer = await web.get("/w_100,h_100,g_face/cats/tom.jpg")
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["image-proxy-note"] == "no-face"
+            assert cache in answer.headers["cache-status"]

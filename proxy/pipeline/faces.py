@@ -1,0 +1,108 @@
+"""
+Faces, found by dlib's detector of frontal faces: histograms of oriented gradients, all in its library, with
+no model to download. It comes with the extra `image-proxy[faces]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import pyvips
+
+from proxy.boxes import Box, Size
+from proxy.errors import TooCostly
+from proxy.geometry import Plan
+from proxy.media import Note
+from proxy.narrowing import View, forward
+from proxy.pipeline import decode
+from proxy.pipeline.canvas import flattened
+from proxy.pipeline.decode import Header
+from proxy.pipeline.edge import libvips
+from proxy.places import Strategy
+from proxy.portraits import centred, gathered, stretched
+
+LOOKED_AT = 1000
+"""px of the longer side of what is searched: faces of 80 px and more are found, an eighth of a square."""
+
+LARGEST_ZOOM = 2.0
+"""Small pictures are made larger for it by no more than this: more px have no more to show."""
+
+CERTAIN = 0.0
+"""dlib's own threshold: what is below is more often no face than one."""
+
+
+def looked_at(size: Size) -> Size:
+    """The size of the copy in which faces are looked for."""
+    scale = min(LARGEST_ZOOM, LOOKED_AT / max(size.width, size.height))
+    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+
+
+def facing(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tuple[Plan, tuple[Note, ...]]:
+    """
+    The plan for what is `kept` of the upright picture, with boxes in place of the strategy `face`, or with
+    `attention` where no face is known.
+    """
+    if Strategy.FACE not in (plan.strategy, plan.region_strategy):
+        return plan, ()
+    region, crop = plan.region, plan.crop
+    searched = kept
+    if plan.region_strategy is None:
+        searched = replace(region, left=kept.left + region.left, top=kept.top + region.top)
+    copy = looked_at(searched.size)
+    found = faces_in(decode.scaled(body, head, searched, copy))
+    if not found:
+        note = Note.NO_FACE_DETECTOR if found is None else Note.NO_FACE
+        return _attentive(plan), (note,)
+    faces = [stretched(face, copy, searched.size) for face in found]
+    if plan.region_strategy is not None:
+        region = centred(gathered(faces, region.size), kept.size, region.size)
+        faces = [replace(face, left=face.left - region.left, top=face.top - region.top) for face in faces]
+    if plan.strategy is not None:
+        view = View(
+            region=region, resize=plan.resize, turn=plan.turn, flip=plan.flip, flop=plan.flop, crop=crop
+        )
+        turned = [forward(stretched(face, region.size, plan.resize), plan.resize, view) for face in faces]
+        outer = plan.resize.swapped if plan.turn % 2 else plan.resize
+        crop = centred(gathered(turned, crop.size), outer, crop.size)
+    return replace(plan, region=region, crop=crop, strategy=None, region_strategy=None), ()
+
+
+def _attentive(plan: Plan) -> Plan:
+    instead = {Strategy.FACE: Strategy.ATTENTION}
+    return replace(
+        plan,
+        strategy=plan.strategy and instead.get(plan.strategy, plan.strategy),
+        region_strategy=plan.region_strategy and instead.get(plan.region_strategy, plan.region_strategy),
+    )
+
+
+def faces_in(image: pyvips.Image) -> list[Box] | None:
+    """px of `image`, the surest first. `None`: nobody here knows faces."""
+    detector = _detector()
+    if detector is None:
+        return None
+    import numpy
+
+    with libvips(TooCostly, "there was not enough memory to look for faces"):
+        grey = bytes(flattened(image, None).colourspace("b-w").write_to_memory())
+    pixels = numpy.frombuffer(grey, numpy.uint8).reshape(image.height, image.width)
+    found, _, _ = detector.run(pixels, 0, CERTAIN)
+    return [_inside(face, image) for face in found]
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Any:
+    """Loaded when the first face is asked for: it takes memory that most renderers have no use for."""
+    try:
+        import dlib
+    except ImportError:
+        return None
+    return dlib.get_frontal_face_detector()
+
+
+def _inside(face: Any, image: pyvips.Image) -> Box:
+    left, top = max(0, face.left()), max(0, face.top())
+    right, bottom = min(image.width, face.right() + 1), min(image.height, face.bottom() + 1)
+    return Box(left, top, max(1, right - left), max(1, bottom - top))

@@ -1,0 +1,48 @@
+"""Where a picture is cut so that its faces stay in sight: boxes in, a box out, and no detector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.boxes import Box, Size
+
+
+def gathered(faces: Iterable[Box], room: Size) -> Box:
+    """Around the largest face, and around each that is smaller as long as all of it fits into `room`."""
+    largest, *others = sorted(faces, key=lambda face: (-face.size.pixels, face.left, face.top))
+    around = largest
+    for face in others:
+        both = union(around, face)
+        if both.width <= room.width and both.height <= room.height:
+            around = both
+    return around
+
+
+def union(one: Box, other: Box) -> Box:
+    left, top = min(one.left, other.left), min(one.top, other.top)
+    right = max(one.left + one.width, other.left + other.width)
+    bottom = max(one.top + one.height, other.top + other.height)
+    return Box(left, top, right - left, bottom - top)
+
+
+def centred(around: Box, outer: Size, inner: Size) -> Box:
+    """`inner`, as much in the middle of `around` as it can be inside of `outer`."""
+    left = around.left + (around.width - inner.width) // 2
+    top = around.top + (around.height - inner.height) // 2
+    return Box(
+        max(0, min(left, outer.width - inner.width)),
+        max(0, min(top, outer.height - inner.height)),
+        inner.width,
+        inner.height,
+    )
+
+
+def stretched(box: Box, was: Size, now: Size) -> Box:
+    """A box of a picture of the size `was` in the same picture of the size `now`."""
+    across, down = now.width / was.width, now.height / was.height
+    return Box(
+        round(box.left * across),
+        round(box.top * down),
+        max(1, round(box.width * across)),
+        max(1, round(box.height * down)),
+    )
