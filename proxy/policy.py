@@ -96,4 +96,4 @@ def beyond(name: str, value: Any, allowed: list[str]) -> PolicyRefused:
 
 
 def spelled(name: str, value: Any) -> str:
-    return shown(OPTIONS[name].kind.format(value) or "")
+    return "" if value is None else shown(OPTIONS[name].kind.format(value) or "")

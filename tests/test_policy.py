@@ -136,6 +136,10 @@ def test_a_refusal_says_what_would_be_let_through() -> None:
     )
 
 
+def test_an_effect_that_is_taken_away_needs_a_signature_too() -> None:
+    assert refused("presets", "p_thumb,blur_false").message.startswith("'blur' needs a signature")
+
+
 @given(written_options | written_options.map(lambda text: f"p_thumb,{text}"))
 def test_presets_never_lets_a_width_through(text: str) -> None:
     try:
