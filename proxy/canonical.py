@@ -15,7 +15,7 @@ from typing import Any
 from proxy.colours import WHITE
 from proxy.kinds import plain
 from proxy.media import FORMATS
-from proxy.places import LONGEST, Compass, Edge, Strategy
+from proxy.places import LONGEST, Compass, Edge, Length, Strategy
 from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 
 PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
@@ -81,23 +81,27 @@ def merge_zoom(spec: Spec) -> Spec:
 
 
 def merge_dpr(spec: Spec) -> Spec:
-    """Only where nothing else is measured in CSS px; the zoom goes along, or alone if that is whole px."""
-    width, height = spec.width, spec.height
+    """
+    Into the box, where that leaves whole px: a scale is that of the exact box. What is measured in CSS px
+    needs the dpr; then the zoom goes alone.
+    """
     if not boxed(spec):
         # Nothing is enlarged, so more than 1 has nothing to multiply.
         return replace(spec, dpr=min(spec.dpr, 1.0) if measured(spec) else 1.0)
-    if isinstance(width, float) or isinstance(height, float):
-        return spec
     zoom, dpr = Fraction(plain(spec.zoom)), Fraction(plain(spec.dpr))
-    if measured(spec):
-        if any(side is not None and (side * zoom).denominator > 1 for side in (width, height)):
-            return spec
-        dpr = Fraction(1)
-    factor = zoom * dpr
-    wide, high = width and nearest(width * factor), height and nearest(height * factor)
-    if max(wide or 0, high or 0) > LONGEST:
-        return spec
-    return replace(spec, width=wide, height=high, zoom=1.0, dpr=spec.dpr if measured(spec) else 1.0)
+    factor = zoom if measured(spec) else zoom * dpr
+    left = spec.dpr if measured(spec) else 1.0
+    if all(side is None or whole_times(side, factor) for side in (spec.width, spec.height)):
+        width, height = (side and int(side * factor) for side in (spec.width, spec.height))
+        return replace(spec, width=width, height=height, zoom=1.0, dpr=left)
+    if not measured(spec) and Fraction(1, 10) <= factor <= 4 and (factor * 10**6).denominator == 1:
+        # A zoom that nothing can tell from a dpr is one.
+        return replace(spec, zoom=1.0, dpr=float(factor))
+    return spec
+
+
+def whole_times(side: Length, factor: Fraction) -> bool:
+    return isinstance(side, int) and (side * factor).denominator == 1 and 1 <= side * factor <= LONGEST
 
 
 def measured(spec: Spec) -> bool:

@@ -10,7 +10,7 @@ from proxy.boxes import Box, Margins, Size, exact, position, px
 from proxy.canonical import floors, nearest
 from proxy.errors import ResultTooLarge
 from proxy.limits import Limits
-from proxy.modes import MODES, ONE, Asked, placed
+from proxy.modes import MODES, ONE, Asked, clamped, placed
 from proxy.narrowing import View, narrowed
 from proxy.places import Strategy
 from proxy.spec import Fit, Mode, Spec
@@ -173,29 +173,34 @@ def cut(spec: Spec, source: Size) -> Box:
 
 def meet(spec: Spec, source: Size) -> tuple[Asked, Fraction]:
     """The mode's answer on its floors, and the dpr that is left once nothing may be enlarged."""
-    asked, dpr = unfloored(spec, source, exact(spec.dpr))
+    zoom, dpr = exact(spec.zoom), exact(spec.dpr)
+    width, height = (side and whole_px(side) * zoom for side in box(spec, source))
+    if width is None and height is None:
+        return floored(spec, source, Asked(ONE, ONE), min(dpr, ONE)), min(dpr, ONE)
+    mode = MODES[spec.mode or spec.fit]
+    if not (spec.enlarge or spec.mode in (Mode.MFIT, Mode.MPAD, Mode.CROP)):
+        # What the same box gives at dpr 1 tells how much may be added before anything is enlarged.
+        room = min(dpr, 1 / mode(source, width, height, False).largest)
+    else:
+        room = dpr
     if not floors(spec):
-        return asked, dpr
+        return mode(source, width and width * dpr, height and height * dpr, spec.enlarge), room
     # What a floor enlarges is cut to the box that there is, and not to one that could not be filled.
-    asked, _ = unfloored(spec, source, dpr)
+    width, height = width and width * room, height and height * room
+    asked = floored(spec, source, mode(source, width, height, spec.enlarge), room)
+    if spec.mode is None and spec.fit in (Fit.COVER, Fit.CONTAIN):
+        # The box lies inside what it is cut from, and that is larger now.
+        width, height = clamped(placed(source, asked).resize, width, height, spec.enlarge)
+        asked = replace(asked, width=width, height=height)
+    return asked, room
+
+
+def floored(spec: Spec, source: Size, asked: Asked, dpr: Fraction) -> Asked:
     if spec.min_width is not None:
         asked = asked.enlarged(max(ONE, spec.min_width * dpr / (source.width * asked.across)))
     if spec.min_height is not None:
         asked = asked.enlarged(max(ONE, spec.min_height * dpr / (source.height * asked.down)))
-    return asked, dpr
-
-
-def unfloored(spec: Spec, source: Size, dpr: Fraction) -> tuple[Asked, Fraction]:
-    mode = MODES[spec.mode or spec.fit]
-    zoom = exact(spec.zoom)
-    width, height = (side and whole_px(side * zoom) for side in box(spec, source))
-    if width is None and height is None:
-        return Asked(ONE, ONE), min(dpr, ONE)
-    asked = mode(source, whole_px(width and width * dpr), whole_px(height and height * dpr), spec.enlarge)
-    if spec.enlarge or spec.mode in (Mode.MFIT, Mode.MPAD, Mode.CROP):
-        return asked, dpr
-    # What the same box would give at dpr 1 tells how much may be added before anything is enlarged.
-    return asked, min(dpr, 1 / mode(source, width, height, False).largest)
+    return asked
 
 
 def box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
@@ -216,8 +221,8 @@ def box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
     return width, width and width / aspect
 
 
-def whole_px(side: Fraction | None) -> Fraction | None:
-    return None if side is None else Fraction(nearest(side))
+def whole_px(side: Fraction) -> Fraction:
+    return Fraction(nearest(side))
 
 
 def grown(size: Size, degrees: float) -> Size:

@@ -71,7 +71,7 @@ def clamped(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Sid
     """
     if enlarge or not (width and height):
         return width, height
-    ratio = width / height
+    ratio = Fraction(nearest(width), nearest(height))
     if width > source.width:
         width, height = Fraction(source.width), Fraction(nearest(source.width / ratio))
     if height > source.height:
