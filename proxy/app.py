@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy import logs
@@ -27,6 +28,8 @@ from proxy.originals import Originals
 from proxy.origins import Origin
 from proxy.origins.schemes import open_origins
 from proxy.presets import EMPTY, Presets, load_presets
+from proxy.purges import Heard
+from proxy.purging import open_purging
 from proxy.reload import watch_presets
 from proxy.renditions import Renditions
 from proxy.settings import Settings
@@ -36,6 +39,7 @@ from proxy.web import pages
 from proxy.web.access import AccessLog
 from proxy.web.asking import Terms
 from proxy.web.images import Images
+from proxy.web.purge import purge
 from proxy.workers.pool import Workers
 
 log = structlog.get_logger()
@@ -118,6 +122,8 @@ class Switch:
 def create_app(deployment: Deployment) -> ASGIApp:
     settings = deployment.settings
     workers = Workers(deployment.renderers, queue_size=settings.queue_size)
+    # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
+    purging = open_purging(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
 
     async def is_ready() -> bool:
         return switch.images is not None and not deployment.is_draining and await workers.ping()
@@ -127,7 +133,8 @@ def create_app(deployment: Deployment) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        origin = keep_originals(settings, open_originals(settings))
+        await purging.open()
+        origin = keep_originals(settings, open_originals(settings), purging)
         cache = open_cache(settings.cache)
         renditions = Renditions(
             origin=origin,
@@ -135,6 +142,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
             renderers=workers,
             limits=settings.limits,
             sources=sources(settings),
+            purges=purging,
             makers=open_flights(settings.cache),
         )
         images, info = (
@@ -156,11 +164,15 @@ def create_app(deployment: Deployment) -> ASGIApp:
             await renditions.close()
             await cache.close()
             await origin.close()
+            await purging.close()
 
-    token = settings.admin_token and settings.admin_token.get_secret_value()
-    routes = pages.routes(
-        is_ready, formats, mount=settings.mount, token=token or None, development=settings.is_loopback
-    )
+    token = settings.admin_token.get_secret_value() if settings.admin_token else None
+    development = settings.is_loopback
+    guarded = pages.admin_only(purge(purging), token=token, development=development)
+    routes = [
+        *pages.routes(is_ready, formats, mount=settings.mount, token=token, development=development),
+        Route(f"{settings.mount}/-/purge", guarded, methods=["POST"]),
+    ]
     handlers = {404: pages.not_found, 405: pages.not_allowed}
     switch = Switch(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.mount)
     return AccessLog(switch, allow_origin=settings.allow_origin)
@@ -192,7 +204,7 @@ def open_originals(settings: Settings) -> Origin:
     )
 
 
-def keep_originals(settings: Settings, origin: Origin) -> Originals:
+def keep_originals(settings: Settings, origin: Origin, purges: Heard | None = None) -> Originals:
     """Raises ValueError."""
     return Originals(
         origin,
@@ -200,6 +212,7 @@ def keep_originals(settings: Settings, origin: Origin) -> Originals:
         fresh_for=settings.originals_max_age,
         stale_if_error=settings.stale_if_error,
         sources=sources(settings),
+        purges=purges,
     )
 
 
@@ -208,7 +221,6 @@ def terms(settings: Settings) -> Terms:
         mount=settings.mount,
         secrets=settings.signing_secrets,
         policy=settings.unsigned,
-        sources=sources(settings),
         lifetimes=Lifetimes(**{field.name: getattr(settings, field.name) for field in fields(Lifetimes)}),
     )
 

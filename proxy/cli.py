@@ -23,16 +23,14 @@ from proxy.geometry import plan
 from proxy.grammar import canonical, parse_options, read_options, resolve, split_path
 from proxy.media import FORMATS
 from proxy.presets import EMPTY, InvalidPresets, Presets, load_presets
+from proxy.purge_command import purge
+from proxy.refused import Refused
 from proxy.settings import InvalidSettings, Settings, load, variable
 from proxy.sourcefile import InvalidSources
 from proxy.units import SECONDS
 from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
-
-
-class Refused(Exception):
-    """What was asked for on the command line cannot be. The message says why, and is all that is printed."""
 
 
 class Commands(TyperGroup):
@@ -297,3 +295,6 @@ def version() -> None:
         ("libvips", libvips),
     ):
         typer.echo(f"{name} {each}")
+
+
+app.command()(purge)

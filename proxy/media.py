@@ -102,7 +102,8 @@ class Original:
 
     `etag` is the origin's own validator as it sent it (quotes included), `last_modified` is unix seconds.
     `version` names these very bytes as well as the origin can: it goes into the rendition's identity.
-    `bridged` is one that may be out of date, because its origin could not be asked.
+    `bridged` is one that may be out of date, because its origin could not be asked. `after_purge` is the
+    number of the last purge that was known when it was asked for.
     """
 
     body: bytes
@@ -111,6 +112,7 @@ class Original:
     last_modified: float | None = None
     keeping: Keeping = Keeping()
     bridged: bool = False
+    after_purge: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ class Rendition:
     The bytes that go out: one original under one spec in one format.
 
     `etag` is strong and without quotes; `width` and `height` are px of one frame; `last_modified` (of the
-    original) and `made_at` are unix seconds.
+    original) and `made_at` are unix seconds; `after_purge` is the number of the last purge that was known
+    when its making began.
     """
 
     body: bytes
@@ -129,6 +132,7 @@ class Rendition:
     etag: str
     last_modified: float | None = None
     made_at: float = 0.0
+    after_purge: int = 0
     notes: tuple[Note, ...] = ()
 
     @property

@@ -17,6 +17,7 @@ from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, Proxy
 from proxy.freshness import Freshness, judged
 from proxy.media import Original
 from proxy.origins import Origin
+from proxy.purges import Heard, Purged, Purges, Subject, subject
 from proxy.singleflight import SingleFlight
 from proxy.sources import NOWHERE, Sources
 
@@ -47,6 +48,7 @@ class Originals:
         fresh_for: float,
         stale_if_error: float,
         sources: Sources = NOWHERE,
+        purges: Heard | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._origin = origin
@@ -54,6 +56,7 @@ class Originals:
         self._fresh_for = fresh_for
         self._stale_if_error = stale_if_error
         self._sources = sources
+        self._purges = purges or Purges()
         self._clock = clock
         self._flights: SingleFlight[Original] = SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
@@ -62,7 +65,9 @@ class Originals:
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         if self._origin.version(key) is not None:
             return await self._origin.fetch(key, known)
-        return await self._flights.join(key, lambda: self._find_or_fetch(key))
+        # Whoever asks after a purge must not be given what was asked for before it.
+        after = self._purges.latest
+        return await self._flights.join(f"{after}\n{key}", lambda: self._find_or_fetch(key, after))
 
     def version(self, key: str) -> str | None:
         return self._origin.version(key)
@@ -73,20 +78,21 @@ class Originals:
         await self._cache.close()
         await self._origin.close()
 
-    async def _find_or_fetch(self, key: str) -> Original:
+    async def _find_or_fetch(self, key: str, after: int) -> Original:
         known = await self._cache.get(self._name(key))
-        if known is None:
-            return await self._fetch(key, None)
-        state = self._freshness(known)
+        purged = None if known is None else self._purges.verdict(self._subject(key), known.after_purge)
+        if known is None or (purged and purged.hard):
+            return await self._fetch(key, None, after)
+        state = self._freshness(known, purged)
         if state is Freshness.FRESH:
             return known
         if state is Freshness.STALE:
-            self._renewals.start(key, lambda: self._renew(key, known))
+            self._renewals.start(key, lambda: self._renew(key, known, after))
             return known
         if state is Freshness.SPARE and key in self._failures:
             return replace(known, bridged=True)
         try:
-            return await self._fetch(key, known)
+            return await self._fetch(key, known, after)
         except OriginFailed as failure:
             if state is Freshness.SPENT:
                 raise
@@ -94,9 +100,9 @@ class Originals:
             log.warning("original_bridged", error=failure.code)
             return replace(known, bridged=True)
 
-    async def _fetch(self, key: str, known: Original | None) -> Original:
+    async def _fetch(self, key: str, known: Original | None, after: int) -> Original:
         try:
-            original = await self._origin.fetch(key, known)
+            original = replace(await self._origin.fetch(key, known), after_purge=after)
         except (OriginalNotFound, OriginalTooLarge, SourceNotAllowed):
             if known is not None:
                 await self._cache.put(self._name(key), known, 0)
@@ -104,18 +110,23 @@ class Originals:
         await self._cache.put(self._name(key), original, KEPT if original.keeping.allowed else 0)
         return original
 
-    async def _renew(self, key: str, known: Original) -> None:
+    async def _renew(self, key: str, known: Original, after: int) -> None:
         try:
-            await self._fetch(key, known)
+            await self._fetch(key, known, after)
         except ProxyError as failure:
             log.warning("original_not_renewed", error=failure.code)
 
-    def _freshness(self, known: Original) -> Freshness:
+    def _freshness(self, known: Original, purged: Purged | None) -> Freshness:
         said = known.keeping
         fresh_for = self._fresh_for if said.fresh_for is None else said.fresh_for
         stale_if_error = self._stale_if_error if said.stale_if_error is None else said.stale_if_error
-        age = max(0.0, self._clock() - said.since)
-        return judged(age - fresh_for, said.stale_while_revalidate, stale_if_error)
+        over = max(0.0, self._clock() - said.since) - fresh_for
+        if purged:
+            over = max(0.0, over, self._clock() - purged.at)
+        return judged(over, said.stale_while_revalidate, stale_if_error)
+
+    def _subject(self, key: str) -> Subject:
+        return subject([key], [self._sources.of(key)[0]])
 
     def _name(self, key: str) -> str:
         return f"original\n{self._sources.place(key)}\n{key}"

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from cachetools import TTLCache
@@ -29,6 +29,7 @@ from proxy.limits import Limits
 from proxy.media import RECIPE, Note, Original, Rendition, written_as
 from proxy.negotiation import Bucket, format_bucket
 from proxy.origins import Origin
+from proxy.purges import Heard, Purged, Purges, Subject, subject
 from proxy.singleflight import SingleFlight
 from proxy.sources import NOWHERE, Sources
 from proxy.spec import Spec
@@ -52,7 +53,7 @@ class Keeper(Protocol):
     """A cache that also tells at once what it has at hand."""
 
     def peek(self, key: str) -> Rendition | None: ...
-    async def get(self, key: str) -> Rendition | None: ...
+    async def get(self, key: str, wanted: Callable[[Rendition], bool]) -> Rendition | None: ...
     async def put(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
     async def put_near(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
 
@@ -88,6 +89,7 @@ class Wish:
     lifetimes: Lifetimes
     task: str = "render"
     overlay: str | None = None
+    presets: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -105,6 +107,7 @@ def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task:
         lifetimes=lifetimes,
         task=task,
         overlay=spec.overlay,
+        presets=spec.presets,
     )
 
 
@@ -113,16 +116,25 @@ class Answer:
     """
     A rendition and how it was come by. `stale`: what was at hand was not fresh any more; it is what is
     answered when `hit`, or when there is a `failure` to make a new one. What is not `kept` here is nobody
-    else's to keep either. `timings` are in seconds.
+    else's to keep either. `age` and `timings` are in seconds; one that was purged softly is as old as it may
+    be without that.
     """
 
     rendition: Rendition
     hit: bool
+    age: float = 0.0
     stale: bool = False
     failure: ProxyError | None = None
     kept: bool = True
     collapsed: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+class Refusal(NamedTuple):
+    """One that is remembered, until a purge that came after it."""
+
+    error: ProxyError
+    after_purge: int
 
 
 class Renditions:
@@ -139,6 +151,7 @@ class Renditions:
         renderers: Renderers,
         limits: Limits,
         sources: Sources = NOWHERE,
+        purges: Heard | None = None,
         makers: Flights | None = None,
         refusals_for: float = 60.0,
         clock: Callable[[], float] = time.time,
@@ -148,13 +161,14 @@ class Renditions:
         self._renderers = renderers
         self._limits = limits
         self._sources = sources
+        self._purges = purges or Purges()
         self._clock = clock
         self._flights: SingleFlight[Answer] = SingleFlight()
         self._makers: Flights = makers or SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
         self._fetches: SingleFlight[Original] = SingleFlight()
         self._finishing: SingleFlight[None] = SingleFlight()
-        self._refusals: TTLCache[str, ProxyError] = TTLCache(maxsize=10_000, ttl=refusals_for)
+        self._refusals: TTLCache[str, Refusal] = TTLCache(maxsize=10_000, ttl=refusals_for)
         self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
     def name(self, wish_name: str, key: str, overlay: str | None = None) -> str:
@@ -168,32 +182,65 @@ class Renditions:
         """The rendition of that name, whatever its age, when this process holds it in memory."""
         return self._cache.peek(name)
 
+    def subject(self, wish: Wish) -> Subject:
+        """What a purge calls it by."""
+        keys = [wish.key, *([wish.overlay] if wish.overlay else [])]
+        return subject(keys, (self._sources.of(key)[0] for key in keys), wish.presets)
+
+    @property
+    def latest_purge(self) -> int:
+        return self._purges.latest
+
     def judge(self, wish: Wish, name: str, kept: Rendition) -> Answer | None:
         """
-        `kept` as an answer to `wish`, or `None` when it is too old for that. A stale one is an answer and is
-        renewed in the background; one that could not be renewed a moment ago is an answer for as long as it
-        may stand in for an error.
+        `kept` as an answer to `wish`, or `None` when it is too old for that, or purged. A stale one is an
+        answer and is renewed in the background; one that could not be renewed a moment ago is an answer for
+        as long as it may stand in for an error.
         """
-        match freshness(wish.lifetimes, self._clock() - kept.made_at):
+        purged = self._purged(wish, kept.after_purge)
+        if purged and purged.hard:
+            return None
+        age = self._age(wish, kept, purged)
+        match freshness(wish.lifetimes, age):
             case Freshness.FRESH:
-                return Answer(kept, hit=True)
+                return Answer(kept, hit=True, age=age)
             case Freshness.STALE:
                 if name not in self._failures:
                     self._renewals.start(name, lambda: self._renew(wish, name, kept))
-                return Answer(kept, hit=True, stale=True)
+                return Answer(kept, hit=True, age=age, stale=True)
             case Freshness.SPARE if name in self._failures:
-                return Answer(kept, hit=True, stale=True)
+                return Answer(kept, hit=True, age=age, stale=True)
         return None
 
     async def get(self, wish: Wish) -> Answer:
         """Raises every ProxyError that is not about the URL's own text."""
         name = self.name(wish.name, wish.key, wish.overlay)
-        refusal = self._refusals.get(name) or self._refusals.get(self.name("", wish.key))
-        if refusal is not None:
-            raise again(refusal)
-        collapsed = name in self._flights
-        answer = await self._flights.join(name, lambda: self._find_or_make(wish, name))
+        self._raise_what_is_remembered(wish, name)
+        # Whoever asks after a purge must not be given what was begun before it.
+        after = self._purges.latest
+        flight = f"{after}\n{name}"
+        collapsed = flight in self._flights
+        answer = await self._flights.join(flight, lambda: self._find_or_make(wish, name, after))
         return replace(answer, collapsed=True) if collapsed else answer
+
+    def _raise_what_is_remembered(self, wish: Wish, name: str) -> None:
+        for known_as in (name, self.name("", wish.key)):
+            refusal = self._refusals.get(known_as)
+            if refusal is not None and not self._purged(wish, refusal.after_purge):
+                raise again(refusal.error)
+
+    def _purged(self, wish: Wish, after: int) -> Purged | None:
+        return self._purges.verdict(self.subject(wish), after) if after < self._purges.latest else None
+
+    def _is_good(self, wish: Wish, kept: Rendition) -> bool:
+        return not self._purged(wish, kept.after_purge) and (
+            freshness(wish.lifetimes, self._clock() - kept.made_at) is Freshness.FRESH
+        )
+
+    def _age(self, wish: Wish, kept: Rendition, purged: Purged | None) -> float:
+        now = self._clock()
+        age = now - kept.made_at
+        return age if purged is None else max(age, wish.lifetimes.s_maxage + max(0.0, now - purged.at))
 
     async def close(self) -> None:
         await self._flights.close()
@@ -202,40 +249,47 @@ class Renditions:
         await self._makers.close()
         await self._fetches.close()
 
-    async def _find_or_make(self, wish: Wish, name: str) -> Answer:
+    async def _find_or_make(self, wish: Wish, name: str, after: int) -> Answer:
         started = time.perf_counter()
-        kept = await self._cache.get(name)
+        kept = await self._cache.get(name, lambda kept: self._is_good(wish, kept))
         timings = {"cache": time.perf_counter() - started}
+        purged = None if kept is None else self._purged(wish, kept.after_purge)
+        if purged and purged.hard:
+            kept = None
         if kept is not None and (answer := self.judge(wish, name, kept)):
             return replace(answer, timings=timings)
         try:
-            answer = await self._make(wish, name, kept)
+            answer = await self._make(wish, name, kept, after)
         except PASSING as failure:
-            if kept is None or self._is_spent(wish, kept):
+            if kept is None:
+                raise
+            age = self._age(wish, kept, purged)
+            if freshness(wish.lifetimes, age) is Freshness.SPENT:
                 raise
             self._failures[name] = True
-            return Answer(kept, hit=False, stale=True, failure=failure, timings=timings)
+            return Answer(kept, hit=False, age=age, stale=True, failure=failure, timings=timings)
         return replace(answer, timings=timings | dict(answer.timings))
 
     async def _renew(self, wish: Wish, name: str, kept: Rendition) -> None:
         """Nobody waits for this one, and nobody is told: the next asker finds what came of it."""
+        found = await self._cache.get(name, lambda kept: self._is_good(wish, kept))
+        if found is not None and self._is_good(wish, found):
+            return
         try:
-            await self._make(wish, name, kept)
+            await self._make(wish, name, kept, self._purges.latest)
         except PASSING as failure:
             self._failures[name] = True
             log.warning("renewal_failed", error=failure.code)
         except ProxyError as refusal:
             log.info("renewal_refused", error=refusal.code)
 
-    def _is_spent(self, wish: Wish, kept: Rendition) -> bool:
-        return freshness(wish.lifetimes, self._clock() - kept.made_at) is Freshness.SPENT
-
-    async def _make(self, wish: Wish, name: str, known: Rendition | None) -> Answer:
+    async def _make(self, wish: Wish, name: str, known: Rendition | None, after: int) -> Answer:
         """A new rendition, put into the cache where that is allowed. If `known` is as good, it is that."""
         try:
-            made = await self._makers.join(name, lambda: self._make_here(wish, known))
+            made = await self._makers.join(f"{after}\n{name}", lambda: self._make_here(wish, known, after))
         except REMEMBERED as refusal:
-            self._refusals[self.name("", wish.key) if isinstance(refusal, OF_ALL) else name] = again(refusal)
+            known_as = self.name("", wish.key) if isinstance(refusal, OF_ALL) else name
+            self._refusals[known_as] = Refusal(again(refusal), after)
             if known is not None:
                 await self._cache.put(name, known, 0)
             raise
@@ -255,31 +309,41 @@ class Renditions:
         return Answer(
             rendition,
             hit=False,
+            age=age,
             stale=known is not None or made.bridged,
             kept=made.kept,
             collapsed=made.elsewhere,
             timings=made.timings,
         )
 
-    async def _make_here(self, wish: Wish, known: Rendition | None) -> Made:
+    async def _make_here(self, wish: Wish, known: Rendition | None, after: int) -> Made:
         started = time.perf_counter()
         timings: dict[str, float] = {}
-        ingredients = await self._ingredients(wish)
+        ingredients = await self._ingredients(wish, after)
         fetched = time.perf_counter()
         if known is not None and known.is_still(identity(wish, known.format, ingredients.version)):
             rendition = replace(known, made_at=self._clock())
         else:
             rendition, timings = await self._render(wish, ingredients)
         timings = {"fetch": fetched - started, **timings}
-        return Made(rendition, timings, kept=ingredients.may_be_kept, bridged=ingredients.bridged)
+        return Made(
+            replace(rendition, after_purge=after),
+            timings,
+            kept=ingredients.may_be_kept,
+            bridged=ingredients.bridged,
+        )
+
+    async def _fetch(self, key: str, after: int) -> Original:
+        return await self._fetches.join(f"{after}\n{key}", lambda: self._origin.fetch(key))
 
     async def _finish(self, wish: Wish, name: str, shown: Rendition) -> None:
         """In place of `shown`, what it stands in for; where that cannot be made, `shown` for good."""
         try:
-            ingredients = await self._ingredients(wish)
+            ingredients = await self._ingredients(wish, shown.after_purge)
             if ingredients.bridged:
                 return
             rendition, _ = await self._render(wish, ingredients, patient=True)
+            rendition = replace(rendition, after_purge=shown.after_purge)
         except PASSING as failure:
             log.warning("finishing_failed", error=failure.code)
             return
@@ -288,10 +352,8 @@ class Renditions:
             rendition = shown.for_good()
         await self._cache.put(name, rendition, wish.lifetimes.kept - (self._clock() - rendition.made_at))
 
-    async def _ingredients(self, wish: Wish) -> Ingredients:
-        return await bring(
-            lambda key: self._fetches.join(key, lambda: self._origin.fetch(key)), wish.key, wish.overlay
-        )
+    async def _ingredients(self, wish: Wish, after: int) -> Ingredients:
+        return await bring(lambda key: self._fetch(key, after), wish.key, wish.overlay)
 
     def _limits_of(self, key: str) -> Limits:
         return replace(self._limits, formats=self._sources.formats(key))

@@ -21,8 +21,9 @@ from typer.testing import CliRunner, Result
 
 from proxy import __version__
 from proxy.catalogue import options_table
-from proxy.cli import Refused, app, expiry
+from proxy.cli import app, expiry
 from proxy.grammar import split_path
+from proxy.refused import Refused
 from proxy.settings import load, settings_table
 from proxy.signing import sign, verify
 
@@ -411,7 +412,7 @@ def test_each_command_has_help(command: str) -> None:
 
 def test_help_names_every_command() -> None:
     listed = re.findall(r"^  (\w+)  ", printed("--help").partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["serve", "sign", "url", "options", "settings", "explain", "version", "presets"]
+    assert listed == ["serve", "sign", "url", "options", "settings", "explain", "version", "purge", "presets"]
 
 
 def test_every_setting_is_a_flag_with_its_meaning_and_default() -> None:
@@ -568,3 +569,25 @@ def test_no_command_but_serve_loads_the_web_or_libvips() -> None:
         env=os.environ | {"PYTHONPATH": root},
     )
     assert ran.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_server_that_runs_is_told_to_forget() -> None:
+    Path("originals").mkdir()
+    token = {"IMAGE_PROXY_ADMIN_TOKEN": "a-token-of-more-than-thirty-two-bytes"}
+    with process("serve", "--port", "0", "--renderers", "1", "--cache", "none", **token) as server:
+        assert server.stdout is not None
+        address = ready(server.stdout.readline())
+        answers: dict[str, str] = {}
+        no_token: dict[str, str] = {}
+        for name, environ in (("known", token), ("unknown", no_token)):
+            with process("purge", "tom.jpg", "--prefix", "a/", "--server", address, **environ) as purging:
+                answers[name] = "".join(purging.communicate(timeout=60)).strip()
+    assert answers["known"] == "1 keys, 0 tags, 0 presets, 1 prefixes purged"
+    assert answers["unknown"] == f"image-proxy: {address} answers 401: an admin token is needed"
+
+
+def test_a_purge_of_nothing_and_one_that_nobody_hears_are_told() -> None:
+    assert "name something to purge" in refused("purge")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nowhere = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    assert f"no answer from {nowhere}" in refused("purge", "a", "--server", nowhere)

@@ -254,9 +254,14 @@ def open_disk(address: Address, packing: Packing[T]) -> DiskCache[T]:
     relative to the working directory; `%2C` is a comma.
     """
     address.allow({"size"})
+    return DiskCache(packing, folder_of(address), address.size(address.options.get("size", "2GB")))
+
+
+def folder_of(address: Address) -> Path:
+    """Raises ValueError."""
     if not address.place:
         raise ValueError(f"disk:// takes a folder, as in disk:///var/cache/images, not {str(address)!r}")
-    return DiskCache(packing, Path(unquote(address.place)), address.size(address.options.get("size", "2GB")))
+    return Path(unquote(address.place))
 
 
 def _blocks(size: int) -> int:

@@ -20,10 +20,10 @@ from proxy.media import Note, Rendition, written_as
 if TYPE_CHECKING:
     from _hashlib import HASH
 
-_MAGIC = b"IPR\x01"
+_MAGIC = b"IPR\x02"
 _DIGEST = slice(len(_MAGIC), len(_MAGIC) + 16)
-# expires_at, made_at, last_modified (NaN: absent), width, height, format, bytes of the etag and of the notes
-_FACTS = struct.Struct(">dddII8sHH")
+# expires_at, made_at, last_modified (NaN: absent), purge, width, height, format, bytes of etag and notes
+_FACTS = struct.Struct(">dddQII8sHH")
 _ETAG_AT = _DIGEST.stop + _FACTS.size
 # Year 5138: what is later would break the dates of HTTP, and none of our clocks says so.
 _LATEST = 1e11
@@ -51,6 +51,7 @@ def pack(rendition: Rendition, key: str, expires_at: float) -> bytes:
         expires_at,
         rendition.made_at,
         modified,
+        rendition.after_purge,
         rendition.width,
         rendition.height,
         rendition.format.encode("ascii"),
@@ -67,7 +68,7 @@ def unpack(packed: bytes, key: str) -> Entry[Rendition] | None:
 
 def _open(packed: bytes) -> Entry[Rendition] | None:
     """A digest is no signature: who can write here can make one, so the facts are looked at as well."""
-    expires_at, made_at, modified, width, height, format, etag_size, notes_size = _FACTS.unpack_from(
+    expires_at, made_at, modified, purge, width, height, format, etag_size, notes_size = _FACTS.unpack_from(
         packed, _DIGEST.stop
     )
     last_modified = None if math.isnan(modified) else modified
@@ -90,6 +91,7 @@ def _open(packed: bytes) -> Entry[Rendition] | None:
         etag=etag,
         last_modified=last_modified,
         made_at=made_at,
+        after_purge=purge,
         notes=notes,
     )
     return Entry(rendition, expires_at)

@@ -9,9 +9,9 @@ from proxy.caches import Entry, Packing
 from proxy.caches.envelope import SEALED_AT, is_sealed, sealed
 from proxy.media import Keeping, Original
 
-# expires_at, since, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent), bytes of
-# the version and of the etag (-1: absent)
-_FACTS = struct.Struct(">ddddddHh")
+# expires_at, since, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent), purge,
+# bytes of the version and of the etag (-1: absent)
+_FACTS = struct.Struct(">ddddddQHh")
 
 
 def pack(original: Original, key: str, expires_at: float) -> bytes:
@@ -24,6 +24,7 @@ def pack(original: Original, key: str, expires_at: float) -> bytes:
         keeping.stale_while_revalidate,
         _written(keeping.stale_if_error),
         _written(original.last_modified),
+        original.after_purge,
         len(version),
         -1 if etag is None else len(etag),
     )
@@ -33,7 +34,7 @@ def pack(original: Original, key: str, expires_at: float) -> bytes:
 def unpack(packed: bytes, key: str) -> Entry[Original] | None:
     if not is_sealed(packed, key, _FACTS.size):
         return None
-    *times, version_size, etag_size = _FACTS.unpack_from(packed, SEALED_AT)
+    *times, after_purge, version_size, etag_size = _FACTS.unpack_from(packed, SEALED_AT)
     expires_at, since, fresh_for, stale_while_revalidate, stale_if_error, modified = map(_read, times)
     version_at = SEALED_AT + _FACTS.size
     etag_at = version_at + version_size
@@ -55,6 +56,7 @@ def unpack(packed: bytes, key: str) -> Entry[Original] | None:
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,
         ),
+        after_purge=after_purge,
     )
     return Entry(original, expires_at)
 

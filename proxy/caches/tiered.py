@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from time import time
 from typing import Generic
 
 from proxy.caches import Entry, Stats, T, Tier
 from proxy.caches.address import Address, masked, parse_address
 from proxy.caches.behind import WriteBehind
-from proxy.caches.disk import open_disk
+from proxy.caches.disk import folder_of, open_disk
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache, open_memory
 from proxy.caches.originals import ORIGINALS
@@ -50,13 +51,21 @@ class TieredCache(Generic[T]):
         """What can be had without waiting for anything. Not finding it does not count as a miss."""
         return None if self._memory is None else self._memory.peek(key)
 
-    async def get(self, key: str) -> T | None:
+    async def get(self, key: str, wanted: Callable[[T], bool] = lambda _: True) -> T | None:
+        """
+        The nearest one that is `wanted`, for another process may have put a better one further out; else the
+        nearest there is.
+        """
+        nearest = None
         for depth, tier in enumerate(self._tiers):
             entry = await tier.get_entry(key)
-            if entry is not None:
+            if entry is None:
+                continue
+            if wanted(entry.kept):
                 await self._put(key, entry, self._tiers[:depth])
                 return entry.kept
-        return None
+            nearest = nearest or entry.kept
+        return nearest
 
     async def put(self, key: str, kept: T, lifetime: float) -> None:
         await self._put(key, Entry(kept, self._clock() + lifetime), self._tiers)
@@ -97,6 +106,12 @@ def redis_of(text: str) -> Address | None:
     """The first Redis among these tiers: where all machines meet. Raises ValueError."""
     addresses = map(parse_address, _split(text))
     return next((each for each in addresses if each.scheme.partition("+")[0] in ("redis", "rediss")), None)
+
+
+def disk_of(text: str) -> Path | None:
+    """The first folder among these tiers. Raises ValueError."""
+    addresses = map(parse_address, _split(text))
+    return next((folder_of(each) for each in addresses if each.scheme == "disk"), None)
 
 
 def _split(text: str) -> list[str]:

@@ -14,7 +14,6 @@ from proxy.policy import permit
 from proxy.presets import Preset, Presets
 from proxy.renditions import Wish, wish_for
 from proxy.signing import Secret, verify
-from proxy.sources import NOWHERE, Sources
 from proxy.spec import Spec
 
 
@@ -31,15 +30,13 @@ class Terms:
     secrets: tuple[Secret, ...] = ()
     policy: str = "deny"
     lifetimes: Lifetimes = Lifetimes()  # noqa: RUF009  frozen
-    sources: Sources = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What one URL asks for, the name of the origin of that, and how it wants it delivered."""
+    """What one URL asks for, and how it wants it delivered."""
 
     wish: Wish
-    origin: str
     spec: Spec
     presets: tuple[Preset, ...]
 
@@ -67,8 +64,7 @@ def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, acce
     spec = resolve(written, presets.options, presets.defaults, presets.layers)
     named = tuple(presets.presets[name] for name in spec.presets)
     wish = wish_for(spec, address.key, accepted, lived(terms.lifetimes, named), task=terms.task)
-    origin, _ = terms.sources.of(address.key)
-    return Ask(wish=wish, origin=origin, spec=spec, presets=named)
+    return Ask(wish=wish, spec=spec, presets=named)
 
 
 def admit(terms: Terms, address: Address) -> bool:

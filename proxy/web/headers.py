@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from proxy.freshness import Lifetimes
 from proxy.media import Rendition
+from proxy.purges import Subject
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -56,15 +56,9 @@ LONGEST_TAGS = 1_000
 """Bytes of all tags of an answer: CDNs refuse, or cut, what is much longer."""
 
 
-def tags(
-    key: str, origin: str, presets: Iterable[str], overlay: str | None = None
-) -> list[tuple[bytes, bytes]]:
-    """
-    What a CDN purges by: `key-` and 16 hex digits of the SHA-256 of the key, and of the overlay's, `origin-`
-    and `preset-`.
-    """
-    keys = [key_tag(key), *([key_tag(overlay)] if overlay and overlay != key else [])]
-    found = within_caps([*keys, f"origin-{origin}", *(f"preset-{name}" for name in presets)])
+def tags(about: Subject) -> list[tuple[bytes, bytes]]:
+    """What a CDN purges by, and `/-/purge` too."""
+    found = within_caps(about.tags)
     return [(b"cache-tag", ",".join(found).encode()), (b"surrogate-key", " ".join(found).encode())]
 
 
@@ -74,10 +68,6 @@ def within_caps(found: Sequence[str]) -> Sequence[str]:
     while sum(map(len, found)) + len(found) > LONGEST_TAGS:
         found = found[:-1]
     return found
-
-
-def key_tag(key: str) -> str:
-    return "key-" + hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 SUFFIXES = frozenset(

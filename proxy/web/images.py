@@ -18,6 +18,7 @@ from proxy.grammar import parse_options
 from proxy.media import Rendition
 from proxy.negotiation import Bucket, bucket
 from proxy.presets import Presets
+from proxy.purges import Subject
 from proxy.renditions import Answer, Renditions
 from proxy.web import conditional
 from proxy.web.asking import Ask, Terms, read_ask, seems_to_vary
@@ -59,6 +60,7 @@ class Ready:
     lasting: list[tuple[bytes, bytes]]
     headers: list[tuple[bytes, bytes]]
     until: float
+    purge: int
 
 
 @dataclass(slots=True)
@@ -116,10 +118,16 @@ class Images:
             name = self._renditions.name(known.name, ask.wish.key, ask.wish.overlay)
             if (rendition := self._renditions.peek(name)) is not None:
                 ready = known.ready
-                if ready is not None and ready.rendition is rendition and now < ready.until:
+                purge = self._renditions.latest_purge
+                if (
+                    ready is not None
+                    and ready.rendition is rendition
+                    and now < ready.until
+                    and purge == ready.purge
+                ):
                     return answer_to(headers, rendition, ready.headers)
                 if (hit := self._renditions.judge(ask.wish, name, rendition)) is not None:
-                    return answer_to(headers, rendition, self._hit(known, hit, now, left))
+                    return answer_to(headers, rendition, self._hit(known, hit, now, left, purge))
             answer = await self._renditions.get(ask.wish)
             left = ask.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
@@ -137,23 +145,27 @@ class Images:
                 return nothing_here()
         return problem_of(error, vary=seems_to_vary(raw_path))
 
-    def _hit(self, known: Known, answer: Answer, now: float, left: float | None) -> list[tuple[bytes, bytes]]:
+    def _hit(
+        self, known: Known, answer: Answer, now: float, left: float | None, purge: int
+    ) -> list[tuple[bytes, bytes]]:
         if left is not None:
             return self._headers(known.ask, answer, left)
         rendition, ready = answer.rendition, known.ready
         same = ready is not None and ready.rendition is rendition
-        lasting = ready.lasting if same and ready else lasting_headers(known.ask, rendition)
-        age = max(0.0, now - rendition.made_at)
-        headers = [*lasting, *aging_headers(known.ask, answer, age, None)]
-        known.ready = Ready(rendition, lasting, headers, until=now + 1 - age % 1)
+        lasting = ready.lasting if same and ready else self._lasting(known.ask, rendition)
+        headers = [*lasting, *aging_headers(known.ask, answer, None)]
+        until = now + 1 - max(0.0, answer.age) % 1
+        known.ready = Ready(rendition, lasting, headers, until, purge)
         return headers
 
     def _headers(self, ask: Ask, answer: Answer, left: float | None) -> list[tuple[bytes, bytes]]:
-        age = time.time() - answer.rendition.made_at
-        found = [*lasting_headers(ask, answer.rendition), *aging_headers(ask, answer, age, left)]
+        found = [*self._lasting(ask, answer.rendition), *aging_headers(ask, answer, left)]
         if self._timing and answer.timings:
             found.append((b"server-timing", server_timing(answer.timings)))
         return found
+
+    def _lasting(self, ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]:
+        return lasting_headers(ask, rendition, self._renditions.subject(ask.wish))
 
     async def _failure(self, ask: Ask, error: ProxyError) -> Answered:
         """The problem, or the picture that a preset shows in its place, with the error's lifetime."""
@@ -174,7 +186,7 @@ class Images:
         return preset.on_error_status or status_of(error), headers, answer.rendition.body
 
 
-def lasting_headers(ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]:
+def lasting_headers(ask: Ask, rendition: Rendition, about: Subject) -> list[tuple[bytes, bytes]]:
     """What is said of a rendition for as long as it is the same."""
     spec = ask.spec
     return [
@@ -186,14 +198,14 @@ def lasting_headers(ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]
             b"content-disposition",
             disposition(spec.filename, ask.wish.key, rendition.suffix, download=spec.download),
         ),
-        *tags(ask.wish.key, ask.origin, spec.presets, ask.wish.overlay),
+        *tags(about),
         *GUARDS,
         *([(b"image-proxy-note", ", ".join(rendition.notes).encode())] if rendition.notes else []),
         *([(b"vary", b"Accept")] if ask.varies else []),
     ]
 
 
-def aging_headers(ask: Ask, answer: Answer, age: float, left: float | None) -> list[tuple[bytes, bytes]]:
+def aging_headers(ask: Ask, answer: Answer, left: float | None) -> list[tuple[bytes, bytes]]:
     """And what changes with every second, or with how it was come by."""
     lifetimes, failure = ask.wish.lifetimes, None
     immutable = ask.spec.version is not None
@@ -201,10 +213,10 @@ def aging_headers(ask: Ask, answer: Answer, age: float, left: float | None) -> l
         lifetimes, immutable = passing(lifetimes), False
     if answer.failure is not None:
         failure = answer.failure.facts.get("origin_status") or status_of(answer.failure), answer.failure.code
-    lasting = cache_control(lifetimes, age=age, immutable=immutable, left=left)
+    lasting = cache_control(lifetimes, age=answer.age, immutable=immutable, left=left)
     status = cache_status(
         hit=answer.hit,
-        ttl=math.floor(lifetimes.s_maxage - age) if answer.hit and answer.stale else None,
+        ttl=math.floor(lifetimes.s_maxage - answer.age) if answer.hit and answer.stale else None,
         stale=answer.stale,
         failure=failure,
         stored=answer.kept,

@@ -80,8 +80,9 @@ async def not_found(_: Request, __: Exception) -> Response:
 
 
 async def not_allowed(_: Request, error: Exception) -> Response:
-    allow = [(b"allow", getattr(error, "headers", {}).get("Allow", "GET, HEAD").encode())]
-    return as_response(problem(405, "method_not_allowed", "this page is had by GET", headers=allow))
+    allowed = getattr(error, "headers", {}).get("Allow", "GET, HEAD")
+    headers = [(b"allow", allowed.encode())]
+    return as_response(problem(405, "method_not_allowed", f"this page takes {allowed}", headers=headers))
 
 
 def routes(

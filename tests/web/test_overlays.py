@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from proxy.media import Format
+from proxy.purges import key_tag
 from proxy.signing import sign
-from proxy.web.headers import key_tag
 from tests.pictures import loaded, near, photo, pixel, plain, saved
 from tests.web.serving import client
 

@@ -1,0 +1,98 @@
+"""The purges of one machine: a file to which every process appends, and in which each reads on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import time
+
+import structlog
+
+from proxy.purges import Mark, Purges
+
+log = structlog.get_logger()
+
+_LARGEST = 8_000_000  # bytes, after which the file is written anew with one mark for each tag
+
+
+class FileLedger:
+    """
+    `path` is made with the first purge, and its folder too. A mark is a line. `clock` gives unix seconds.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time) -> None:
+        self._path = path
+        self._clock = clock
+        self._inode = self._read_to = 0
+
+    def news(self) -> list[Mark]:
+        """What was added since the last time, by whomever. Nothing when it cannot be read."""
+        try:
+            found = os.stat(self._path)
+            if (found.st_ino, found.st_size) == (self._inode, self._read_to):
+                return []
+            with self._path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if found.st_ino != self._inode or found.st_size < self._read_to:
+                    self._inode, self._read_to = found.st_ino, 0
+                file.seek(self._read_to)
+                whole, _, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            log.warning("purges_not_read", error=type(error).__name__)
+            return []
+        self._read_to += len(whole) + 1 if whole else 0
+        return list(_marks(whole))
+
+    def add(self, tags: Iterable[str], *, soft: bool, least: int) -> list[Mark]:
+        """Marks with a number above all that are there, and of `least` or more. Raises OSError."""
+        with self._alone():
+            known = self._known()
+            number = max(int(self._clock() * 1000), known.latest + 1, least)
+            marks = [Mark(number, soft, tag) for tag in tags]
+            self._append(marks)
+        return marks
+
+    def write(self, marks: Iterable[Mark]) -> None:
+        """Raises OSError."""
+        with self._alone():
+            self._append(marks)
+
+    def _append(self, marks: Iterable[Mark]) -> None:
+        with self._path.open("ab", buffering=0) as file:
+            file.write(b"".join(map(_line, marks)))
+            size = file.tell()
+        if size > _LARGEST:
+            unfinished = self._path.with_name(".unfinished-purges")
+            unfinished.write_bytes(b"".join(map(_line, self._known().marks())))
+            os.replace(unfinished, self._path)
+
+    def _known(self) -> Purges:
+        known = Purges()
+        known.learn(FileLedger(self._path).news())
+        return known
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_name("purging").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _line(mark: Mark) -> bytes:
+    return json.dumps([mark.number, mark.soft, mark.tag]).encode() + b"\n"
+
+
+def _marks(lines: bytes) -> Iterator[Mark]:
+    for line in lines.splitlines():
+        try:
+            number, soft, tag = json.loads(line)
+            yield Mark(int(number), bool(soft), str(tag))
+        except (ValueError, TypeError):
+            log.warning("purge_not_understood")

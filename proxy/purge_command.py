@@ -1,0 +1,71 @@
+"""`image-proxy purge`: asks a server that runs to forget, as anybody with its admin token can."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from proxy.refused import Refused
+from proxy.settings import Settings, load
+
+Keys = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY]...", help="Originals, and all that was made of them.")
+]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="As Cache-Tag shows them.")]
+Presets = Annotated[list[str] | None, typer.Option("--preset", metavar="NAME", help="What it was used for.")]
+Prefixes = Annotated[
+    list[str] | None, typer.Option("--prefix", metavar="PREFIX", help="All keys that begin so: cats/")
+]
+Soft = Annotated[bool, typer.Option("--soft", help="Only make stale: served on while new ones are made.")]
+Server = Annotated[str, typer.Option(metavar="URL", help="Where it runs; as settings say when not given.")]
+
+
+def purge(
+    keys: Keys = None,
+    tag: Tags = None,
+    preset: Presets = None,
+    prefix: Prefixes = None,
+    soft: Soft = False,
+    server: Server = "",
+) -> None:
+    """
+    Make a running server, and all that share its caches, forget. Each option may be repeated.
+
+    \b
+    image-proxy purge cats/tom.jpg
+    image-proxy purge --prefix cats/ --preset thumb --soft --server https://images.example.com
+
+    The token is the admin token of the environment.
+    """
+    named = {"keys": keys or [], "tags": tag or [], "presets": preset or [], "prefixes": prefix or []}
+    if not any(named.values()):
+        raise Refused("name something to purge: a KEY, --tag, --preset or --prefix")
+    settings = load()
+    counts = request(server or address(settings), named | {"soft": soft}, settings)
+    done = "made stale" if soft else "purged"
+    typer.echo(f"{', '.join(f'{counts[field]} {field}' for field in named)} {done}")
+
+
+def address(settings: Settings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # not to bind to
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.mount}"
+
+
+def request(server: str, asked: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """What the server answers. Raises Refused, with what it says."""
+    import httpx  # which no other command should wait for
+
+    token = settings.admin_token.get_secret_value() if settings.admin_token else None
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    try:
+        answer = httpx.post(f"{server.rstrip('/')}/-/purge", json=asked, headers=headers, timeout=30)
+        said = answer.json()
+        counts, detail = dict(said), str(said.get("detail", ""))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Refused(f"no answer from {server}: {error or type(error).__name__}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Refused(f"what answers at {server} is no image-proxy") from error
+    if answer.status_code != httpx.codes.OK:
+        raise Refused(f"{server} answers {answer.status_code}: {detail}")
+    return counts

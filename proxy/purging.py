@@ -1,0 +1,96 @@
+"""Purges, told to all processes that share a disk or a Redis with this one, and heard of from them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from proxy.caches.clients import connect
+from proxy.caches.ledger import FileLedger
+from proxy.caches.link import Link
+from proxy.caches.redis import PREFIX
+from proxy.caches.redis_ledger import RedisLedger
+from proxy.caches.tiered import disk_of, redis_of
+from proxy.purges import Purged, Purges, Subject
+
+LOOK = 0.01
+"""Seconds within which what another process of this machine has purged is heard of."""
+
+
+class Purging:
+    """Owns its ledgers."""
+
+    def __init__(self, file: FileLedger, cluster: RedisLedger | None = None) -> None:
+        self._purges = Purges()
+        self._file = file
+        self._cluster = cluster
+        self._looked_at = 0.0
+        self._ear: asyncio.Task[None] | None = None
+
+    @property
+    def latest(self) -> int:
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK:
+            self._looked_at = now
+            if news := self._file.news():
+                self._purges.learn(news)
+        return self._purges.latest
+
+    def verdict(self, about: Subject, after: int) -> Purged | None:
+        return self._purges.verdict(about, after)
+
+    async def purge(self, tags: Iterable[str], *, soft: bool) -> bool:
+        """
+        Returns when all processes of this machine know: False when Redis did not answer, which is told as
+        soon as it does. Raises OSError when this machine cannot keep it.
+        """
+        tags, least = list(tags), self.latest + 1
+        told = await self._cluster.add(tags, soft=soft, least=least) if self._cluster else None
+        if told is None:
+            marks = await asyncio.to_thread(self._file.add, tags, soft=soft, least=least)
+        else:
+            # The very number of the cluster, whatever the clock here says.
+            marks = told
+            await asyncio.to_thread(self._file.write, marks)
+        self._purges.learn(marks)
+        await asyncio.sleep(LOOK)
+        return told is not None or self._cluster is None
+
+    async def open(self) -> None:
+        """Hear of what happened while this process was away, and listen from now on."""
+        if self._cluster:
+            await self._hear(self._cluster)
+            self._ear = asyncio.create_task(self._cluster.listen(partial(self._hear, self._cluster)))
+
+    async def close(self) -> None:
+        if self._cluster is None:
+            return
+        if self._ear is not None:
+            self._ear.cancel()
+            await asyncio.gather(self._ear, return_exceptions=True)
+        await self._cluster.close()
+
+    async def _hear(self, cluster: RedisLedger) -> None:
+        top = await cluster.latest()
+        if top is not None and top < self.latest:
+            await cluster.restore(self._purges.marks())
+        if news := self._purges.learn(await cluster.news()):
+            # For a start without Redis.
+            await asyncio.to_thread(self._file.write, news)
+
+
+def open_purging(cache: str, originals_cache: str, folder: Path) -> Purging:
+    """
+    Purges are kept where what they are about is kept: beside the first tier on disk, in the first Redis.
+    Without a disk they are in `folder`, which all processes of this deployment share. Raises ValueError.
+    """
+    disk = disk_of(cache) or disk_of(originals_cache) or folder
+    address = redis_of(cache)
+    cluster = None
+    if address is not None:
+        link = Link(connect(address), tier="purges")
+        cluster = RedisLedger(link, prefix=address.options.get("prefix", PREFIX))
+    return Purging(FileLedger(disk / "purges"), cluster)

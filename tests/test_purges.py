@@ -1,0 +1,209 @@
+"""Which purge concerns which entry: rules over numbers and tags, and the ledgers that carry them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.caches.address import parse_address
+from proxy.caches.clients import connect
+from proxy.caches.ledger import FileLedger
+from proxy.caches.link import Link
+from proxy.caches.redis_ledger import RedisLedger
+from proxy.purges import BELOW, EVERYTHING, Mark, Purged, Purges, key_tag, preset_tag, subject
+from proxy.purging import LOOK, Purging
+from tests.services import RedisServer, redis_server
+
+TOM = subject(["cats/tom.jpg"], ["default"], ["thumb"])
+TAGS = st.sampled_from(
+    [key_tag("cats/tom.jpg"), preset_tag("thumb"), f"{BELOW}cats/", f"{BELOW}dogs/", "else"]
+)
+MARKS = st.lists(st.builds(Mark, st.integers(1, 50), st.booleans(), TAGS), max_size=12)
+
+
+def learned(*marks: Mark) -> Purges:
+    purges = Purges()
+    purges.learn(marks)
+    return purges
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["origin-default", "preset-thumb", key_tag("cats/tom.jpg"), f"{BELOW}c", f"{BELOW}cats/", EVERYTHING,
+     f"{BELOW}cats/tom.jpg"],
+)  # fmt: skip
+def test_an_entry_is_purged_by_each_of_its_tags_and_by_what_its_key_begins_with(tag: str) -> None:
+    assert learned(Mark(5000, False, tag)).verdict(TOM, 4999) == Purged(hard=True, at=5.0)
+    assert learned(Mark(5000, True, tag)).verdict(TOM, 4999) == Purged(hard=False, at=5.0)
+    assert learned(Mark(5000, False, tag)).verdict(TOM, 5000) is None
+
+
+@pytest.mark.parametrize(
+    "tag", ["preset-card", key_tag("cats/tim.jpg"), f"{BELOW}cats/tom.jpg2", f"{BELOW}at"]
+)
+def test_an_entry_is_not_purged_by_what_is_not_about_it(tag: str) -> None:
+    assert learned(Mark(5, False, tag)).verdict(TOM, 0) is None
+
+
+@given(MARKS, st.integers(0, 60))
+def test_any_mark_that_came_later_decides_and_a_hard_one_first(marks: list[Mark], after: int) -> None:
+    about = [mark for mark in marks if mark.tag not in (f"{BELOW}dogs/", "else") and mark.number > after]
+    found = learned(*marks).verdict(TOM, after)
+    assert (found is not None) == bool(about)
+    assert found is None or found.hard == any(not mark.soft for mark in about)
+
+
+@given(st.data(), MARKS)
+def test_in_which_order_they_are_heard_of_does_not_matter(data: st.DataObject, marks: list[Mark]) -> None:
+    assert learned(*data.draw(st.permutations(marks))).marks() == learned(*marks).marks()
+
+
+@given(MARKS)
+def test_news_are_news_once(marks: list[Mark]) -> None:
+    purges = learned(*marks)
+    assert purges.learn(marks) == []
+    assert purges.latest == max([0, *(mark.number for mark in marks)])
+
+
+@given(MARKS.filter(lambda marks: len(marks) > 4), st.integers(0, 60))
+def test_what_is_forgotten_purges_too_much_and_never_too_little(marks: list[Mark], after: int) -> None:
+    forgetful = Purges(most=4)
+    forgetful.learn(marks)
+    assert len(forgetful.marks()) <= 5
+    exact = learned(*marks).verdict(TOM, after)
+    assert exact is None or forgetful.verdict(TOM, after) is not None
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "purges"
+
+
+def test_what_one_process_adds_another_reads_once(path: Path) -> None:
+    one, other = FileLedger(path), FileLedger(path)
+    assert other.news() == []
+    first = one.add(["a", "b"], soft=False, least=0)
+    assert other.news() == first
+    assert other.news() == []
+    second = one.add(["\ud800 ü"], soft=True, least=0)
+    assert other.news() == second
+    assert FileLedger(path).news() == first + second
+    assert second[0].number > first[0].number
+
+
+def test_numbers_grow_even_when_the_clock_does_not(path: Path) -> None:
+    stopped = FileLedger(path, clock=lambda: 1.0)
+    numbers = [stopped.add(["a"], soft=False, least=least)[0].number for least in (0, 0, 7000, 0)]
+    assert numbers == [1000, 1001, 7000, 7001]
+
+
+def test_many_processes_lose_none_of_their_purges(path: Path) -> None:
+    script = f"""
+from pathlib import Path
+import sys
+from proxy.caches.ledger import FileLedger
+for i in range(50):
+    FileLedger(Path({str(path)!r})).add([f"{{sys.argv[1]}}-{{i}}"], soft=False, least=0)
+"""
+    started = [subprocess.Popen([sys.executable, "-c", script, str(i)]) for i in range(4)]
+    assert [each.wait(60) for each in started] == [0] * 4
+    found = FileLedger(path).news()
+    assert {mark.tag for mark in found} == {f"{i}-{j}" for i in range(4) for j in range(50)}
+    assert len({mark.number for mark in found}) == 200
+
+
+def test_a_file_that_grew_too_large_is_written_anew_and_read_from_the_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.caches.ledger._LARGEST", 2_000)
+    ledger, reader = FileLedger(path), Purges()
+    other = FileLedger(path)
+    for i in range(200):
+        ledger.add([f"tag-{i % 10}"], soft=False, least=0)
+        reader.learn(other.news())
+    assert path.stat().st_size < 2_100
+    assert len(reader.marks()) == 10
+    assert reader.marks() == learned(*FileLedger(path).news()).marks()
+
+
+def test_lines_that_nobody_wrote_are_passed_over(path: Path) -> None:
+    ledger = FileLedger(path)
+    marks = ledger.add(["a"], soft=False, least=0)
+    path.write_bytes(b"\xff\nnull\n[1]\n" + path.read_bytes() + b'[17, false, "half')
+    assert FileLedger(path).news() == marks
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def purging(redis: RedisServer, prefix: str, path: Path) -> AsyncIterator[Purging]:
+    link = Link(connect(parse_address(redis.url)), tier="purges")
+    made = Purging(FileLedger(path), RedisLedger(link, prefix=prefix))
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def heard(purging: Purging, number: int) -> None:
+    async with asyncio.timeout(20):
+        while purging.latest < number:  # noqa: ASYNC110 - nobody is told when a purge is heard of
+            await asyncio.sleep(LOOK)
+
+
+async def test_every_machine_hears_of_a_purge_and_one_that_was_away_catches_up(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    prefix = f"{uuid.uuid4()}:"
+    async with purging(redis, prefix, tmp_path / "a") as one, purging(redis, prefix, tmp_path / "b") as other:
+        assert await one.purge([key_tag("cats/tom.jpg")], soft=False)
+        await heard(other, one.latest)
+        assert other.verdict(TOM, 0) == one.verdict(TOM, 0)
+        assert other.latest == one.latest
+        assert await other.purge([preset_tag("thumb")], soft=True)
+        await heard(one, other.latest)
+        async with purging(redis, prefix, tmp_path / "c") as away:
+            assert away.latest == one.latest
+            assert away.verdict(TOM, 0) == one.verdict(TOM, 0)
+    # And on a day when Redis is away, what was heard of is on disk.
+    alone = Purging(FileLedger(tmp_path / "c"))
+    assert alone.latest > 0
+    assert alone.verdict(TOM, 0) is not None
+
+
+async def test_a_redis_that_lost_its_memory_is_told_again(tmp_path: Path) -> None:
+    with redis_server() as redis:
+        async with purging(redis, "p:", tmp_path / "a") as one:
+            await one.purge([key_tag("cats/tom.jpg")], soft=False)
+            redis.stop()
+            assert not await one.purge([preset_tag("thumb")], soft=True)
+            assert one.verdict(TOM, 0) is not None
+            redis.start()
+            async with purging(redis, "p:", tmp_path / "b") as late:
+                await heard(late, one.latest)
+                assert late.latest == one.latest
+                assert late.verdict(TOM, 0) == one.verdict(TOM, 0)
+
+
+async def test_two_purges_at_once_get_two_numbers(redis: RedisServer) -> None:
+    link = Link(connect(parse_address(redis.url)), tier="purges")
+    ledger = RedisLedger(link, prefix=f"{uuid.uuid4()}:")
+    found = await asyncio.gather(*(ledger.add([f"tag-{i}"], soft=False, least=0) for i in range(20)))
+    numbers = [marks[0].number for marks in found if marks]
+    assert len(set(numbers)) == 20
+    assert {mark.tag for mark in await ledger.news()} == {f"tag-{i}" for i in range(20)}
+    await ledger.close()
