@@ -9,10 +9,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from proxy.workers.supervisor import Supervisor
+from tests.s3 import S3Server, s3_server
 
 # Noisy machines make deadlines lie; what is too slow shows in the durations that pytest prints.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A real S3 that all tests of the session share: each takes a prefix of its own."""
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

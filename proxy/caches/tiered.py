@@ -8,9 +8,11 @@ from pathlib import Path
 from time import time
 from typing import Generic
 
+from proxy import objectstores
 from proxy.caches import Entry, Stats, T, Tier
 from proxy.caches.address import Address, masked, parse_address
 from proxy.caches.behind import WriteBehind
+from proxy.caches.bucket import open_bucket
 from proxy.caches.disk import folder_of, open_disk
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache, open_memory
@@ -23,6 +25,7 @@ Schemes = Mapping[str, Callable[[Address], Tier[T]]]
 SCHEMES: Schemes[Rendition] = {
     "memory": open_memory,
     "disk": lambda address: open_disk(address, RENDITIONS),
+    **dict.fromkeys(objectstores.SCHEMES, open_bucket),
     **{
         f"{scheme}{kind}": open_redis
         for kind in ("", "+sentinel", "+cluster")

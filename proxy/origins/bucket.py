@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
-from obstore.store import ObjectStore, from_url
+from obstore.store import ObjectStore
 
-from proxy import __version__
 from proxy.errors import OriginFailed, OriginRefused
 from proxy.limits import Limits
 from proxy.media import Original
@@ -23,32 +18,7 @@ from proxy.origins.keys import forbidden, not_found, segments, too_large
 from proxy.origins.trying import Passing, Trier
 
 _PART = 1 << 20  # bytes
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
 _ENTITY = {"Cache-Control": "cache-control"}
-
-
-def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectStore:
-    """
-    The store at `s3://bucket/prefix`, `gs://` or `az://`. What `options` (by obstore's names) does not say
-    comes from the provider's own variables, such as AWS_ACCESS_KEY_ID. Raises ValueError, which quotes no
-    secret.
-    """
-    if "@" in urlsplit(url).netloc:
-        raise ValueError("the URL of an object store takes no credentials: environment or files have them")
-    told: Any = dict(options)
-    endpoint = told.get("endpoint") or next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
-    client: Any = {
-        "timeout": timedelta(seconds=timeout),
-        "connect_timeout": timedelta(seconds=min(timeout, 5.0)),
-        "user_agent": f"image-proxy/{__version__}",
-        **({"allow_http": True} if endpoint.lower().startswith("http://") else {}),
-    }
-    # Tries are counted and paid for here, with those of the other origins.
-    retries: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=timeout)}
-    try:
-        return from_url(url, config=told or None, client_options=client, retry_config=retries)
-    except exceptions.BaseError as failure:
-        raise ValueError(f"the object store of an origin cannot be opened: {_kind(failure)}") from None
 
 
 class BucketOrigin:
@@ -104,7 +74,3 @@ class BucketOrigin:
             last_modified=changed,
             keeping=keeping(said, time.time()),
         )
-
-
-def _kind(failure: Exception) -> str:
-    return type(failure).__name__.removesuffix("Error")

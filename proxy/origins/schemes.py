@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from proxy.limits import Limits
+from proxy.objectstores import open_store
 from proxy.origins import Origin
-from proxy.origins.bucket import BucketOrigin, open_store
+from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
 from proxy.origins.held import HeldOrigin
 from proxy.origins.http import HTTPOrigin, base_url, make_client

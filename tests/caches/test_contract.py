@@ -13,6 +13,7 @@ import pytest
 
 from proxy.caches import Cache, Tier
 from proxy.caches.address import parse_address
+from proxy.caches.bucket import BucketCache
 from proxy.caches.clients import connect
 from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS
@@ -21,7 +22,9 @@ from proxy.caches.memory import MemoryCache
 from proxy.caches.redis import RedisCache
 from proxy.caches.tiered import TieredCache
 from proxy.media import Format, Rendition
+from proxy.objectstores import open_store
 from tests.caches.clocks import Clock
+from tests.s3 import S3Server
 
 KEYS = ["cats/tom.jpg", "", "../../etc/passwd", "a" * 5_000, "ü\n\x00/\udcff", "*", "a b%2F"]
 MEGABYTE = 1_000_000
@@ -32,14 +35,18 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "disk", "redis", "tiered"])
+@pytest.fixture(params=["memory", "disk", "redis", "bucket", "tiered"])
 async def cache(
-    request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, clock: Clock
+    request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, s3: S3Server, clock: Clock
 ) -> AsyncIterator[Cache[Rendition]]:
     def redis() -> RedisCache:
         prefix = f"{uuid.uuid4()}:"
         link = Link(connect(parse_address(redis_url)))
         return RedisCache(link, prefix=prefix, max_value=2 * MEGABYTE, clock=clock)
+
+    def bucket() -> BucketCache:
+        store = open_store(f"s3://{s3.bucket}/{uuid.uuid4()}", s3.config, 60.0)
+        return BucketCache(store, max_value=2 * MEGABYTE, lookup_timeout=60.0, clock=clock)
 
     def tiered() -> TieredCache[Rendition]:
         tiers: list[Tier[Rendition]] = [MemoryCache(16 * MEGABYTE, clock=clock)]
@@ -50,6 +57,7 @@ async def cache(
         "memory": lambda: MemoryCache[Rendition](16 * MEGABYTE, clock=clock),
         "disk": lambda: DiskCache(RENDITIONS, tmp_path / "cache", 16 * MEGABYTE, clock=clock),
         "redis": redis,
+        "bucket": bucket,
         "tiered": tiered,
     }
     made = makers[request.param]()

@@ -1,23 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from proxy.limits import Limits
 from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.server import Server, running
-from tests.s3 import S3Server, s3_server
 
 LIMITS = Limits(max_source_bytes=100_000)
 
 Opened = Callable[..., HTTPOrigin]
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    with s3_server() as server:
-        yield server
 
 
 @pytest.fixture

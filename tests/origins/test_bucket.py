@@ -11,7 +11,8 @@ from obstore.store import ObjectStore
 
 from proxy.errors import OriginalForbidden, OriginalNotFound, OriginFailed, OriginTimedOut
 from proxy.limits import Limits
-from proxy.origins.bucket import BucketOrigin, open_store
+from proxy.objectstores import open_store
+from proxy.origins.bucket import BucketOrigin
 from tests.origins.server import Server, reply, silence
 from tests.s3 import S3Server
 

@@ -12,8 +12,9 @@ import pytest
 
 from proxy.errors import OriginalNotFound, OriginalTooLarge
 from proxy.limits import Limits
+from proxy.objectstores import open_store
 from proxy.origins import Origin
-from proxy.origins.bucket import BucketOrigin, open_store
+from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.origins.remote import RemoteOrigin, remote_hosts
