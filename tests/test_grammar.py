@@ -116,6 +116,8 @@ def test_no_two_options_share_a_name() -> None:
         ("w_9,h_9,g_ne", "w_9,h_9,position_5"),
         ("w_9,h_9,g_auto", "w_9,h_9,pos_17"),
         ("flip,blur,w_9", "flip_,blur_,w_9"),
+        ("opacity_0.5", "o_50"),
+        ("_", "opacity_1"),
         ("w_9,h_9,g_north_east", "w_9,h_9,position_top%20right"),
         ("w_9,h_9", "w_9,h_9,g_center"),
         ("b_f00,w_9", "background_%23FF0000,w_9"),

@@ -109,8 +109,10 @@ class Effects:
         example="w_300,negate", about="effect",
     )  # fmt: skip
     opacity: float = option(
-        "opacity", "o", kind=Number(0, 100, off=100.0), default=100.0,
-        doc="Multiplies the alpha, in percent.", example="w_300,o_40,f_png", about="effect",
+        "opacity", "o", kind=Number(0, 100, off=1.0), default=1.0,
+        expand=lambda value: {"opacity": round(value / 100, 4) if value > 1 else value},
+        doc="Multiplies the alpha: up to 1 as a share, which is ipx's way, above that in percent.",
+        example="w_300,o_40,f_png", about="effect",
     )  # fmt: skip
 
 

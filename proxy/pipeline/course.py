@@ -101,7 +101,7 @@ def output_format(
 
 def see_through(spec: Spec, head: Header) -> bool:
     """Whether anything of the rendition may be transparent, be it of the original or by what was asked."""
-    if spec.unflatten or spec.opacity < 100 or (head.alpha and not spec.flatten):
+    if spec.unflatten or spec.opacity < 1 or (head.alpha and not spec.flatten):
         return True
     if spec.line is not None and spec.line.colour.alpha < 255:
         return True

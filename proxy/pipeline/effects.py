@@ -140,10 +140,10 @@ def negate(image: pyvips.Image, wanted: bool) -> pyvips.Image:
     return apart(image, lambda colours: colours.invert())
 
 
-def opacity(image: pyvips.Image, percent: float) -> pyvips.Image:
-    """Alpha times `percent`."""
+def opacity(image: pyvips.Image, share: float) -> pyvips.Image:
+    """Alpha times `share`."""
     image = with_alpha(image)
-    return image.extract_band(0, n=3).bandjoin((image[3] * (percent / 100)).rint().cast("uchar"))
+    return image.extract_band(0, n=3).bandjoin((image[3] * share).rint().cast("uchar"))
 
 
 EFFECTS: tuple[tuple[Callable[..., pyvips.Image], tuple[str, ...]], ...] = (

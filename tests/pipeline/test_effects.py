@@ -158,8 +158,8 @@ def test_white_becomes_transparent() -> None:
 
 
 def test_opacity_thins_what_is_there() -> None:
-    assert affected(plain(9, 9, 1, 2, 3), Spec(opacity=40.0))(4, 4) == [1, 2, 3, 102]
-    after = affected(disc(60, 60, 220, 120, 40), Spec(opacity=50.0))
+    assert affected(plain(9, 9, 1, 2, 3), Spec(opacity=0.4))(4, 4) == [1, 2, 3, 102]
+    after = affected(disc(60, 60, 220, 120, 40), Spec(opacity=0.5))
     assert [after(0, 0)[3], after(30, 30)[3]] == [0, 128]
 
 
