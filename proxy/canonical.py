@@ -14,7 +14,7 @@ from typing import Any
 
 from proxy.colours import WHITE
 from proxy.kinds import plain
-from proxy.media import FORMATS
+from proxy.media import ENCODER, FORMATS
 from proxy.places import LONGEST, Compass, Edge, Length, Strategy
 from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 
@@ -191,6 +191,16 @@ def drop_idle(spec: Spec) -> Spec:
     return replace(spec, rotate=spec.rotate or None)
 
 
+def drop_encoder(spec: Spec) -> Spec:
+    """What the named format has no use for: a lossless one has no quality, and PNG is never otherwise."""
+    if (format := spec.fixed_format) is None:
+        return spec
+    row = FORMATS[format]
+    needless = ENCODER - row.encoder | ({"lossless"} if not row.quality else frozenset())
+    spec = replace(spec, **{name: OPTIONS[name].default for name in needless})
+    return replace(spec, quality=None, chroma=OPTIONS["chroma"].default) if spec.lossless else spec
+
+
 def merge_frames(spec: Spec) -> Spec:
     """One frame is a still, and so is a page of its own; what cannot move has no frames."""
     still = not spec.animated or spec.frames == 1 or (spec.page is not None and spec.frames is None)
@@ -222,7 +232,7 @@ def defaults_of(about: str, below: str = "") -> dict[str, Any]:
 
 
 STEPS: tuple[Callable[[Spec], Spec], ...] = (
-    merge_aspect, drop_idle, merge_frames, merge_zoom, merge_mode, drop_anchor, drop_overlay,
+    merge_aspect, drop_idle, drop_encoder, merge_frames, merge_zoom, merge_mode, drop_anchor, drop_overlay,
     drop_ground, merge_dpr,
 )  # fmt: skip
 """In this order: offsets that cannot matter are gone before the dpr looks at them."""

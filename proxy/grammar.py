@@ -32,6 +32,7 @@ from proxy.errors import (
 )
 from proxy.keys import check_key, clean_key
 from proxy.layers import Overlays
+from proxy.media import ENCODER, FORMATS
 from proxy.options.cloudinary import FAMILY
 from proxy.spec import BY_NAME, OPTIONS, Option, Spec
 
@@ -242,6 +243,11 @@ def refuse_conflicts(found: Written, origin: Mapping[str, str]) -> None:
         raise conflict(origin, "enlarge", "mode", f"'c_{mode}' {may}")
     if {"width", "height", "aspect"} <= found.keys():
         raise conflict(origin, "aspect", "height", "the ratio gives a side that is missing, and none is")
+    if (format := Spec(format=found.get("format")).fixed_format) is not None:
+        for name in ENCODER.intersection(found) - FORMATS[format].encoder:
+            if found[name] != OPTIONS[name].default:
+                others = ", ".join(sorted(FORMATS[format].encoder))
+                raise conflict(origin, name, "format", f"of the encoder's options {format} has {others}")
 
 
 def conflict(origin: Mapping[str, str], one: str, other: str, why: str) -> ConflictingOptions:

@@ -56,7 +56,10 @@ class Document(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatRow:
-    """What a format can do. `max_side` is in px and the format's own, not a setting."""
+    """
+    What a format can do. `max_side` is in px and the format's own, not a setting. `encoder` are the options
+    about its encoder that mean something for it.
+    """
 
     media_type: str
     suffix: str
@@ -65,18 +68,38 @@ class FormatRow:
     frames: bool = False
     web: bool = True
     quality: bool = True
+    encoder: frozenset[str] = frozenset()
 
 
 FORMATS: Mapping[Format, FormatRow] = {
-    Format.JPEG: FormatRow(media_type="image/jpeg", suffix="jpg", max_side=65_500, alpha=False),
-    Format.PNG: FormatRow(media_type="image/png", suffix="png", max_side=100_000, quality=False),
-    Format.WEBP: FormatRow(media_type="image/webp", suffix="webp", max_side=16_383, frames=True),
-    Format.AVIF: FormatRow(media_type="image/avif", suffix="avif", max_side=16_384),
-    Format.GIF: FormatRow(media_type="image/gif", suffix="gif", max_side=65_500, frames=True, quality=False),
-    Format.TIFF: FormatRow(
-        media_type="image/tiff", suffix="tiff", max_side=100_000, web=False, quality=False
+    Format.JPEG: FormatRow(
+        media_type="image/jpeg", suffix="jpg", max_side=65_500, alpha=False,
+        encoder=frozenset({"progressive", "chroma"}),
     ),
-}
+    Format.PNG: FormatRow(
+        media_type="image/png", suffix="png", max_side=100_000, quality=False,
+        encoder=frozenset({"lossless", "progressive", "effort"}),
+    ),
+    Format.WEBP: FormatRow(
+        media_type="image/webp", suffix="webp", max_side=16_383, frames=True,
+        encoder=frozenset({"lossless", "effort"}),
+    ),
+    Format.AVIF: FormatRow(
+        media_type="image/avif", suffix="avif", max_side=16_384,
+        encoder=frozenset({"lossless", "effort", "chroma"}),
+    ),
+    Format.GIF: FormatRow(
+        media_type="image/gif", suffix="gif", max_side=65_500, frames=True, quality=False,
+        encoder=frozenset({"progressive", "effort"}),
+    ),
+    Format.TIFF: FormatRow(
+        media_type="image/tiff", suffix="tiff", max_side=100_000, web=False, quality=False,
+        encoder=frozenset({"lossless"}),
+    ),
+}  # fmt: skip
+
+ENCODER = frozenset().union(*(row.encoder for row in FORMATS.values()))
+"""The fields of a spec that only some formats have."""
 
 BY_MEDIA_TYPE: Mapping[str, Format] = {row.media_type: format for format, row in FORMATS.items()}
 

@@ -14,7 +14,7 @@ from proxy.options import cloudinary
 from proxy.options.canvas import TURN, Canvas
 from proxy.options.delivery import Delivery
 from proxy.options.effects import MODULATE, Effects
-from proxy.options.output import PAGE, Encoding, Icc, Keep, Output
+from proxy.options.output import PAGE, Chroma, Encoding, Icc, Keep, Output
 from proxy.options.overlays import Overlays
 from proxy.options.row import Option
 from proxy.options.size import Fit, Kernel, Mode, Size
@@ -24,6 +24,7 @@ __all__ = [
     "BY_NAME",
     "OPTIONS",
     "SPELLINGS",
+    "Chroma",
     "Fit",
     "Icc",
     "Keep",

@@ -20,6 +20,14 @@ class Output(StrEnum):
     TIFF = "tiff"
 
 
+class Chroma(StrEnum):
+    """How many samples of colour there are for those of light: a quarter, or as many."""
+
+    AUTO = "auto"
+    QUARTER = "420"
+    FULL = "444"
+
+
 class Keep(StrEnum):
     """Metadata that stays. Whatever tells a place or a serial number leaves only with `all`."""
 
@@ -59,6 +67,26 @@ class Encoding:
         "max-bytes", "mb", kind=Integer(1, 999_999_999),
         doc="The best quality, up to `quality`, of which the file has at most so many bytes.",
         example="w_300,mb_5000", about="output",
+    )  # fmt: skip
+    lossless: bool = option(
+        "lossless", kind=Flag(), default=False,
+        doc="Every pixel as it is: webp and avif, and `f_auto` where it would be jpeg is png.",
+        example="w_300,f_webp,lossless", about="output",
+    )  # fmt: skip
+    progressive: bool = option(
+        "progressive", kind=Flag(), default=False,
+        doc="A coarse picture first, which gets finer while it loads: jpeg, png, gif.",
+        example="w_300,f_jpeg,progressive", about="output",
+    )  # fmt: skip
+    effort: int | None = option(
+        "effort", kind=Integer(0, 9),
+        doc="How long the encoder looks for a smaller file, 9 is longest: webp, avif, png, gif.",
+        example="w_300,f_webp,effort_9", about="output",
+    )  # fmt: skip
+    chroma: Chroma = option(
+        "chroma", kind=Choice(Chroma), default=Chroma.AUTO,
+        doc="Samples of colour: a quarter (`420`), all (`444`), or all from quality 90 on: jpeg, avif.",
+        example="w_300,f_jpeg,chroma_444", about="output",
     )  # fmt: skip
     animated: bool = option(
         "animated", kind=Flag(), default=True,

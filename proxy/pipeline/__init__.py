@@ -85,7 +85,7 @@ def render(
         transformed = perf_counter()
         wanted = now = order(body, spec, made, image, accepted)
         if spec.negotiates and not patient:
-            alpha = bool(image.hasalpha())
+            alpha = bool(image.hasalpha()) or spec.lossless
             now = in_time(wanted, made.plan.result, accepted, limits.avif_budget, alpha=alpha)
         file = written(image, now)
     return Rendered(

@@ -91,7 +91,8 @@ def output_format(
     if spec.format is Output.BEST and not animated:
         return Format.PNG
     if spec.negotiates:
-        return negotiation.choose(accepted, savable(), alpha=see_through(spec, head), animated=animated)
+        alpha = see_through(spec, head) or spec.lossless  # png takes both, and jpeg none
+        return negotiation.choose(accepted, savable(), alpha=alpha, animated=animated)
     if spec.format is not None:
         return _savable(Format(spec.format))
     if isinstance(head.format, Format) and FORMATS[head.format].web and head.format in savable():

@@ -17,6 +17,9 @@ SECONDS = 0.16
 SEARCH_SECONDS = 0.65
 """For a megapixel in which similarity is searched for: encodings, decodings and comparisons."""
 
+EFFORT = (0.3, 1, 1.8, 5, 14)
+"""How much longer both are with each effort of libvips; the default is 1."""
+
 TRIES_FOR_BYTES = 4
 """Encodings of a search for bytes, on average."""
 
@@ -29,7 +32,8 @@ def avif_seconds(size: Size, order: Order) -> float:
         seconds = once + SEARCH_SECONDS * (TILE * TILES) ** 2 / 1_000_000
     elif order.by_looks:
         seconds = SEARCH_SECONDS * size.pixels / 1_000_000
-    return seconds + (0 if order.max_bytes is None else TRIES_FOR_BYTES * once)
+    seconds += 0 if order.max_bytes is None else TRIES_FOR_BYTES * once
+    return seconds * EFFORT[order.settings.get(Format.AVIF, {}).get("effort", 1)]
 
 
 def in_time(order: Order, size: Size, accepted: Bucket, budget: float, *, alpha: bool) -> Order:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyvips
 
-from proxy.media import Format
+from proxy.media import FORMATS, Format
 from proxy.pipeline.colour import is_named
 from proxy.pipeline.metadata import FLAGS, ICC, kept
-from proxy.spec import Keep
+from proxy.spec import Chroma, Keep, Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,34 @@ SAVERS: Mapping[Format, Saver] = {
 The qualities were set where SSIMULACRA2 of photographs is between 71 and 76 in every format (jpeg 80: 75.7,
 webp 78: 70.8, avif 60: 72.9).
 """
+
+
+EFFORT: Mapping[Format, tuple[str, int, int]] = {
+    Format.PNG: ("compression", 0, 9),
+    Format.WEBP: ("effort", 0, 6),
+    # From 5 on a megapixel takes more than any request may.
+    Format.AVIF: ("effort", 0, 4),
+    Format.GIF: ("effort", 1, 10),
+}
+"""What the URL's 0..9 are in the encoder's own words."""
+
+SUBSAMPLING: Mapping[Chroma, str] = {Chroma.AUTO: "auto", Chroma.QUARTER: "on", Chroma.FULL: "off"}
+
+
+def encoder_settings(spec: Spec, format: Format) -> dict[str, Any]:
+    """What a URL says of the encoder, in the words of this format's saver, as far as it has any."""
+    has = FORMATS[format].encoder
+    found: dict[str, Any] = {}
+    if spec.lossless and format in (Format.WEBP, Format.AVIF):
+        found["lossless"] = True
+    if spec.progressive and "progressive" in has:
+        found["interlace"] = True
+    if spec.effort is not None and format in EFFORT:
+        name, low, high = EFFORT[format]
+        found[name] = low + round(spec.effort * (high - low) / 9)
+    if spec.chroma is not Chroma.AUTO and "chroma" in has:
+        found["subsample_mode"] = SUBSAMPLING[spec.chroma]
+    return found
 
 
 @cache

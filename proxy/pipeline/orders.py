@@ -9,7 +9,7 @@ from proxy.geometry import Plan
 from proxy.media import FORMATS, Format
 from proxy.pipeline.course import Course
 from proxy.pipeline.decode import Header
-from proxy.pipeline.encode import savable
+from proxy.pipeline.encode import encoder_settings, savable
 from proxy.pipeline.quantised import jpeg_quality
 from proxy.pipeline.smallest import Order
 from proxy.spec import OPTIONS, Output, Spec
@@ -42,6 +42,7 @@ def order(
         original_bytes=len(body) if same else None,
         original_quality=jpeg_quality(body) if same and formats == (Format.JPEG,) == (head.format,) else None,
         still=still,
+        settings={format: encoder_settings(spec, format) for format in formats},
     )
 
 

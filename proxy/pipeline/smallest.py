@@ -51,7 +51,8 @@ class Order:
     """
     How a picture is to be written. `formats`: in the smallest of these. `max_bytes` must not be passed;
     `original_bytes` and `original_quality`, of an original that this is the same picture as, should not.
-    `still` is not so for animations: there is one picture to compare, and they have many.
+    `still` is not so for animations: there is one picture to compare, and they have many. `settings` are what
+    the URL says of a format's saver.
     """
 
     formats: tuple[Format, ...]
@@ -61,6 +62,7 @@ class Order:
     original_bytes: int | None = None
     original_quality: int | None = None
     still: bool = True
+    settings: Mapping[Format, Settings] = field(default_factory=dict)
 
     @property
     def target(self) -> float:
@@ -125,9 +127,16 @@ def _written_as(
 ) -> File:
     if not FORMATS[format].quality:
         return _without_quality(format, image, order, reference)
-    tries = Tries(image, format, order.keep, reference)
-    if format is Format.JPEG and order.by_looks and order.target >= FULL_CHROMA_FROM:
-        tries = Tries(image, format, order.keep, reference, curve=FULL_CHROMA, subsample_mode="off")
+    own = order.settings.get(format, {})
+    if own.get("lossless"):
+        return File(body=encoded(image, format, None, order.keep, **own), format=format)
+    tries = Tries(image, format, order.keep, reference, **own)
+    chroma = own.get("subsample_mode")
+    if format is Format.JPEG and (
+        chroma == "off" or (chroma is None and order.by_looks and order.target >= FULL_CHROMA_FROM)
+    ):
+        own = {**own, "subsample_mode": "off"}
+        tries = Tries(image, format, order.keep, reference, curve=FULL_CHROMA, **own)
     quality = _quality(tries, order)
     if order.max_bytes is not None and len(tries.body(quality)) > order.max_bytes:
         quality = quality_within(tries, order.max_bytes, quality) or 1
@@ -170,7 +179,7 @@ def _without_quality(
     for settings, exact in _ways(format):
         if not exact and (order.max_bytes is None or not order.still):
             break
-        body = encoded(image, format, None, order.keep, **settings)
+        body = encoded(image, format, None, order.keep, **{**order.settings.get(format, {}), **settings})
         count += 1
         if exact and settings.get("palette") and not _same(image, body, format):
             continue
