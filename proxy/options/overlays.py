@@ -23,7 +23,7 @@ class Overlays:
         kind=OverlayKind(),
         doc="An overlay of presets.yaml by its name, or, where that file allows it, a picture by its key. "
         "What the URL says about it wins over presets.yaml.",
-        example="w_300,l_logo.png,lw_0.3",
+        example="w_300,l_logo,lw_0.3",
         about="overlay",
     )  # fmt: skip
     text: str | None = option(
