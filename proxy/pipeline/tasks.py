@@ -17,6 +17,7 @@ from proxy.media import Document
 from proxy.negotiation import parse_bucket
 from proxy.pipeline import render, savable
 from proxy.pipeline.describe import describe
+from proxy.pipeline.faces import detector
 from proxy.pipeline.loaders import loadable
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
@@ -26,7 +27,8 @@ Task = Callable[[Mapping[str, Any], bytes | memoryview], tuple[dict[str, Any], b
 
 def prepare() -> None:
     """
-    Our fonts before those of the system, unless FONTCONFIG_FILE says otherwise.
+    Our fonts before those of the system, unless FONTCONFIG_FILE says otherwise; and whatever takes longer to
+    load than a request should wait.
 
     No operation cache: it has served stale pixels, and every job is another picture. No loader that is not
     meant for strangers' files; `block_untrusted` leaves four of those open. It closes SVG, which is judged
@@ -39,6 +41,7 @@ def prepare() -> None:
         pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)
     for loader in ("Matrix", "Csv", "Raw", "Vips"):
         pyvips.operation_block_set(f"VipsForeignLoad{loader}", True)
+    detector()
 
 
 def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
