@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
 import structlog
 from cachetools import TTLCache
@@ -22,17 +21,16 @@ from proxy.errors import (
     again,
 )
 from proxy.flights import Flights, Made
-from proxy.freshness import PASSES, Freshness, Lifetimes, freshness
-from proxy.grammar import canonical
+from proxy.freshness import PASSES, Freshness, freshness
 from proxy.ingredients import Ingredients, bring
 from proxy.limits import Limits
-from proxy.media import RECIPE, Note, Original, Rendition, written_as
-from proxy.negotiation import Bucket, format_bucket
+from proxy.media import Original, Rendition
 from proxy.origins import Origin
 from proxy.purges import Heard, Purged, Purges, Subject, subject
+from proxy.rendering import Renderers, Rendering
 from proxy.singleflight import SingleFlight
 from proxy.sources import NOWHERE, Sources
-from proxy.spec import Spec
+from proxy.wishes import Wish, identity
 
 log = structlog.get_logger()
 
@@ -56,59 +54,6 @@ class Keeper(Protocol):
     async def get(self, key: str, wanted: Callable[[Rendition], bool]) -> Rendition | None: ...
     async def put(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
     async def put_near(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
-
-
-class Reply(Protocol):
-    @property
-    def header(self) -> Mapping[str, Any]: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def queue_seconds(self) -> float: ...
-
-
-class Renderers(Protocol):
-    async def run(self, task: str, header: dict[str, Any], body: bytes, seconds: float, /) -> Reply: ...
-    async def run_behind(
-        self, task: str, header: dict[str, Any], body: bytes, seconds: float, /
-    ) -> Reply: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """
-    One rendition that somebody wants. `options` are the canonical ones. `task` is what a renderer does for
-    it: `render` the picture, or `describe` it.
-    `overlay` is the key of what lies over the picture.
-    """
-
-    options: str
-    key: str
-    accepted: Bucket
-    open_format: bool
-    lifetimes: Lifetimes
-    task: str = "render"
-    overlay: str | None = None
-    presets: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The wish without its original. What a client accepts counts only where it decides."""
-        accepted = f";{format_bucket(self.accepted)}" if self.open_format else ""
-        return f"{RECIPE}\n{self.task}\n{self.options}{accepted}"
-
-
-def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render") -> Wish:
-    return Wish(
-        options=canonical(spec),
-        key=key,
-        accepted=accepted,
-        open_format=spec.negotiates,
-        lifetimes=lifetimes,
-        task=task,
-        overlay=spec.overlay,
-        presets=spec.presets,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +103,7 @@ class Renditions:
     ) -> None:
         self._origin = origin
         self._cache = cache
-        self._renderers = renderers
-        self._limits = limits
+        self._rendering = Rendering(renderers, limits, sources, clock=clock)
         self._sources = sources
         self._purges = purges or Purges()
         self._clock = clock
@@ -324,7 +268,7 @@ class Renditions:
         if known is not None and known.is_still(identity(wish, known.format, ingredients.version)):
             rendition = replace(known, made_at=self._clock())
         else:
-            rendition, timings = await self._render(wish, ingredients)
+            rendition, timings = await self._rendering.render(wish, ingredients)
         timings = {"fetch": fetched - started, **timings}
         return Made(
             replace(rendition, after_purge=after),
@@ -342,7 +286,7 @@ class Renditions:
             ingredients = await self._ingredients(wish, shown.after_purge)
             if ingredients.bridged:
                 return
-            rendition, _ = await self._render(wish, ingredients, patient=True)
+            rendition, _ = await self._rendering.render(wish, ingredients, patient=True)
             rendition = replace(rendition, after_purge=shown.after_purge)
         except PASSING as failure:
             log.warning("finishing_failed", error=failure.code)
@@ -354,41 +298,3 @@ class Renditions:
 
     async def _ingredients(self, wish: Wish, after: int) -> Ingredients:
         return await bring(lambda key: self._fetch(key, after), wish.key, wish.overlay)
-
-    def _limits_of(self, key: str) -> Limits:
-        return replace(self._limits, formats=self._sources.formats(key))
-
-    async def _render(
-        self, wish: Wish, ingredients: Ingredients, *, patient: bool = False
-    ) -> tuple[Rendition, dict[str, float]]:
-        header: dict[str, Any] = {
-            "options": wish.options,
-            "accepted": format_bucket(wish.accepted),
-            "limits": asdict(self._limits_of(wish.key)),
-            "patient": patient,
-            "overlay": ingredients.overlay_bytes,
-        }
-        if wish.overlay:
-            header["overlay_limits"] = asdict(self._limits_of(wish.overlay))
-        run = self._renderers.run_behind if patient else self._renderers.run
-        reply = await run(wish.task, header, ingredients.body, self._limits.render_timeout)
-        rendition = Rendition(
-            body=reply.body,
-            format=written_as(reply.header["format"]),
-            width=reply.header["width"],
-            height=reply.header["height"],
-            etag=identity(wish, reply.header["format"], ingredients.version),
-            last_modified=ingredients.last_modified,
-            made_at=self._clock(),
-            notes=tuple(map(Note, reply.header.get("notes", ()))),
-        )
-        return rendition, {"queue": reply.queue_seconds, **reply.header["timings"]}
-
-
-def identity(wish: Wish, format: str, version: str) -> str:
-    """
-    A strong ETag (RFC 9110 section 8.8.1): the same for the same bytes over restarts and machines, another
-    for another format, spec, original or recipe.
-    """
-    parts = (RECIPE, wish.options, format, wish.key, version)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -17,7 +17,8 @@ from proxy.limits import Limits
 from proxy.media import Format, Rendition
 from proxy.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
-from proxy.renditions import PAUSE, Answer, Renditions, Wish, wish_for
+from proxy.renditions import PAUSE, Answer, Renditions
+from proxy.wishes import Wish, wish_for
 from proxy.workers.pool import Workers
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until

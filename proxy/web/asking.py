@@ -12,9 +12,9 @@ from proxy.grammar import Address, read_options, resolve, split_path
 from proxy.negotiation import Bucket
 from proxy.policy import permit
 from proxy.presets import Preset, Presets
-from proxy.renditions import Wish, wish_for
 from proxy.signing import Secret, verify
 from proxy.spec import Spec
+from proxy.wishes import Wish, wish_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

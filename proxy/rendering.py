@@ -1,0 +1,77 @@
+"""The one hop to a renderer: a wish and what it is made from go in, a rendition comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+from proxy.ingredients import Ingredients
+from proxy.limits import Limits
+from proxy.media import Note, Rendition, written_as
+from proxy.negotiation import format_bucket
+from proxy.sources import Sources
+from proxy.wishes import Wish, identity
+
+
+class Reply(Protocol):
+    @property
+    def header(self) -> Mapping[str, Any]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def queue_seconds(self) -> float: ...
+
+
+class Renderers(Protocol):
+    async def run(self, task: str, header: dict[str, Any], body: bytes, seconds: float, /) -> Reply: ...
+    async def run_behind(
+        self, task: str, header: dict[str, Any], body: bytes, seconds: float, /
+    ) -> Reply: ...
+
+
+class Rendering:
+    """`sources` tell which formats the origin of a key may have. `clock` gives unix seconds."""
+
+    def __init__(
+        self,
+        renderers: Renderers,
+        limits: Limits,
+        sources: Sources,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._renderers = renderers
+        self._limits = limits
+        self._sources = sources
+        self._clock = clock
+
+    async def render(
+        self, wish: Wish, ingredients: Ingredients, *, patient: bool = False
+    ) -> tuple[Rendition, dict[str, float]]:
+        header: dict[str, Any] = {
+            "options": wish.options,
+            "accepted": format_bucket(wish.accepted),
+            "limits": asdict(self._limits_of(wish.key)),
+            "patient": patient,
+            "overlay": ingredients.overlay_bytes,
+        }
+        if wish.overlay:
+            header["overlay_limits"] = asdict(self._limits_of(wish.overlay))
+        run = self._renderers.run_behind if patient else self._renderers.run
+        reply = await run(wish.task, header, ingredients.body, self._limits.render_timeout)
+        rendition = Rendition(
+            body=reply.body,
+            format=written_as(reply.header["format"]),
+            width=reply.header["width"],
+            height=reply.header["height"],
+            etag=identity(wish, reply.header["format"], ingredients.version),
+            last_modified=ingredients.last_modified,
+            made_at=self._clock(),
+            notes=tuple(map(Note, reply.header.get("notes", ()))),
+        )
+        return rendition, {"queue": reply.queue_seconds, **reply.header["timings"]}
+
+    def _limits_of(self, key: str) -> Limits:
+        return replace(self._limits, formats=self._sources.formats(key))

@@ -1,0 +1,57 @@
+"""What somebody wants, as a value: what caches, renderers and ETags know a rendition by."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from proxy.freshness import Lifetimes
+from proxy.grammar import canonical
+from proxy.media import RECIPE
+from proxy.negotiation import Bucket, format_bucket
+from proxy.spec import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """
+    One rendition that somebody wants. `options` are the canonical ones. `task` is what a renderer does for
+    it: `render` the picture, or `describe` it. `overlay` is the key of what lies over the picture.
+    """
+
+    options: str
+    key: str
+    accepted: Bucket
+    open_format: bool
+    lifetimes: Lifetimes
+    task: str = "render"
+    overlay: str | None = None
+    presets: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The wish without its original. What a client accepts counts only where it decides."""
+        accepted = f";{format_bucket(self.accepted)}" if self.open_format else ""
+        return f"{RECIPE}\n{self.task}\n{self.options}{accepted}"
+
+
+def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render") -> Wish:
+    return Wish(
+        options=canonical(spec),
+        key=key,
+        accepted=accepted,
+        open_format=spec.negotiates,
+        lifetimes=lifetimes,
+        task=task,
+        overlay=spec.overlay,
+        presets=spec.presets,
+    )
+
+
+def identity(wish: Wish, format: str, version: str) -> str:
+    """
+    A strong ETag (RFC 9110 section 8.8.1): the same for the same bytes over restarts and machines, another
+    for another format, spec, original or recipe.
+    """
+    parts = (RECIPE, wish.options, format, wish.key, version)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
