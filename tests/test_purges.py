@@ -21,6 +21,7 @@ from proxy.caches.link import Link
 from proxy.caches.redis_ledger import RedisLedger
 from proxy.purges import BELOW, EVERYTHING, Mark, Purged, Purges, key_tag, preset_tag, subject
 from proxy.purging import LOOK, Purging
+from tests.redundant import redis_cluster
 from tests.services import RedisServer, redis_server
 
 TOM = subject(["cats/tom.jpg"], ["default"], ["thumb"])
@@ -207,3 +208,21 @@ async def test_two_purges_at_once_get_two_numbers(redis: RedisServer) -> None:
     assert len(set(numbers)) == 20
     assert {mark.tag for mark in await ledger.news()} == {f"tag-{i}" for i in range(20)}
     await ledger.close()
+
+
+@pytest.mark.slow
+async def test_the_nodes_of_a_redis_cluster_carry_purges_too(tmp_path: Path) -> None:
+    with redis_cluster() as cluster:
+        links = [Link(connect(parse_address(cluster.url)), tier="purges") for _ in range(2)]
+        one, other = (
+            Purging(FileLedger(tmp_path / str(i)), RedisLedger(link)) for i, link in enumerate(links)
+        )
+        try:
+            await one.open()
+            await other.open()
+            assert await one.purge([key_tag("cats/tom.jpg")], soft=False)
+            await heard(other, one.latest)
+            assert other.verdict(TOM, 0) == one.verdict(TOM, 0)
+        finally:
+            await one.close()
+            await other.close()
