@@ -29,7 +29,7 @@ from proxy.origins import Origin
 from proxy.origins.schemes import open_origins
 from proxy.presets import EMPTY, Presets, load_presets
 from proxy.purges import Heard
-from proxy.purging import open_purging
+from proxy.purging import Purging, open_purging
 from proxy.reload import watch_presets
 from proxy.renditions import Renditions
 from proxy.settings import Settings
@@ -133,38 +133,23 @@ def create_app(deployment: Deployment) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await purging.open()
-        origin = keep_originals(settings, open_originals(settings), purging)
-        cache = open_cache(settings.cache)
-        renditions = Renditions(
-            origin=origin,
-            cache=cache,
-            renderers=workers,
-            limits=settings.limits,
-            sources=sources(settings),
-            purges=purging,
-            makers=open_flights(settings.cache),
-        )
-        images, info = (
-            Images(renditions, each, presets(settings), timing=settings.server_timing)
-            for each in (terms(settings), replace(terms(settings), below=INFO, task="describe"))
-        )
+        async with road(settings, workers, purging) as renditions:
+            images, info = (
+                Images(renditions, each, presets(settings), timing=settings.server_timing)
+                for each in (terms(settings), replace(terms(settings), below=INFO, task="describe"))
+            )
 
-        def use(presets: Presets) -> None:
-            images.use(presets)
-            info.use(presets)
+            def use(presets: Presets) -> None:
+                images.use(presets)
+                info.use(presets)
 
-        watcher = asyncio.create_task(watch_presets(settings.presets, use))
-        switch.images, switch.info = images, info
-        try:
-            yield
-        finally:
-            watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
-            await renditions.close()
-            await cache.close()
-            await origin.close()
-            await purging.close()
+            watcher = asyncio.create_task(watch_presets(settings.presets, use))
+            switch.images, switch.info = images, info
+            try:
+                yield
+            finally:
+                watcher.cancel()
+                await asyncio.gather(watcher, return_exceptions=True)
 
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
     development = settings.is_loopback
@@ -176,6 +161,30 @@ def create_app(deployment: Deployment) -> ASGIApp:
     handlers = {404: pages.not_found, 405: pages.not_allowed}
     switch = Switch(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.mount)
     return AccessLog(switch, allow_origin=settings.allow_origin)
+
+
+@asynccontextmanager
+async def road(settings: Settings, workers: Workers, purging: Purging) -> AsyncIterator[Renditions]:
+    """From origin to cache and back, open. Raises ValueError."""
+    await purging.open()
+    origin = keep_originals(settings, open_originals(settings), purging)
+    cache = open_cache(settings.cache)
+    renditions = Renditions(
+        origin=origin,
+        cache=cache,
+        renderers=workers,
+        limits=settings.limits,
+        sources=sources(settings),
+        purges=purging,
+        makers=open_flights(settings.cache),
+    )
+    try:
+        yield renditions
+    finally:
+        await renditions.close()
+        await cache.close()
+        await origin.close()
+        await purging.close()
 
 
 def sources(settings: Settings) -> Sources:

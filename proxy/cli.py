@@ -29,6 +29,7 @@ from proxy.settings import InvalidSettings, Settings, load, variable
 from proxy.sourcefile import InvalidSources
 from proxy.units import SECONDS
 from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
+from proxy.warm_command import warm
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
 
@@ -185,6 +186,9 @@ def expiry(text: str, now: float) -> int:
     if until <= now:
         raise Refused(f"--exp {text} is not in the future")
     return until
+
+
+app.command()(warm)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, like /-/options.json.")]

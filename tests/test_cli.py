@@ -412,7 +412,19 @@ def test_each_command_has_help(command: str) -> None:
 
 def test_help_names_every_command() -> None:
     listed = re.findall(r"^  (\w+)  ", printed("--help").partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["serve", "sign", "url", "options", "settings", "explain", "version", "purge", "presets"]
+    commands = [
+        "serve",
+        "sign",
+        "url",
+        "warm",
+        "options",
+        "settings",
+        "explain",
+        "version",
+        "purge",
+        "presets",
+    ]
+    assert listed == commands
 
 
 def test_every_setting_is_a_flag_with_its_meaning_and_default() -> None:

@@ -1,0 +1,71 @@
+"""The command `warm`: what it is told, and what it says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proxy.refused import Refused
+from proxy.settings import load
+
+
+def warm(
+    options: Annotated[list[str], typer.Argument(metavar="OPTIONS...", help="As in URLs: w_300,f_auto")],
+    keys: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="One key a line, '-': stdin; else all of the origin's folder."),
+    ] = None,
+    at_once: Annotated[
+        int | None, typer.Option(min=1, metavar="NUMBER", help="Renditions at a time; else two a renderer.")
+    ] = None,
+) -> None:
+    """
+    Make renditions before anybody asks for them.
+
+    \b
+    image-proxy warm p_card p_hero
+    image-proxy warm w_400,f_auto w_800,f_auto --keys keys.txt
+    find * -name '*.jpg' | image-proxy warm p_thumb --keys -
+
+    Origin, caches and presets are those of the environment, as `serve` reads them. What is there already is
+    left alone, so a run that was stopped is taken up by starting it again. Machines with a Redis in common
+    share the work of the same command.
+    """
+    settings = load()
+    from proxy import logs, warming  # the web, which no other command should wait for
+
+    logs.configure(settings.log_format, "warning")
+    work = warming.Warming(settings, options)
+    try:
+        wanted = list(dict.fromkeys(warming.pictures(settings) if keys is None else read_keys(keys)))
+        with progress(len(wanted) * len(options)) as done:
+            tally = work.run(wanted, at_once=at_once or 2 * settings.renderers, done=done)
+    except (ValueError, OSError) as error:
+        raise Refused(str(error)) from error
+    for failed in tally.failed:
+        typer.echo(failed, err=True)
+    typer.echo(
+        f"made {tally.made}, made elsewhere {tally.elsewhere}, there already {tally.there}, "
+        f"failed {len(tally.failed)}"
+    )
+    raise typer.Exit(1 if tally.failed else 0)
+
+
+def read_keys(file: str) -> Iterator[str]:
+    lines = sys.stdin if file == "-" else Path(file).read_text().splitlines()
+    return (key for line in lines if (key := line.rstrip("\r\n")))
+
+
+@contextmanager
+def progress(steps: int) -> Iterator[Callable[[], None]]:
+    """A bar for people at a terminal, and nothing for a log."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with typer.progressbar(length=steps, file=sys.stderr, label="warming") as bar:
+        yield lambda: bar.update(1)

@@ -1,0 +1,124 @@
+"""
+Making renditions before anybody asks for them, on the road that requests take: what is there already is left
+alone, so a second run goes on where the first one stopped, and what another machine makes is not made here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from proxy.app import presets, road, sources, terms
+from proxy.errors import ProxyError
+from proxy.negotiation import Bucket
+from proxy.purging import open_purging
+from proxy.renditions import Renditions
+from proxy.settings import Settings
+from proxy.sources import Source
+from proxy.urls import format_path
+from proxy.web.asking import Ask, Terms, read_ask
+from proxy.web.headers import SUFFIXES
+from proxy.workers.pool import Workers
+from proxy.workers.supervisor import Supervisor
+
+BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
+"""What browsers accept: each gets its own picture where a URL leaves the format open."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """`failed` are sentences."""
+
+    made: int = 0
+    there: int = 0
+    elsewhere: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+class Warming:
+    """
+    `options` are those of URLs, and are wanted of every key. Raises ProxyError for options that no URL may
+    have, and InvalidPresets.
+    """
+
+    def __init__(self, settings: Settings, options: Sequence[str]) -> None:
+        self._settings = settings
+        self._options = options
+        self._presets = presets(settings)
+        # As whoever holds the secret may ask.
+        self._terms: Terms = replace(terms(settings), mount="", secrets=(), policy="allow")
+        for each in options:
+            list(self._asks(each, "a"))
+
+    def run(self, keys: Iterable[str], *, at_once: int, done: Callable[[], None]) -> Tally:
+        """`at_once` of them at a time; `done` is called after each. Raises ValueError and OSError."""
+        settings = self._settings
+        with Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory) as renderers:
+            return asyncio.run(self._run(list(keys), renderers.socket_path, at_once, done))
+
+    async def _run(self, keys: list[str], renderers: str, at_once: int, done: Callable[[], None]) -> Tally:
+        settings = self._settings
+        workers = Workers(renderers, queue_size=at_once)
+        purging = open_purging(settings.cache, settings.originals_cache, Path(renderers).parent)
+        # Machines that are given the same keys each take them in an order of their own, so as not to meet
+        # at every single one.
+        random.shuffle(keys)
+        jobs = ((key, options) for key in keys for options in self._options)
+        tally = Tally()
+        async with road(settings, workers, purging) as renditions, asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(self._work(renditions, jobs, tally, done))
+        return tally
+
+    async def _work(
+        self, renditions: Renditions, jobs: Iterator[tuple[str, str]], tally: Tally, done: Callable[[], None]
+    ) -> None:
+        for key, options in jobs:
+            try:
+                for ask in self._asks(options, key):
+                    answer = await renditions.get(ask.wish)
+                    tally.there += answer.hit
+                    tally.elsewhere += not answer.hit and answer.collapsed
+                    tally.made += not answer.hit and not answer.collapsed
+            except ProxyError as error:
+                tally.failed.append(f"{key} {options}: {error.message}")
+            done()
+
+    def _asks(self, options: str, key: str) -> Iterator[Ask]:
+        path = format_path(options, key).encode()
+        ask = read_ask(self._terms, self._presets, path, b"", BROWSERS[0])
+        yield ask
+        if ask.varies:
+            yield from (read_ask(self._terms, self._presets, path, b"", each) for each in BROWSERS[1:])
+
+
+def pictures(settings: Settings) -> Iterator[str]:
+    """The keys of all pictures in the origins that are folders. Raises ValueError when none is."""
+    known = sources(settings)
+    origins = {"": known.default, **{f"{name}/": source for name, source in known.named.items()}}
+    folders = {prefix: _folder(source) for prefix, source in origins.items() if source is not None}
+    if not any(folders.values()):
+        raise ValueError("no origin is a folder that could be listed: name a file of keys with --keys")
+    for prefix, folder in folders.items():
+        if folder is not None:
+            yield from (prefix + key for key in _listing(folder))
+
+
+def _folder(source: Source) -> Path | None:
+    parts = urlsplit(source.url)
+    folder = Path(unquote(parts.path) if parts.scheme == "file" else source.url).expanduser()
+    # Where keys are rewritten, names of files are not the keys.
+    return folder if parts.scheme in ("", "file") and folder.is_dir() and not source.rewrite else None
+
+
+def _listing(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix[1:].lower() in SUFFIXES:
+                yield Path(place, name).relative_to(folder).as_posix()

@@ -1,0 +1,175 @@
+"""`image-proxy warm` as it is run, and what a server finds afterwards."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from proxy.media import Format
+from tests.deployments import ROOT, deployed
+from tests.pictures import photo, plain, saved
+from tests.services import redis_server
+
+COUNTS = re.compile(r"made (\d+), made elsewhere (\d+), there already (\d+), failed (\d+)\n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "originals"
+    (folder / "cats").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for place in range(8):
+        picture = saved(plain(64, 48, 30 * place, 0, 0), Format.PNG)
+        (folder / "cats" / f"ü {place}.png").write_bytes(picture)
+    (folder / "tom.PNG").write_bytes(saved(photo(200, 100), Format.PNG))
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden" / "no.png").write_bytes(b"no")
+    return folder
+
+
+def settings(folder: Path, tmp_path: Path, **more: str) -> dict[str, str]:
+    cache = f"memory://8MB,disk://{tmp_path / 'cache'}?size=100MB"
+    return {"origin": str(folder), "cache": cache, "originals_cache": "none", "renderers": "1", **more}
+
+
+@contextmanager
+def warm(
+    given: dict[str, str], *arguments: str, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    environ = {f"IMAGE_PROXY_{name.upper()}": text for name, text in given.items()}
+    with subprocess.Popen(
+        [sys.executable, "-c", "from proxy.cli import main; main()", "warm", *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    ) as started:
+        try:
+            yield started
+        finally:
+            if started.poll() is None:
+                started.kill()
+
+
+def counts(printed: str) -> list[int]:
+    """Made, made elsewhere, there already, failed."""
+    found = COUNTS.fullmatch(printed)
+    assert found, printed
+    return [int(each) for each in found.groups()]
+
+
+def warmed(given: dict[str, str], *arguments: str, keys: str = "") -> tuple[list[int], str, int]:
+    with warm(given, *arguments) as started:
+        printed, said = started.communicate(keys, timeout=120)
+    return counts(printed), said, started.returncode
+
+
+def test_a_server_finds_what_was_warmed_for_every_kind_of_browser(folder: Path, tmp_path: Path) -> None:
+    given = settings(folder, tmp_path)
+    # Nine pictures: each as webp, and as what three kinds of browsers accept.
+    assert warmed(given, "w_20,f_webp", "w_30,f_auto") == ([36, 0, 0, 0], "", 0)
+    with deployed(**given) as server:
+        for path, accept in (
+            ("/w_20,f_webp/tom.PNG", "*/*"),
+            ("/w_20,f_webp/cats/%C3%BC%203.png", "*/*"),
+            ("/w_30,f_auto/tom.PNG", "image/avif,image/webp,*/*"),
+            ("/f_auto,w_30/tom.PNG", "image/webp,*/*"),
+            ("/w_30,f_auto/tom.PNG", "*/*"),
+        ):
+            answer = httpx.get(server.url + path, headers={"accept": accept}, timeout=30)
+            assert (answer.status_code, answer.headers["cache-status"]) == (200, "image-proxy; hit")
+
+
+def test_a_second_run_makes_nothing(folder: Path, tmp_path: Path) -> None:
+    given = settings(folder, tmp_path)
+    assert warmed(given, "w_20")[0] == [9, 0, 0, 0]
+    assert warmed(given, "w_20", "w_21")[0] == [9, 0, 9, 0]
+
+
+def test_a_run_that_was_stopped_is_taken_up(folder: Path, tmp_path: Path) -> None:
+    for place in range(60):
+        (folder / f"{place}.png").write_bytes(saved(plain(400, 300, place, place, 0), Format.PNG))
+    given = settings(folder, tmp_path)
+    with warm(given, "w_390,f_avif", "--at-once", "1") as started:
+        deadline = time.monotonic() + 60
+        while not any((tmp_path / "cache").rglob("*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        started.send_signal(signal.SIGINT)
+        started.communicate(timeout=60)
+    assert started.returncode not in (0, None)
+    made, _, there, failed = warmed(given, "w_390,f_avif")[0]
+    assert (made + there, failed) == (69, 0)
+    assert made > 0
+    assert there > 0
+
+
+def test_two_machines_share_the_work(folder: Path, tmp_path: Path) -> None:
+    """Each with a disk of its own, and one Redis."""
+    for place in range(40):
+        (folder / f"{place}.png").write_bytes(saved(plain(400, 300, place, place, 0), Format.PNG))
+    with redis_server() as redis:
+        given = settings(folder, tmp_path, cache=redis.url)
+        with warm(given, "w_390,f_avif") as one, warm(given, "w_390,f_avif") as other:
+            both = [counts(each.communicate(timeout=120)[0]) for each in (one, other)]
+    made = [each[0] for each in both]
+    assert sum(made) == 49, "each is made once"
+    assert min(made) > 0, "and not all by one"
+    assert all(sum(each) == 49 and each[3] == 0 for each in both)
+
+
+def test_keys_come_from_a_file_or_from_stdin_and_those_that_fail_are_named(
+    folder: Path, tmp_path: Path
+) -> None:
+    given = settings(folder, tmp_path)
+    said = "gone.png w_20: no original 'gone.png'\n"
+    assert warmed(given, "w_20", "--keys", "-", keys="tom.PNG\ngone.png\n\ntom.PNG\n") == (
+        [1, 0, 0, 1],
+        said,
+        1,
+    )
+    keys = tmp_path / "keys"
+    keys.write_text("tom.PNG\ncats/ü 1.png\n")
+    assert warmed(given, "w_20", "--keys", str(keys)) == ([1, 0, 1, 0], "", 0)
+
+
+def test_options_that_no_url_may_have_are_refused_before_any_work(folder: Path, tmp_path: Path) -> None:
+    with warm(settings(folder, tmp_path), "w_20", "blurr") as started:
+        printed, said = started.communicate(timeout=60)
+    assert (started.returncode, printed, said) == (
+        2,
+        "",
+        "image-proxy: no option 'blurr'; did you mean 'blur'?\n",
+    )
+
+
+def test_an_origin_that_cannot_be_listed_wants_keys(tmp_path: Path) -> None:
+    given = settings(tmp_path, tmp_path, origin="http://origin.example")
+    with warm(given, "w_20") as started:
+        _, said = started.communicate(timeout=60)
+    assert started.returncode == 2
+    assert "--keys" in said
+
+
+def test_a_terminal_gets_a_bar(folder: Path, tmp_path: Path) -> None:
+    main, side = pty.openpty()
+    with warm(settings(folder, tmp_path), "w_20", stderr=side) as started:
+        os.close(side)
+        printed, _ = started.communicate(timeout=60)
+    shown = os.read(main, 100_000).decode()
+    os.close(main)
+    assert counts(printed) == [9, 0, 0, 0]
+    assert "warming" in shown
+    assert "100%" in shown
