@@ -19,8 +19,10 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from proxy.caches.clients import STEP_TIMEOUT
 from proxy.caches.link import Link
+
+STEP, PATIENCE = 0.5, 0.6
+"""Seconds for a step, and for all of a call: to be late here costs making it twice, and not just a miss."""
 
 LEASE = 1.5
 """Seconds without a heartbeat after which a leader counts as dead."""
@@ -232,7 +234,7 @@ class Ear:
     async def _hear(self) -> None:
         connection = self._link.client.line()
         try:
-            async with asyncio.timeout(2.5 * STEP_TIMEOUT):
+            async with asyncio.timeout(self._link.patience):
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command("SUBSCRIBE", self.channel)
                 await connection.read_response()

@@ -103,10 +103,15 @@ async def asked(origin: Server, times: int) -> None:
             await asyncio.sleep(0.005)
 
 
-async def up(urls: list[str]) -> None:
-    """A first answer, a 404, from each: what is measured afterwards is not the start."""
-    for url in urls:
-        assert (await get(url, "/nothing")).status == 404
+async def up(urls: list[str], origin: Server) -> None:
+    """Each has made a few pictures, and its connections: what is measured afterwards is not the start."""
+    told = origin.answers.copy()
+    origin.put("/up.png", reply(TOM))
+    paths = [f"/w_{width},f_webp/up.png" for width in range(40, 52)]
+    found = await asyncio.gather(*(get(url, path) for url in urls for path in paths))
+    assert Counter(got.status for got in found) == {200: len(found)}
+    origin.answers = told
+    origin.asked.clear()
 
 
 def holds(found: list[Got], origin: Server) -> None:
@@ -121,7 +126,7 @@ async def test_a_thousand_requests_at_four_servers_are_one_fetch_and_one_render(
     servers: list[Deployed], origin: Server
 ) -> None:
     origin.put("/four_servers.png", late(reply(TOM, etag='"1"'), 0.5))
-    await up([server.url for server in servers])
+    await up([server.url for server in servers], origin)
     started = time.perf_counter()
     found = await asyncio.gather(
         *(
@@ -138,7 +143,7 @@ async def test_a_thousand_requests_at_four_workers_are_one_fetch_and_one_render(
 ) -> None:
     origin.put("/workers.png", late(reply(TOM, etag='"1"'), 0.5))
     with deployed(cache=f"memory://64MB,{redis.url}", origin=origin.url, workers=4) as server:
-        await up([server.url] * 8)
+        await up([server.url] * 4, origin)
         found = await asyncio.gather(
             *(get(server.url, f"/{SPELLINGS[each % len(SPELLINGS)]}/workers.png") for each in range(1000))
         )
@@ -147,7 +152,7 @@ async def test_a_thousand_requests_at_four_workers_are_one_fetch_and_one_render(
 
 async def test_an_error_is_found_out_once_and_told_to_all(servers: list[Deployed], origin: Server) -> None:
     origin.put("/an_error.png", late(reply(TOM[:5000]), 0.5))
-    await up([server.url for server in servers])
+    await up([server.url for server in servers], origin)
     found = await asyncio.gather(*(get(servers[each % 4].url, "/w_300/an_error.png") for each in range(100)))
     assert Counter(got.status for got in found) == {422: 100}
     assert len({got.body for got in found}) == 1
@@ -159,7 +164,7 @@ async def test_a_killed_leader_is_replaced_within_two_seconds(
 ) -> None:
     origin.put("/a_killed.png", silence, reply(TOM, etag='"1"'))
     leader, *others = servers
-    await up([server.url for server in servers])
+    await up([server.url for server in servers], origin)
     lost = asyncio.create_task(get(leader.url, "/w_300/a_killed.png"))
     await asked(origin, 1)
     waiting = [asyncio.create_task(get(others[each % 3].url, "/w_300/a_killed.png")) for each in range(300)]
@@ -182,7 +187,7 @@ async def test_redis_killed_in_the_middle_of_a_burst_changes_no_byte(
 ) -> None:
     origin.put("*", late(reply(TOM, etag='"1"'), 0.3))
     alive = [server for server in servers if server.process.poll() is None]
-    await up([server.url for server in alive])
+    await up([server.url for server in alive], origin)
     paths = [f"/w_{100 + 10 * (each % 12)},f_webp/{each % 3}.png" for each in range(600)]
     burst = [asyncio.create_task(get(alive[each % len(alive)].url, path)) for each, path in enumerate(paths)]
     await asked(origin, 2)

@@ -23,7 +23,7 @@ from redis.exceptions import ClusterError
 from proxy.caches.address import Address
 
 STEP_TIMEOUT = 0.1
-"""Seconds to connect, and to get one answer."""
+"""Seconds to connect, and to get one answer, where a miss is the worst that being late can cost."""
 
 _DEFAULT_PORTS = {"sentinel": 26379}
 
@@ -51,10 +51,10 @@ class _Place:
         return SSLConnection if self.tls else Connection
 
 
-def connect(address: Address) -> Client:
+def connect(address: Address, *, step: float = STEP_TIMEOUT) -> Client:
     """
-    Nothing is connected yet. TLS is verified against the system's authorities, or those of the
-    environment's `SSL_CERT_FILE`. Raises ValueError.
+    `step` are the seconds to connect, and to get one answer. Nothing is connected yet. TLS is verified
+    against the system's authorities, or those of the environment's `SSL_CERT_FILE`. Raises ValueError.
     """
     scheme, _, kind = address.scheme.partition("+")
     opener, written, most_parts = _KINDS[kind]
@@ -62,7 +62,7 @@ def connect(address: Address) -> Client:
     if parts is None or len(parts.path) > most_parts or (len(parts.hosts) > 1 and not kind):
         raise ValueError(f"Redis is written as {scheme}{written}, not {str(address)!r}")
     try:
-        return opener(parts, address)
+        return opener(parts, address, _terms(step))
     except ValueError:
         raise ValueError(f"Redis is written as {scheme}{written}, not {str(address)!r}") from None
 
@@ -144,39 +144,39 @@ def _never_again() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
-def _terms() -> dict[str, Any]:
+def _terms(step: float) -> dict[str, Any]:
     return {
-        "socket_connect_timeout": STEP_TIMEOUT,
-        "socket_timeout": STEP_TIMEOUT,
+        "socket_connect_timeout": step,
+        "socket_timeout": step,
         "retry": _never_again(),
         "protocol": 2,
         "driver_info": None,
     }
 
 
-def _open_standalone(place: _Place, _: Address) -> Client:
+def _open_standalone(place: _Place, _: Address, terms: dict[str, Any]) -> Client:
     [(host, port)] = place.hosts
     return _Standalone(
         ConnectionPool(
             connection_class=place.kind, host=host, port=port, db=_database(place.path), **place.credentials,
-            **_terms(),
+            **terms,
         )
     )  # fmt: skip
 
 
-def _open_sentinel(place: _Place, address: Address) -> Client:
+def _open_sentinel(place: _Place, address: Address, terms: dict[str, Any]) -> Client:
     service, *database = place.path
     sentinel_credentials = {
         name: address.options.get(f"sentinel_{name}") or None for name in ("username", "password")
     }
     sentinel = Sentinel(
-        place.hosts, sentinel_kwargs={**_terms(), **sentinel_credentials, "ssl": place.tls}, **_terms()
+        place.hosts, sentinel_kwargs={**terms, **sentinel_credentials, "ssl": place.tls}, **terms
     )  # type: ignore[no-untyped-call]
     master = sentinel.master_for(service, ssl=place.tls, db=_database(tuple(database)), **place.credentials)
     return _Standalone(master.connection_pool, sentinel)
 
 
-def _open_cluster(place: _Place, _: Address) -> Client:
+def _open_cluster(place: _Place, _: Address, terms: dict[str, Any]) -> Client:
     return _Cluster(
         RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in place.hosts],
@@ -184,7 +184,7 @@ def _open_cluster(place: _Place, _: Address) -> Client:
             dynamic_startup_nodes=False,
             ssl=place.tls,
             **place.credentials,
-            **_terms(),
+            **terms,
         )
     )
 

@@ -15,16 +15,30 @@ from proxy.caches.clients import STEP_TIMEOUT, Client
 
 log = structlog.get_logger()
 
-_CALL_TIMEOUT = 2.5 * STEP_TIMEOUT  # for all steps, and the wait for a free connection
+PATIENCE = 2.5 * STEP_TIMEOUT
+"""Seconds for all steps of a call, and the wait for a free connection."""
+
 _CONNECTIONS = 32
 
 
 class Link:
-    """Owns `client` (see `clients.connect`) and closes it. `tier` is what the log calls it."""
+    """
+    Owns `client` (see `clients.connect`) and closes it. `tier` is what the log calls it, `patience` are the
+    seconds that a call may take.
+    """
 
-    def __init__(self, client: Client, *, tier: str = "redis", breaker: Breaker | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        tier: str = "redis",
+        patience: float = PATIENCE,
+        breaker: Breaker | None = None,
+    ) -> None:
         self.failures = 0
         self.client = client
+        self.patience = patience
+        self._incidents = 0
         self._tier = tier
         self._breaker = breaker or Breaker()
         # redis-py's pools refuse the caller that finds them empty, or know no other kind (its Cluster).
@@ -34,8 +48,9 @@ class Link:
         """The answer, or `None` when there was none."""
         if not self._breaker.allows():
             return None
+        incidents = self._incidents
         try:
-            async with asyncio.timeout(_CALL_TIMEOUT), self._turn:
+            async with asyncio.timeout(self.patience), self._turn:
                 answer = await self.client.execute_command(*command)
         except ResponseError as error:
             # Out of memory, read-only, wrong type: it answers, so the next call may well succeed.
@@ -43,7 +58,10 @@ class Link:
             self.failed(error)
             return None
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
-            self._breaker.failed()
+            # Many calls that were under way together and fail together are one bad moment.
+            if incidents == self._incidents:
+                self._incidents += 1
+                self._breaker.failed()
             self.failed(error)
             return None
         self._answered()
