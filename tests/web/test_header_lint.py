@@ -68,8 +68,8 @@ KINDS = {
     "no picture": Kind(path="/w_1/text.png", status=415, lasting=True),
     "half a picture": Kind(path="/w_1/half.png", status=422, lasting=True),
     "too long headers": Kind(headers={"x-long": "a" * 40_000}, status=431),
-    "an origin that fails": Kind(path="/w_1/fails.png", status=502),
-    "an origin that is silent": Kind(path="/w_1/silent.png", status=504),
+    "an origin that fails": Kind(path="/w_1/fails/a.png", status=502),
+    "an origin that is silent": Kind(path="/w_1/silent/a.png", status=504),
     "a loop": Kind(headers={"cdn-loop": 'other.example; a="b", Image-Proxy;x=1'}, status=508),
     "a preflight": Kind(method="OPTIONS", status=204),
     "the options": Kind(path="/-/options.json", status=200),
@@ -86,14 +86,16 @@ async def origin() -> AsyncIterator[Server]:
         server.put("/large.png", reply(bytes(2_000_000)))
         server.put("/text.png", reply(b"no picture at all, by any means"))
         server.put("/half.png", reply(TOM[: len(TOM) // 2]))
-        server.put("/fails.png", reply(status=500))
-        server.put("/silent.png", silence)
+        server.put("/fails/a.png", reply(status=500))
+        server.put("/silent/a.png", silence)
         yield server
 
 
 @pytest.fixture(scope="module")
 def server(origin: Server) -> Iterator[Deployed]:
-    with deployed(origin=origin.url, fetch_timeout="1s", max_source_bytes="1MB") as server:
+    # One origin for each failure: who fails again and again is not asked for a while.
+    origins = f"fails={origin.url}/fails,silent={origin.url}/silent"
+    with deployed(origin=origin.url, origins=origins, fetch_timeout="1s", max_source_bytes="1MB") as server:
         yield server
 
 
@@ -202,7 +204,8 @@ async def test_an_error_is_a_problem_that_a_program_can_read(client: httpx.Async
 @pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.method == "GET"])
 async def test_head_says_what_get_says(client: httpx.AsyncClient, kind: Kind) -> None:
     url = httpx.URL(str(client.base_url)).copy_with(raw_path=kind.path.encode())
-    await client.get(url, headers=kind.headers)
+    if kind.status < 500:
+        await client.get(url, headers=kind.headers)
     get, head = await client.get(url, headers=kind.headers), await client.head(url, headers=kind.headers)
     assert (head.status_code, head.content) == (get.status_code, b"")
     own = {"date", "x-request-id", "server-timing", "cache-status"}
