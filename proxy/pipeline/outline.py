@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import pyvips
 
@@ -11,6 +12,9 @@ from proxy.colours import Colour, Painted
 from proxy.geometry import Corners, Radius
 from proxy.pipeline.alpha import with_alpha
 from proxy.pipeline.canvas import Background, blurred, embedded, solid
+
+MOST_KEPT = 1_000_000
+"""px, of 4 bytes each, that a mask may have to be kept for the next frame."""
 
 
 def outlined(
@@ -24,8 +28,8 @@ def outlined(
     canvas = Box(line, line, size.width, size.height)
     if radii is None:
         return embedded(image, canvas, colour)
-    inner = _mask(Size(image.width, image.height), radii).embed(*_box(canvas))
-    outer = _mask(size, _wider(radii, line)) if line else inner
+    inner = _inside(Size(image.width, image.height), radii).embed(*_box(canvas))
+    outer = _inside(size, _wider(radii, line)) if line else inner
     mixed = with_alpha(image).embed(*_box(canvas)).premultiply() * inner
     if line:
         mixed += (outer - inner).clamp(min=0, max=1) * _premultiplied(colour)
@@ -71,6 +75,16 @@ def _wider(radii: Corners, by: int) -> Corners:
     """A corner that is square stays square."""
     one, two, three, four = ((x + by, y + by) if x and y else (0.0, 0.0) for x, y in radii)
     return one, two, three, four
+
+
+def _inside(size: Size, radii: Corners) -> pyvips.Image:
+    return _kept_mask(size, radii) if size.pixels <= MOST_KEPT else _mask(size, radii)
+
+
+@lru_cache(maxsize=2)
+def _kept_mask(size: Size, radii: Corners) -> pyvips.Image:
+    """All frames of an animation have the same one, and making it is most of the work."""
+    return _mask(size, radii).copy_memory()
 
 
 def _mask(size: Size, radii: Corners) -> pyvips.Image:
