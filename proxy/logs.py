@@ -18,7 +18,7 @@ MASK = "***"
 
 _CONFIDENTIAL = re.compile(r"(?:secret|signature|token|authorization|cookie|password)s?")
 # Libraries that log every request, credentials in its URL included, or every change of a file.
-_CHATTY = ("httpx", "httpcore", "watchfiles")
+_CHATTY = ("httpx", "aiohttp", "watchfiles")
 
 
 def configure(format: Literal["human", "json"], level: str) -> None:

@@ -20,7 +20,7 @@ NAUGHTY = "a\x1b[31m\n\r\u202eb\x00"
 @pytest.fixture(autouse=True)
 def _put_back() -> Iterator[None]:
     """Logging belongs to the process: what a test configures ends with it."""
-    names = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "watchfiles")
+    names = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "aiohttp", "watchfiles")
     loggers = [logging.root, *map(logging.getLogger, names)]
     before = [(each.handlers, each.propagate, each.level) for each in loggers]
     yield

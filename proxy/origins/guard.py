@@ -9,14 +9,10 @@ the second time (DNS rebinding) all end here.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import chain, zip_longest
 from socket import IPPROTO_TCP, SOCK_STREAM
-
-import httpcore
-import httpx
 
 from proxy.errors import SourceNotAllowed
 
@@ -60,7 +56,6 @@ _NOT_PUBLIC_6 = [
 _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = 0x5EFE
 
-_SHARE = 1.0
 _TRIES = 4
 
 
@@ -91,55 +86,27 @@ async def resolve(host: str, port: int) -> list[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
+class Guard:
     """
-    `network`, but it connects to public addresses only, and for `private_hosts` (lower-case names or
-    addresses) to any.
-
-    A host with one address that is not public is refused as a whole, before anything is connected to:
-    SourceNotAllowed, which passes through httpcore and httpx as it is.
+    Says where a host may be connected to: public addresses only, and for `private_hosts` (lower-case names or
+    addresses) any. A host with one address that is not public is refused as a whole.
     """
 
-    def __init__(
-        self, network: httpcore.AsyncNetworkBackend, private_hosts: Collection[str], resolve: Resolve
-    ) -> None:
-        self._network = network
+    def __init__(self, private_hosts: Collection[str], resolve: Resolve) -> None:
         self._private_hosts = frozenset(private_hosts)
         self._resolve = resolve
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = await self._addresses(host, port)
-                for address in addresses[:-1]:
-                    # One family or one machine may be unreachable without saying so; only the last address
-                    # may take all the time there is.
-                    try:
-                        return await self._network.connect_tcp(
-                            address, port, _SHARE, local_address, socket_options
-                        )
-                    except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                        continue
-                return await self._network.connect_tcp(
-                    addresses[-1], port, None, local_address, socket_options
-                )
-        except TimeoutError as failure:
-            raise httpcore.ConnectTimeout from failure
-
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """
+        At most four, in the order to try them. Raises SourceNotAllowed, and OSError for a name that does not
+        resolve.
+        """
         try:
             addresses = await self._resolve(host, port)
-        except (OSError, UnicodeError) as failure:
-            raise httpcore.ConnectError("the name does not resolve") from failure
+        except UnicodeError as failure:
+            raise OSError("the name is none") from failure
         if not addresses:
-            raise httpcore.ConnectError("the name has no address")
+            raise OSError("the name has no address")
         if host not in self._private_hosts and not all(map(is_public, addresses)):
             raise SourceNotAllowed(
                 f"'{host}' is not on the public internet; where it is meant to be, set private_networks"
@@ -153,17 +120,3 @@ def _alternating(addresses: list[str]) -> list[str]:
     same = [address for address in addresses if (":" in address) is first]
     other = [address for address in addresses if (":" in address) is not first]
     return [address for address in chain(*zip_longest(same, other)) if address is not None]
-
-
-class GuardedTransport(httpx.AsyncHTTPTransport):
-    """httpx's own transport over a pool with another network beneath, for which httpx has no argument."""
-
-    def __init__(self, context: ssl.SSLContext, limits: httpx.Limits, network: GuardedBackend) -> None:
-        super().__init__(verify=context)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=network,
-        )

@@ -6,21 +6,27 @@ from collections.abc import Collection, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import quote
 
-import httpcore
 import httpx
+from aiohttp import SocketFactoryType
 
 from proxy.limits import Limits
 from proxy.media import Original
 from proxy.origins.download import Downloader
-from proxy.origins.guard import GuardedBackend, GuardedTransport, Resolve, resolve
+from proxy.origins.guard import Guard, Resolve, resolve
 from proxy.origins.keys import not_found, segments
+from proxy.origins.transport import GuardedTransport
 
 # Seconds without any progress; how long all of it may take is the Downloader's to say.
 _TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=5.0, pool=10.0)
 _POOL = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=15.0)
 
 
-def make_client(*, private_hosts: Collection[str] = (), resolve: Resolve = resolve) -> httpx.AsyncClient:
+def make_client(
+    *,
+    private_hosts: Collection[str] = (),
+    resolve: Resolve = resolve,
+    socket_factory: SocketFactoryType | None = None,
+) -> httpx.AsyncClient:
     """
     A client that reaches public addresses, and whatever `private_hosts` resolve to. To be kept: making one
     costs as much as twenty requests.
@@ -28,9 +34,9 @@ def make_client(*, private_hosts: Collection[str] = (), resolve: Resolve = resol
     It heeds no proxy and no netrc of the environment, follows no redirect, and keeps no cookie. An operator's
     own authority (SSL_CERT_FILE, SSL_CERT_DIR) is trusted.
     """
-    network = GuardedBackend(httpcore.AnyIOBackend(), private_hosts, resolve)
+    guard = Guard(private_hosts, resolve)
     return httpx.AsyncClient(
-        transport=GuardedTransport(httpx.create_ssl_context(), _POOL, network),
+        transport=GuardedTransport(guard, httpx.create_ssl_context(), _POOL, socket_factory),
         trust_env=False,
         follow_redirects=False,
         timeout=_TIMEOUT,

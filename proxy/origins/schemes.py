@@ -93,7 +93,7 @@ def _supported() -> str:
 
 
 def _folder(source: Source, terms: Terms) -> Origin:
-    return _in_folder(source.url, source.url, terms)
+    return _in_folder(source.url, terms)
 
 
 def _file(source: Source, terms: Terms) -> Origin:
@@ -102,13 +102,13 @@ def _file(source: Source, terms: Terms) -> Origin:
         raise ValueError(
             f"the origin '{source.url}' takes three slashes and an absolute path: file:///srv/originals"
         )
-    return _in_folder(source.url, slash + unquote(path), terms)
+    return _in_folder(slash + unquote(path), terms)
 
 
-def _in_folder(text: str, path: str, terms: Terms) -> Origin:
+def _in_folder(path: str, terms: Terms) -> Origin:
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise ValueError(f"the origin '{text}' is not a folder: {folder.absolute()}")
+        raise ValueError(f"the origin '{path}' is not a folder: {folder.absolute()}")
     return FileOrigin(folder, terms.limits)
 
 

@@ -44,10 +44,10 @@ async def opened(server: Server) -> AsyncIterator[Opened]:
 
 
 @pytest.fixture
-def origin(opened: Opened) -> HTTPOrigin:
+async def origin(opened: Opened) -> HTTPOrigin:
     return opened()
 
 
 @pytest.fixture
-def hasty(opened: Opened) -> HTTPOrigin:
+async def hasty(opened: Opened) -> HTTPOrigin:
     return opened(fetch_timeout=0.2)

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, IPv6Address
 
-import httpcore
 import httpx
 import pytest
+from aiohappyeyeballs import AddrInfoType
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import SourceNotAllowed
-from proxy.origins.guard import GuardedBackend, Resolve, is_public, resolve
+from proxy.origins.guard import Guard, Resolve, is_public, resolve
 from proxy.origins.http import make_client
 from tests.origins.server import Server, reply
 
@@ -236,28 +237,20 @@ LOOPBACK_SPELLINGS = [
 ]
 
 
-class Recorder(httpcore.AsyncNetworkBackend):
-    """A network on which every connection is noted, fails, and for `silent` addresses never ends."""
+class Recorder:
+    """Makes sockets, notes for which address, and refuses each: nothing is connected to."""
 
-    def __init__(self, silent: str = "") -> None:
-        self.silent = silent
+    def __init__(self) -> None:
         self.connected: list[str] = []
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        self.connected.append(host)
-        if host == self.silent:
-            try:
-                await asyncio.wait_for(asyncio.sleep(3600), timeout)
-            except TimeoutError as failure:
-                raise httpcore.ConnectTimeout from failure
-        raise httpcore.ConnectError
+    def __call__(self, address: AddrInfoType) -> socket.socket:
+        self.connected.append(str(address[4][0]))
+        raise OSError("refused")
+
+
+async def asked(host: str, network: Recorder, resolve: Resolve = resolve) -> None:
+    async with make_client(resolve=resolve, socket_factory=network) as client:
+        await client.get(f"http://{f'[{host}]' if ':' in host else host}/tom.jpg")
 
 
 def answering(*answers: list[str]) -> Resolve:
@@ -274,9 +267,11 @@ def answering(*answers: list[str]) -> Resolve:
 async def test_the_address_is_judged_and_not_its_spelling(host: str) -> None:
     """The system's resolver reads decimal, octal, hexadecimal and short forms: so must the guard."""
     network = Recorder()
-    with pytest.raises((SourceNotAllowed, httpcore.ConnectError)):
-        await GuardedBackend(network, [], resolve).connect_tcp(host, 80)
+    with pytest.raises((SourceNotAllowed, httpx.ConnectError, httpx.InvalidURL)):
+        await asked(host, network)
     assert network.connected == []
+    with pytest.raises((SourceNotAllowed, OSError)):
+        await Guard([], resolve).addresses(host, 80)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "localhost"])
@@ -302,7 +297,7 @@ async def test_one_private_address_among_public_ones_refuses_the_host() -> None:
     for addresses in (["8.8.8.8", "127.0.0.1"], ["::1", "8.8.8.8"], ["8.8.8.8"] * 9 + ["10.0.0.1"]):
         network = Recorder()
         with pytest.raises(SourceNotAllowed) as refusal:
-            await GuardedBackend(network, [], answering(addresses)).connect_tcp("photos.test", 80)
+            await asked("photos.test", network, answering(addresses))
         assert network.connected == []
         assert not any(address in refusal.value.message for address in addresses)
 
@@ -310,11 +305,12 @@ async def test_one_private_address_among_public_ones_refuses_the_host() -> None:
 async def test_a_name_that_changes_its_answer_gains_nothing() -> None:
     """DNS rebinding: what was judged is what is connected to, so a second answer is judged anew."""
     network = Recorder()
-    guard = GuardedBackend(network, [], answering(["8.8.8.8"], ["127.0.0.1"]))
-    with pytest.raises(httpcore.ConnectError):
-        await guard.connect_tcp("photos.test", 80)
-    with pytest.raises(SourceNotAllowed):
-        await guard.connect_tcp("photos.test", 80)
+    resolve = answering(["8.8.8.8"], ["127.0.0.1"])
+    async with make_client(resolve=resolve, socket_factory=network) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("http://photos.test/tom.jpg")
+        with pytest.raises(SourceNotAllowed):
+            await client.get("http://photos.test/tom.jpg")
     assert network.connected == ["8.8.8.8"]
 
 
@@ -336,37 +332,23 @@ async def test_when_one_address_refuses_the_next_is_tried(server: Server) -> Non
 async def test_families_take_turns_and_tries_are_few() -> None:
     network = Recorder()
     addresses = ["2a00::1", "2a00::2", "2a00::3", "8.8.8.8", "8.8.4.4", "1.1.1.1"]
-    with pytest.raises(httpcore.ConnectError):
-        await GuardedBackend(network, [], answering(addresses)).connect_tcp("photos.test", 80)
-    assert network.connected == ["2a00::1", "8.8.8.8", "2a00::2", "8.8.4.4"]
-
-
-async def test_an_address_that_says_nothing_is_left_after_a_second() -> None:
-    network = Recorder(silent="2a00::1")
-    with pytest.raises(httpcore.ConnectError):
-        await GuardedBackend(network, [], answering(["2a00::1", "8.8.8.8"])).connect_tcp(
-            "photos.test", 80, 5.0
-        )
-    assert network.connected == ["2a00::1", "8.8.8.8"]
-
-
-async def test_all_addresses_together_get_no_more_than_the_timeout() -> None:
-    network = Recorder(silent="8.8.8.8")
-    with pytest.raises(httpcore.ConnectTimeout):
-        await GuardedBackend(network, [], answering(["8.8.8.8"])).connect_tcp("photos.test", 80, 0.05)
+    with pytest.raises(httpx.ConnectError):
+        await asked("photos.test", network, answering(addresses))
+    assert network.connected[:4] == ["2a00::1", "8.8.8.8", "2a00::2", "8.8.4.4"]
+    assert len(set(network.connected)) == 4
 
 
 @pytest.mark.parametrize(
     "host", ["does-not-exist.invalid", "x" * 64 + ".test", "a..test", "%00", "evil.com\\x"]
 )
 async def test_a_name_that_does_not_resolve_cannot_be_connected_to(host: str) -> None:
-    with pytest.raises(httpcore.ConnectError):
-        await GuardedBackend(Recorder(), [], resolve).connect_tcp(host, 80)
+    with pytest.raises(OSError, match=r"."):
+        await Guard([], resolve).addresses(host, 80)
 
 
 async def test_a_name_without_an_address_cannot_be_connected_to() -> None:
-    with pytest.raises(httpcore.ConnectError):
-        await GuardedBackend(Recorder(), [], answering([])).connect_tcp("photos.test", 80)
+    with pytest.raises(httpx.ConnectError):
+        await asked("photos.test", Recorder(), answering([]))
 
 
 async def test_a_refusal_reaches_the_caller_of_httpx_as_it_is() -> None:
@@ -382,3 +364,34 @@ async def test_a_name_that_does_not_resolve_is_an_error_of_httpx() -> None:
     async with make_client(resolve=broken) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("http://photos.test/")
+
+
+@contextmanager
+def deaf(address: str, port: int) -> Iterator[None]:
+    """Nobody answers there, and nobody refuses: a listener whose backlog is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex((address, port))
+        yield
+
+
+async def test_an_address_that_says_nothing_is_left_for_the_next(server: Server) -> None:
+    server.put("/tom.jpg", reply(b"tom"))
+    with deaf("127.0.0.9", server.port):
+        there = answering(["127.0.0.9", "127.0.0.1"])
+        async with make_client(private_hosts=["photos.test"], resolve=there) as client:
+            answer = await client.get(f"http://photos.test:{server.port}/tom.jpg", timeout=20)
+    assert answer.content == b"tom"
+
+
+async def test_an_address_that_says_nothing_is_left_in_time(server: Server) -> None:
+    with deaf("127.0.0.9", server.port):
+        there = answering(["127.0.0.9"])
+        async with make_client(private_hosts=["photos.test"], resolve=there) as client:
+            with pytest.raises(httpx.ConnectTimeout):
+                await client.get(f"http://photos.test:{server.port}/tom.jpg", timeout=0.2)

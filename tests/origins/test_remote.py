@@ -182,7 +182,7 @@ async def test_what_begins_like_a_url_and_is_none_is_not_allowed(origin: RemoteO
     [
         ("/a.jpg", "/a.jpg"),
         ("/a.jpg?w=1&h=2", "/a.jpg?w=1&h=2"),
-        ("/a.jpg?", "/a.jpg?"),
+        ("/a.jpg?", "/a.jpg"),
         ("", "/"),
         ("/a b.jpg", "/a%20b.jpg"),
         ("/größe.jpg?q=ä", "/gr%C3%B6%C3%9Fe.jpg?q=%C3%A4"),
