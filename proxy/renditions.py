@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import structlog
 from cachetools import TTLCache
 
+from proxy.caches import Keeper
 from proxy.errors import (
     OriginalNotFound,
     OriginalTooLarge,
@@ -45,15 +46,6 @@ PASSING = (OriginFailed, Overloaded)
 
 PAUSE = 10.0
 """Seconds from a failed renewal until the next is tried, so that not everybody waits for a dead origin."""
-
-
-class Keeper(Protocol):
-    """A cache that also tells at once what it has at hand."""
-
-    def peek(self, key: str) -> Rendition | None: ...
-    async def get(self, key: str, wanted: Callable[[Rendition], bool]) -> Rendition | None: ...
-    async def put(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
-    async def put_near(self, key: str, rendition: Rendition, lifetime: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +84,7 @@ class Renditions:
         self,
         *,
         origin: Origin,
-        cache: Keeper,
+        cache: Keeper[Rendition],
         renderers: Renderers,
         limits: Limits,
         sources: Sources = NOWHERE,
@@ -115,12 +107,18 @@ class Renditions:
         self._refusals: TTLCache[str, Refusal] = TTLCache(maxsize=10_000, ttl=refusals_for)
         self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
-    def name(self, wish_name: str, key: str, overlay: str | None = None) -> str:
+    def stem(self, wish: Wish) -> str:
+        """The part of a wish's name that never changes: what is wanted, of what, and where that leads to."""
+        overlay = f"\n{self._sources.place(wish.overlay)}" if wish.overlay else ""
+        return f"{wish.name}{overlay}{self._original(wish)}"
+
+    def name(self, stem: str, wish: Wish) -> str:
         """What caches know a wish by: with the originals' present versions, where that costs nothing."""
-        name = f"{wish_name}\n{self._sources.place(key)}\n{key}\n{self._origin.version(key) or ''}"
-        if overlay is None:
-            return name
-        return f"{name}\n{self._sources.place(overlay)}\n{self._origin.version(overlay) or ''}"
+        name = f"{stem}\n{self._origin.version(wish.key) or ''}"
+        return f"{name}\n{self._origin.version(wish.overlay) or ''}" if wish.overlay else name
+
+    def _original(self, wish: Wish) -> str:
+        return f"\n{self._sources.place(wish.key)}\n{wish.key}"
 
     def peek(self, name: str) -> Rendition | None:
         """The rendition of that name, whatever its age, when this process holds it in memory."""
@@ -158,7 +156,7 @@ class Renditions:
 
     async def get(self, wish: Wish) -> Answer:
         """Raises every ProxyError that is not about the URL's own text."""
-        name = self.name(wish.name, wish.key, wish.overlay)
+        name = self.name(self.stem(wish), wish)
         self._raise_what_is_remembered(wish, name)
         # Whoever asks after a purge must not be given what was begun before it.
         after = self._purges.latest
@@ -167,8 +165,11 @@ class Renditions:
         answer = await self._flights.join(flight, lambda: self._find_or_make(wish, name, after))
         return replace(answer, collapsed=True) if collapsed else answer
 
+    def _of_all(self, wish: Wish) -> str:
+        return f"{self._original(wish)}\n{self._origin.version(wish.key) or ''}"
+
     def _raise_what_is_remembered(self, wish: Wish, name: str) -> None:
-        for known_as in (name, self.name("", wish.key)):
+        for known_as in (name, self._of_all(wish)):
             refusal = self._refusals.get(known_as)
             if refusal is not None and not self._purged(wish, refusal.after_purge):
                 raise again(refusal.error)
@@ -232,7 +233,7 @@ class Renditions:
         try:
             made = await self._makers.join(f"{after}\n{name}", lambda: self._make_here(wish, known, after))
         except REMEMBERED as refusal:
-            known_as = self.name("", wish.key) if isinstance(refusal, OF_ALL) else name
+            known_as = self._of_all(wish) if isinstance(refusal, OF_ALL) else name
             self._refusals[known_as] = Refusal(again(refusal), after)
             if known is not None:
                 await self._cache.put(name, known, 0)

@@ -208,7 +208,7 @@ async def test_an_original_that_is_gone_is_no_error_to_be_bridged(
     clock.forward(160)
     with pytest.raises(OriginalNotFound):
         await renditions.get(wish())
-    assert renditions.peek(renditions.name(wish().name, "tom.png")) is None
+    assert renditions.peek(renditions.name(renditions.stem(wish()), wish())) is None
 
 
 async def test_a_missing_original_is_asked_for_once_for_all_its_renditions(

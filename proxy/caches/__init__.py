@@ -30,6 +30,21 @@ class Cache(Protocol[T]):
     async def close(self) -> None: ...
 
 
+class Keeper(Protocol[T]):
+    """
+    What caches stacked on each other can do besides: tell at once what is at hand, look further out for one
+    that is `wanted`, and keep what others will find by themselves.
+    """
+
+    def peek(self, key: str) -> T | None: ...
+
+    async def get(self, key: str, wanted: Callable[[T], bool]) -> T | None: ...
+
+    async def put(self, key: str, kept: T, lifetime: float) -> None: ...
+
+    async def put_near(self, key: str, kept: T, lifetime: float) -> None: ...
+
+
 class Entry(NamedTuple, Generic[T]):
     """What a tier holds under a key. `expires_at` is in unix seconds, so that processes can share it."""
 

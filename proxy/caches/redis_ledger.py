@@ -14,6 +14,8 @@ from proxy.purges import EVERYTHING, Mark
 log = structlog.get_logger()
 
 _POLL = 5.0  # s, for what no message told of
+_TRIES = 3
+_PAUSE = 0.1  # s
 _MOST = 100_000
 _CHUNK = 1_000
 
@@ -53,9 +55,7 @@ class RedisLedger:
         number = 0
         for start in range(0, len(members), _CHUNK):
             chunk = members[start : start + _CHUNK]
-            answer = await self._link.call(
-                "EVAL", _ADD, 2, self._marks, self._channel, max(least, number), *chunk
-            )
+            answer = await self._ask("EVAL", _ADD, 2, self._marks, self._channel, max(least, number), *chunk)
             if not isinstance(answer, bytes):
                 return None
             number = int(answer)
@@ -66,20 +66,18 @@ class RedisLedger:
         marks = list(marks)
         for start in range(0, len(marks), _CHUNK):
             pairs = [(mark.number, _member(mark.soft, mark.tag)) for mark in marks[start : start + _CHUNK]]
-            await self._link.call("ZADD", self._marks, "GT", *(each for pair in pairs for each in pair))
-        await self._link.call("PUBLISH", self._channel, "restored")
+            await self._ask("ZADD", self._marks, "GT", *(each for pair in pairs for each in pair))
+        await self._ask("PUBLISH", self._channel, "restored")
 
     async def latest(self) -> int | None:
-        answer = await self._link.call("ZREVRANGE", self._marks, 0, 0, "WITHSCORES")
+        answer = await self._ask("ZREVRANGE", self._marks, 0, 0, "WITHSCORES")
         if not isinstance(answer, list):
             return None
         return int(float(answer[1])) if answer else 0
 
     async def news(self) -> list[Mark]:
         """What was added since the last time. Nothing when Redis does not answer."""
-        answer = await self._link.call(
-            "ZRANGEBYSCORE", self._marks, self._read_to or "-inf", "+inf", "WITHSCORES"
-        )
+        answer = await self._ask("ZRANGEBYSCORE", self._marks, self._read_to or "-inf", "+inf", "WITHSCORES")
         if not isinstance(answer, list):
             return []
         found = [
@@ -91,21 +89,35 @@ class RedisLedger:
 
     async def listen(self, heard: Callable[[], Awaitable[None]]) -> None:
         """Calls `heard` whenever there may be news, and after every time without a connection. Ends never."""
+        deaf = False
         while True:
             connection = None
             try:
                 connection = self._link.client.line()
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
                 await connection.send_command("SUBSCRIBE", self._channel)
+                if deaf:
+                    log.info("purges_heard_again")
+                deaf = False
                 while True:
                     await heard()
                     await connection.read_response(timeout=_POLL, disconnect_on_error=False)
             except (RedisError, RedisClusterException, OSError) as error:
-                log.warning("purges_not_heard", error=type(error).__name__)
+                if not deaf:
+                    log.warning("purges_not_heard", error=type(error).__name__)
+                deaf = True
             finally:
                 if connection is not None:
                     await connection.disconnect(nowait=True)
             await asyncio.sleep(_POLL / 5)
+
+    async def _ask(self, *command: str | bytes | int) -> object:
+        """More patient than a cache: no reader waits, and what is said twice is as good as said once."""
+        for _ in range(_TRIES - 1):
+            if (answer := await self._link.call(*command)) is not None:
+                return answer
+            await asyncio.sleep(_PAUSE)
+        return await self._link.call(*command)
 
     async def close(self) -> None:
         await self._link.close()

@@ -68,7 +68,7 @@ class Known:
     """A URL that was read before. The one mutable thing on the road: it remembers its last answer."""
 
     ask: Ask
-    name: str
+    stem: str
     ready: Ready | None = None
 
 
@@ -84,9 +84,11 @@ class Images:
         self.use(presets)
 
     def use(self, presets: Presets) -> None:
+        renditions = self._renditions
+
         def read(raw_path: bytes, query: bytes, accepted: Bucket) -> Known:
             ask = read_ask(self._terms, presets, raw_path, query, accepted)
-            return Known(ask, ask.wish.name)
+            return Known(ask, renditions.stem(ask.wish))
 
         self._read: Callable[[bytes, bytes, Bucket], Known] = lru_cache(maxsize=4096)(read)
 
@@ -115,7 +117,7 @@ class Images:
         now = time.time()
         try:
             left = ask.seconds_left(now)
-            name = self._renditions.name(known.name, ask.wish.key, ask.wish.overlay)
+            name = self._renditions.name(known.stem, ask.wish)
             if (rendition := self._renditions.peek(name)) is not None:
                 ready = known.ready
                 purge = self._renditions.latest_purge
