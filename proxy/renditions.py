@@ -178,9 +178,8 @@ class Renditions:
         return self._purges.verdict(self.subject(wish), after) if after < self._purges.latest else None
 
     def _is_good(self, wish: Wish, kept: Rendition) -> bool:
-        return not self._purged(wish, kept.after_purge) and (
-            freshness(wish.lifetimes, self._clock() - kept.made_at) is Freshness.FRESH
-        )
+        fresh = freshness(wish.lifetimes, self._clock() - kept.made_at) is Freshness.FRESH
+        return fresh and not self._purged(wish, kept.after_purge)
 
     def _age(self, wish: Wish, kept: Rendition, purged: Purged | None) -> float:
         now = self._clock()
