@@ -27,19 +27,25 @@ class Trim:
 
 @dataclass(frozen=True)
 class TrimKind:
-    hint: ClassVar[str] = "a number from 0 to 255, or nothing for 10, and then a colour (trim_10_ffffff)"
+    """`highest` is what a threshold of all there is is called."""
+
+    highest: float = 255.0
+
+    @property
+    def hint(self) -> str:
+        return f"a number from 0 to {plain(self.highest)}, or nothing for 10, and then a colour (10_ffffff)"
 
     def parse(self, text: str | None) -> Trim:
         if text is None:
             return Trim()
         threshold, *colour = re.split("[_:=]", text, maxsplit=1)
-        return Trim(within(decimal(threshold), 0.0, 255.0), read_colour(colour[0]) if colour else None)
+        return Trim(within(decimal(threshold), 0.0, self.highest), read_colour(colour[0]) if colour else None)
 
     def format(self, value: Trim) -> str:
         return plain(value.threshold) + (f"_{value.colour.hex}" if value.colour else "")
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "trim", "min": 0, "max": 255, "default": Trim().threshold}
+        return {"kind": "trim", "min": 0, "max": self.highest, "default": Trim().threshold}
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,9 +113,8 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             colour = st.sampled_from(["red", "001144", "f80", "rgb(1,2,3)"])
             return joined(colour, colour)
         case TrimKind():
-            return (
-                st.none() | numbers(0, 255) | joined(numbers(0, 255), st.sampled_from(["red", "rgb:123456"]))
-            )
+            threshold = numbers(0, kind.highest)
+            return st.none() | threshold | joined(threshold, st.sampled_from(["red", "rgb:123456"]))
         case RadiiKind():
             radius = st.integers(0, 300).map(str)
             return st.just("max") | st.lists(radius, min_size=1, max_size=4).map(":".join)

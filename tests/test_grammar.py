@@ -178,6 +178,8 @@ def test_no_two_options_share_a_name() -> None:
         ("gamma_1,w_9", "w_9"),
         ("e_gamma:100", "gamma_1_2"),
         ("e_gamma:-50", "gamma_2_1"),
+        ("e_trim:20:red,w_9", "trim_51_red,w_9"),
+        ("e_trim,w_9", "trim_25.5,w_9"),
     ],
 )
 def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:

@@ -65,7 +65,7 @@ class Canvas:
         "extend", "pad",
         kind=BorderKind(),
         doc="Adds px on each side: with the background, or with a copy, a repeat or a mirror of the picture.",
-        example="w_200,extend_20_40_20_40",
+        example="w_200,extend_20_40_20_40,b_gold",
         about="canvas",
     )  # fmt: skip
     background: Colour | Painted | None = option(

@@ -8,11 +8,13 @@ effect that none of our options means is not here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from proxy.colours import PercentTint
 from proxy.kinds import Flag, Integer, Kind
 from proxy.options.row import Option
+from proxy.outlines import Trim, TrimKind
 
 FAMILY = "e"
 
@@ -40,6 +42,10 @@ def gamma(level: int) -> Mapping[str, Any]:
     """Brightens from 0 on, darkens below; to the power of the same number, or through it."""
     power = factor(level)
     return {"gamma": (1.0, power) if level >= 0 else (round(1 / power, 6), 1.0)}
+
+
+def trim(value: Trim) -> Mapping[str, Any]:
+    return {"trim": replace(value, threshold=round(value.threshold * 2.55, 6))}
 
 
 EFFECTS: tuple[Option, ...] = (
@@ -72,6 +78,7 @@ EFFECTS: tuple[Option, ...] = (
     effect("gamma", Integer(-50, 150, bare=0), gamma,
         "`gamma`: brighter from 0 on, and darker below.", "gamma:80"),
     effect("auto_contrast", Flag(), lambda on: {"normalize": on}, "`normalize`.", "auto_contrast"),
+    effect("trim", TrimKind(highest=100.0), trim, "`trim`, the threshold being percent.", "trim:5"),
     effect("tint", PercentTint(), lambda tint: {"tint": tint},
         "`tint`, the percent before the one colour.", "tint:40:blue"),
 )  # fmt: skip

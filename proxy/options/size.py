@@ -94,10 +94,10 @@ class Size:
         kind=Choice(Fit),
         default=Fit.COVER,
         doc="How the picture meets its box, in ipx's words; never enlarged unless `enlarge`.",
-        example="w_300,h_200,fit_contain",
+        example="w_300,h_200,fit_contain,b_gold",
     )
     mode: Mode | None = option(
-        "c", kind=Choice(Mode), doc="The same in Cloudinary's words.", example="w_300,h_300,c_pad"
+        "c", kind=Choice(Mode), doc="The same in Cloudinary's words.", example="w_300,h_300,c_pad,b_gold"
     )
     enlarge: bool = option(
         "enlarge", kind=Flag(), default=False, doc="May make the picture larger than it is.",
@@ -111,11 +111,11 @@ class Size:
     )  # fmt: skip
     x: float | None = option(
         "x", kind=Number(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
-        example="w_100,h_100,c_crop,x_40",
+        example="w_100,h_200,g_west,x_50",
     )  # fmt: skip
     y: float | None = option(
         "y", kind=Number(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
-        example="w_100,h_100,c_crop,y_40",
+        example="w_300,h_100,g_north,y_50",
     )  # fmt: skip
     trim: Trim | None = option(
         "trim",
@@ -133,7 +133,7 @@ class Size:
     kernel: Kernel = option(
         "kernel", kind=Choice(Kernel), default=Kernel.LANCZOS3,
         doc="What new pixels are made of: `nearest` copies, for pixel art; `lanczos3` is the sharpest.",
-        example="w_900,enlarge,kernel_nearest",
+        example="crop_0.6_0.2_0.05_0.05,w_300,enlarge,kernel_nearest",
     )  # fmt: skip
     gamma: tuple[float, ...] | None = option(
         "gamma",

@@ -10,9 +10,11 @@ from PIL import Image, ImageCms
 
 from proxy.limits import Limits
 from proxy.media import Format
+from proxy.negotiation import Bucket
 from proxy.pipeline import render
+from proxy.pipeline.describe import describe
 from proxy.spec import Icc, Keep, Output, Spec
-from tests.pictures import loaded, saved, tagged
+from tests.pictures import loaded, near, plain, saved, tagged
 from tests.pipeline.difference import PUBLISHED, Lab, ciede2000, mean_difference
 from tests.pipeline.profiles import ADOBE, gamma, grey, matrix
 
@@ -197,3 +199,14 @@ def test_gamma_keeps_the_shadows() -> None:
     ramp = pyvips.Image.xyz(256, 8)[0].cast("uchar").copy(interpretation="b-w")
     image = loaded(render(saved(ramp, Format.PNG), Spec(format=Output.PNG, gamma=(2.2,)), Limits()).body)
     assert (image[0] - ramp).abs().max() == 0
+
+
+@pytest.mark.parametrize("icc", [Icc.KEEP, Icc.P3])
+def test_what_is_said_of_a_picture_is_said_in_srgb(icc: Icc) -> None:
+    image = plain(40, 40, 200, 60, 60).icc_transform("p3", input_profile="srgb")
+    body = saved(image, Format.PNG, keep="icc")
+    said = describe(body, Spec(icc=icc, format=Output.PNG), Limits(), Bucket())
+    assert said["source"]["profile"]
+    colour = tuple(bytes.fromhex(said["dominant"][1:]))
+    assert near(colour, (200, 60, 60), 3)
+    assert near(tuple(bytes.fromhex(said["palette"][0][1:])), (200, 60, 60), 3)
