@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench docs lock clean redis s3 cdn
+.PHONY: help install run test lint bench gallery docs lock clean redis s3 cdn
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -122,6 +122,9 @@ cdn:
 
 bench: $(VENV)/.installed-dev ## every benchmark
 	@for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file" || exit; done
+
+gallery: $(VENV)/.installed ## draw the pictures of docs/gallery.md anew
+	$(BIN)/python docs/gallery.py
 
 docs: $(VENV)/.installed ## write the tables of README.md anew
 	$(BIN)/python docs/tables.py

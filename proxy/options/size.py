@@ -133,7 +133,7 @@ class Size:
     kernel: Kernel = option(
         "kernel", kind=Choice(Kernel), default=Kernel.LANCZOS3,
         doc="What new pixels are made of: `nearest` copies, for pixel art; `lanczos3` is the sharpest.",
-        example="crop_0.6_0.2_0.05_0.05,w_300,enlarge,kernel_nearest",
+        example="crop_0.6_0.35_0.01_0.01,w_300,enlarge,kernel_nearest",
     )  # fmt: skip
     gamma: tuple[float, ...] | None = option(
         "gamma",

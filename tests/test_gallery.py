@@ -1,0 +1,40 @@
+"""The gallery is drawn by hand (`make gallery`), so it can fall behind: these tell."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from proxy.spec import OPTIONS, SPELLINGS, Option
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "gallery.md").read_text()
+GALLERY = runpy.run_path(str(DOCS / "gallery.py"))
+SHOWN = [
+    option
+    for option in (*OPTIONS.values(), *SPELLINGS)
+    if option.about != "delivery" and option.name not in GALLERY["UNSEEN"]
+]
+
+
+@pytest.mark.parametrize("option", SHOWN, ids=lambda option: option.name)
+def test_the_page_shows_an_option_without_and_with_it(option: Option) -> None:
+    pair = GALLERY["pair"](option)
+    rows = [line for line in PAGE.splitlines() if line.startswith(f"| `{option.names[0]}`")]
+    assert len(rows) == 1, "make gallery draws it anew"
+    assert f"<br>{option.doc} | ".replace("|", "\\|", option.doc.count("|")) in rows[0]
+    assert re.findall("<br>`([^`]+)`<br>", rows[0]) == [pair.without, pair.example]
+    assert pair.without != pair.example
+
+
+def test_its_pictures_are_there_and_no_others() -> None:
+    used = set(re.findall(r'src="gallery/([^"]+)"', PAGE))
+    assert used == {file.name for file in (DOCS / "gallery").iterdir()}
+    assert sum(file.stat().st_size for file in (DOCS / "gallery").iterdir()) < 3_000_000
+
+
+def test_every_part_of_the_table_has_a_title() -> None:
+    assert {option.about for option in SHOWN} <= GALLERY["TITLES"].keys()
