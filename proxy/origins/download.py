@@ -6,11 +6,12 @@ Everything that the other side says is doubted here, and every error of httpx en
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate, parsedate_to_datetime
 
@@ -22,6 +23,7 @@ from proxy.media import Original
 from proxy.origins.keeping import keeping
 from proxy.origins.keys import forbidden, not_found, too_large
 from proxy.origins.trying import Passing, Trier, timed_out
+from proxy.origins.unpacking import Unpacker
 
 HEADERS = {
     "Accept": "*/*",
@@ -41,6 +43,7 @@ _UNKNOWN_TO_IT = {401, 407}
 _PASSING = {502, 503, 504}
 
 _SPARE_BODY = 16_384
+_CONNECT = 5.0  # seconds
 
 # RFC 9110, 8.8.3, without obs-text; the empty tag is valid and says nothing.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,256}"')
@@ -67,6 +70,8 @@ class Downloader:
         self._trier = Trier(timeout)
         self._allows = allows
         self._auth = auth
+        # The deadline is the Trier's; httpx only has to be as patient.
+        self._patience = httpx.Timeout(timeout, connect=min(timeout, _CONNECT))
         self._headers = httpx.Headers(HEADERS)
         self._headers.update(headers or {})
 
@@ -102,7 +107,8 @@ class Downloader:
 
     async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | str:
         """The original, or the Location of a redirect."""
-        request = self._client.build_request("GET", url, headers={**self._headers, **_conditions(known)})
+        headers = {**self._headers, **_conditions(known)}
+        request = self._client.build_request("GET", url, headers=headers, timeout=self._patience)
         try:
             response = await self._client.send(request, stream=True, auth=self._auth, follow_redirects=False)
             try:
@@ -143,19 +149,22 @@ class Downloader:
         if status != 200:
             failure = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
             raise Passing(failure) if status in _PASSING else failure
-        if response.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            return await self._original(key, response, response.aiter_raw())
+        if not Unpacker.takes(coding):
             raise OriginFailed(
-                f"the origin compressed '{key}', though it was asked not to", origin_status=status
+                f"the origin compressed '{key}' in a way that it was asked not to", origin_status=status
             )
-        return await self._original(key, response)
+        return await self._original(key, response, _unpacked(key, response, Unpacker(coding)))
 
-    async def _original(self, key: str, response: httpx.Response) -> Original:
+    async def _original(self, key: str, response: httpx.Response, body: AsyncIterator[bytes]) -> Original:
         if self._max_bytes < _length(response) < math.inf:
             raise too_large(key, self._max_bytes)
         etag = _etag(response)
         digest = hashlib.sha256()
         parts, size = [], 0
-        async for part in response.aiter_raw():
+        async for part in body:
             size += len(part)
             if size > self._max_bytes:
                 raise too_large(key, self._max_bytes)
@@ -170,6 +179,18 @@ class Downloader:
             last_modified=_last_modified(response),
             keeping=keeping(response.headers, time.time()),
         )
+
+
+async def _unpacked(key: str, response: httpx.Response, unpacker: Unpacker) -> AsyncIterator[bytes]:
+    try:
+        async for part in response.aiter_raw():
+            for piece in unpacker.pieces(part):
+                yield piece
+                # A small part may be long in unpacking: others have their turn in between.
+                await asyncio.sleep(0)
+        unpacker.end()
+    except ValueError as failure:
+        raise OriginFailed(f"the origin sent '{key}' damaged") from failure
 
 
 def _conditions(known: Original | None) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import socket
 import ssl
 import struct
@@ -107,10 +106,6 @@ def reply(body: bytes = b"", *, status: int = 200, **headers: str) -> Answer:
 
 def redirect(location: str, status: int = 302) -> Answer:
     return reply(status=status, location=location)
-
-
-def zipped(body: bytes) -> Answer:
-    return reply(gzip.compress(body), content_encoding="gzip")
 
 
 def raw(first: bytes, then: Iterable[bytes] = (), *, pause: float = 0.0) -> Answer:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import time
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 
 import httpx
@@ -21,7 +24,7 @@ from proxy.errors import (
     OriginTimedOut,
 )
 from proxy.limits import Limits
-from proxy.origins.http import HTTPOrigin
+from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.conftest import Opened
 from tests.origins.server import (
     Answer,
@@ -36,7 +39,6 @@ from tests.origins.server import (
     reply,
     silence,
     until,
-    zipped,
 )
 
 LIMITS = Limits(max_source_bytes=100_000)
@@ -141,10 +143,70 @@ async def test_any_other_answer_is_a_failure_and_not_asked_for_again(
         assert len(server.asked) == 1
 
 
-async def test_a_compressed_answer_is_refused_before_it_is_read(server: Server, origin: HTTPOrigin) -> None:
-    server.put("/base/tom.jpg", zipped(b"tom"))
+def deflated(body: bytes, wbits: int) -> bytes:
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(body) + packer.flush()
+
+
+PHOTO = bytes(range(256)) * 200
+PACKED = {
+    "gzip": ("gzip", gzip.compress(PHOTO)),
+    "x-gzip": ("X-GZIP", gzip.compress(PHOTO)),
+    "deflate": ("deflate", deflated(PHOTO, 15)),
+    "bare deflate": ("deflate", deflated(PHOTO, -15)),
+}
+
+
+@pytest.mark.parametrize("coding, body", PACKED.values(), ids=PACKED)
+async def test_what_was_compressed_all_the_same_is_unpacked(
+    server: Server, origin: HTTPOrigin, coding: str, body: bytes
+) -> None:
+    server.put("/base/tom.jpg", reply(body, content_encoding=coding))
+    assert (await origin.fetch("tom.jpg")).body == PHOTO
+    assert server.asked[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding, body", PACKED.values(), ids=PACKED)
+async def test_what_was_compressed_and_is_damaged_has_failed(
+    server: Server, origin: HTTPOrigin, coding: str, body: bytes
+) -> None:
+    for damaged in (body[:-5], body[: len(body) // 2], b"no such thing", body + b"more", b""):
+        server.put("/base/tom.jpg", reply(damaged, content_encoding=coding))
+        with pytest.raises(OriginFailed, match="damaged"):
+            await origin.fetch("tom.jpg")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_a_bomb_is_cut_off_at_what_may_be_read(server: Server, origin: HTTPOrigin, coding: str) -> None:
+    """Half a gigabyte in half a megabyte, of which 100 kB may be read."""
+    bomb = deflated(bytes(1 << 29), 31 if coding == "gzip" else 15)[:90_000]
+    server.put("/base/tom.jpg", reply(bomb, content_encoding=coding))
+    tracemalloc.start()
+    try:
+        with pytest.raises(OriginalTooLarge):
+            await origin.fetch("tom.jpg")
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress", "nonsense"])
+async def test_what_was_compressed_in_another_way_is_refused_before_it_is_read(
+    server: Server, origin: HTTPOrigin, coding: str
+) -> None:
+    server.put("/base/tom.jpg", reply(b"tom", content_encoding=coding))
     with pytest.raises(OriginFailed, match="compressed"):
         await origin.fetch("tom.jpg")
+
+
+async def test_an_origin_may_be_slower_than_others_where_it_was_given_the_time(server: Server) -> None:
+    """httpx's own patience ends with the deadline, and not before it."""
+    server.put("/base/tom.jpg", raw(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nto", [b"m"], pause=0.5))
+    client = make_client(private_hosts=["127.0.0.1"])
+    client.timeout = httpx.Timeout(0.1)
+    origin = HTTPOrigin(client, f"{server.url}/base", LIMITS, fetch_timeout=20.0)
+    assert (await origin.fetch("tom.jpg")).body == b"tom"
+    await origin.close()
 
 
 async def test_identity_is_no_compression(server: Server, origin: HTTPOrigin) -> None:
