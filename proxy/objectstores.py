@@ -15,7 +15,20 @@ from proxy import __version__
 
 SCHEMES = ("s3", "gs", "az")
 
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_ENDPOINTS: Mapping[str, tuple[str, ...]] = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+_OTHER_NAMES: Mapping[str, Mapping[str, str]] = {"gs": {"endpoint": "base_url"}}
+
+_CREDENTIALS = {"secret_access_key", "account_key", "sas_key"}
+"""With one of these a store is all that its client talks to: no machine is asked who we are."""
+
+_NOWHERE = "http://127.0.0.1:0"
+"""A proxy that nothing gets through."""
+
+_EVERYWHERE = "*,0.0.0.0/0,::/0"
 
 
 def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectStore:
@@ -23,15 +36,24 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
     The store at `s3://bucket/prefix`, `gs://` or `az://`. What `options` (by obstore's names) does not say
     comes from the provider's own variables, such as AWS_ACCESS_KEY_ID. Raises ValueError, which quotes no
     secret.
+
+    Proxies of the environment are not used. Where an endpoint and credentials are told, no other host is
+    talked to, whatever the store redirects to.
     """
     if "@" in urlsplit(url).netloc:
         raise ValueError("the URL of an object store takes no credentials: environment or files have them")
-    told: Any = dict(options)
-    endpoint = told.get("endpoint") or next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+    scheme = url.partition("://")[0].lower()
+    names = _OTHER_NAMES.get(scheme, {})
+    told: Any = {names.get(name, name): value for name, value in options.items()}
+    variables = map(os.environ.get, _ENDPOINTS.get(scheme, ()))
+    endpoint = options.get("endpoint") or next(filter(None, variables), "")
     client: Any = {
         "timeout": timedelta(seconds=timeout),
         "connect_timeout": timedelta(seconds=min(timeout, 5.0)),
         "user_agent": f"image-proxy/{__version__}",
+        # obstore knows no other way to pass over HTTP_PROXY, or over a redirect.
+        "proxy_url": _NOWHERE,
+        "proxy_excludes": _talked_to(options) or _EVERYWHERE,
         **({"allow_http": True} if endpoint.lower().startswith("http://") else {}),
     }
     # Who asks decides what is tried again.
@@ -40,6 +62,12 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
         return from_url(url, config=told or None, client_options=client, retry_config=retries)
     except exceptions.BaseError as failure:
         raise ValueError(f"the object store cannot be opened: {_kind(failure)}") from None
+
+
+def _talked_to(options: Mapping[str, str]) -> str:
+    """The only host that there is a reason to talk to, if it is known."""
+    known = _CREDENTIALS & options.keys() or options.get("skip_signature") == "true"
+    return (urlsplit(options.get("endpoint", "")).hostname or "") if known else ""
 
 
 def _kind(failure: Exception) -> str:

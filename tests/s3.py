@@ -34,6 +34,11 @@ PIPELINE = (
 EGGS = {"cache": "memcache"}
 _PATIENCE = 180.0  # s
 
+# On a busy machine the one node there is answers late, and must not be taken for dead.
+PATIENT = (
+    "conn_timeout = 30\nnode_timeout = 60\nrecoverable_node_timeout = 60\nerror_suppression_limit = 1000000\n"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
@@ -119,7 +124,7 @@ def _configure(folder: Path, ports: Mapping[str, int]) -> None:
     )
     sections["proxy-server"] = (
         f"{common}bind_port = {ports['proxy']}\n[pipeline:main]\npipeline = {PIPELINE}\n"
-        f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{filters}"
+        f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{PATIENT}{filters}"
     )
     for name, text in sections.items():
         (folder / f"{name}.conf").write_text(text)

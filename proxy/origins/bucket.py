@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -21,8 +22,15 @@ _PART = 1 << 20  # bytes
 _ENTITY = {"Cache-Control": "cache-control"}
 
 
+# obstore tells a status nowhere else.
+_STATUS = re.compile(r"status code: ([1-5][0-9]{2})\b")
+_GONE = 410
+_PASSING = {429, 500, 502, 503, 504}
+"""Of object stores: they ask to be asked again, with 500 and 503 above all."""
+
+
 class BucketOrigin:
-    """`timeout` is in seconds, for one answer and its second try together."""
+    """`fetch_timeout` is in seconds, for one answer and its second try together."""
 
     def __init__(self, store: ObjectStore, limits: Limits, *, fetch_timeout: float = 10.0) -> None:
         self._store = store
@@ -63,7 +71,7 @@ class BucketOrigin:
         except exceptions.UnauthenticatedError as failure:
             raise OriginRefused(f"the origin of '{key}' does not know us", origin_status=401) from failure
         except (exceptions.BaseError, OSError, ValueError) as failure:
-            raise Passing(OriginFailed(f"the origin of '{key}' cannot be talked to")) from failure
+            raise _told(key, _status(failure)) from failure
         said = {_ENTITY[name]: value for name, value in found.attributes.items() if name in _ENTITY}
         etag = found.meta["e_tag"]
         changed = found.meta["last_modified"].timestamp()
@@ -74,3 +82,18 @@ class BucketOrigin:
             last_modified=changed,
             keeping=keeping(said, time.time()),
         )
+
+
+def _status(failure: Exception) -> int | None:
+    found = _STATUS.search(str(failure))
+    return int(found[1]) if found else None
+
+
+def _told(key: str, status: int | None) -> Exception:
+    """What to raise for a failure that is none of those with a class of their own."""
+    if status is None:
+        return Passing(OriginFailed(f"the origin of '{key}' cannot be talked to"))
+    if status == _GONE:
+        return not_found(key, origin_status=status)
+    failure = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
+    return Passing(failure) if status in _PASSING else failure

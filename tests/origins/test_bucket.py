@@ -9,11 +9,18 @@ import obstore
 import pytest
 from obstore.store import ObjectStore
 
-from proxy.errors import OriginalForbidden, OriginalNotFound, OriginFailed, OriginTimedOut
+from proxy.errors import (
+    OriginalForbidden,
+    OriginalNotFound,
+    OriginFailed,
+    OriginRefused,
+    OriginTimedOut,
+    ProxyError,
+)
 from proxy.limits import Limits
 from proxy.objectstores import open_store
 from proxy.origins.bucket import BucketOrigin
-from tests.origins.server import Server, reply, silence
+from tests.origins.server import Answer, Server, redirect, reply, silence
 from tests.s3 import S3Server
 
 LIMITS = Limits(max_source_bytes=3_000_000)
@@ -93,6 +100,107 @@ async def test_a_store_that_says_nothing_is_left_in_time(server: Server) -> None
     origin = BucketOrigin(open_store("s3://bucket", config, 30.0), LIMITS, fetch_timeout=0.3)
     with pytest.raises(OriginTimedOut):
         await origin.fetch("tom.jpg")
+
+
+def said(body: bytes = b"", status: int = 200) -> Answer:
+    return reply(body, status=status, etag='"1"', last_modified="Wed, 25 Nov 2026 10:00:00 GMT")
+
+
+PROVIDERS = {
+    "s3": (
+        "s3://media/p",
+        {"access_key_id": "me", "secret_access_key": "k", "region": "r"},
+        "/media/p/%C3%BC%20b/%2541.jpg",
+        "AWS4-HMAC-SHA256 Credential=me/",
+    ),
+    "gs": ("gs://media/p", {"skip_signature": "true"}, "/media/p%2F%C3%BC%20b%2F%2541%2Ejpg", ""),
+    "az": (
+        "az://media/p",
+        {"account_name": "me", "account_key": "a2V5"},
+        "/media/p/%C3%BC%20b/%2541.jpg",
+        "SharedKey me:",
+    ),
+    "az with a token": (
+        "az://media/p",
+        {"account_name": "me", "sas_key": "sv=1&sig=2"},
+        "/media/p/%C3%BC%20b/%2541.jpg?sv=1&sig=2",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("url, told, target, authorization", PROVIDERS.values(), ids=PROVIDERS)
+async def test_every_provider_is_asked_in_its_own_way(
+    server: Server, url: str, told: dict[str, str], target: str, authorization: str
+) -> None:
+    """What is sent, to a server that believes everything: only S3 is verified, above."""
+    server.put("*", said(b"tom"), said(status=304))
+    origin = BucketOrigin(open_store(url, {"endpoint": server.url} | told, 5.0), LIMITS)
+    original = await origin.fetch("ü b/%41.jpg")
+    assert (original.body, original.etag) == (b"tom", '"1"')
+    assert (await origin.fetch("ü b/%41.jpg", original)).body is original.body
+    assert [asked.target for asked in server.asked] == [target, target]
+    assert server.asked[0].headers.get("authorization", "").startswith(authorization)
+    assert server.asked[1].headers["if-none-match"] == '"1"'
+
+
+@pytest.mark.parametrize("url, told, target, authorization", PROVIDERS.values(), ids=PROVIDERS)
+async def test_neither_a_proxy_of_the_environment_nor_a_redirect_leads_elsewhere(
+    server: Server,
+    outside: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    told: dict[str, str],
+    target: str,
+    authorization: str,
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, outside.url)
+    server.put("*", said(b"tom"), redirect(f"http://localhost:{outside.port}/tom.jpg"))
+    origin = BucketOrigin(open_store(url, {"endpoint": server.url} | told, 5.0), LIMITS)
+    assert (await origin.fetch("tom.jpg")).body == b"tom"
+    with pytest.raises(OriginFailed):
+        await origin.fetch("tom.jpg")
+
+
+async def test_no_proxy_of_the_environment_is_used_either_where_the_environment_has_the_rest(
+    server: Server, outside: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {
+        "HTTP_PROXY": outside.url,
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": "me",
+        "AWS_SECRET_ACCESS_KEY": "k",
+        "AWS_REGION": "r",
+    }.items():
+        monkeypatch.setenv(name, text)
+    server.put("*", said(b"tom"))
+    assert (await BucketOrigin(open_store("s3://media", {}, 5.0), LIMITS).fetch("tom.jpg")).body == b"tom"
+
+
+@pytest.mark.parametrize(
+    "status, kind, tries",
+    [
+        (400, OriginFailed, 1),
+        (401, OriginRefused, 1),
+        (403, OriginalForbidden, 1),
+        (404, OriginalNotFound, 1),
+        (410, OriginalNotFound, 1),
+        (429, OriginFailed, 2),
+        (500, OriginFailed, 2),
+        (503, OriginFailed, 2),
+    ],
+)
+async def test_the_status_of_a_store_is_told_and_not_its_words(
+    server: Server, status: int, kind: type[ProxyError], tries: int
+) -> None:
+    server.put("*", reply(b"<Error>status code: 418 and words</Error>", status=status))
+    told = PROVIDERS["s3"][1] | {"endpoint": server.url}
+    with pytest.raises(kind) as failure:
+        await BucketOrigin(open_store("s3://media", told, 5.0), LIMITS).fetch("tom.jpg")
+    assert failure.value.facts == {"origin_status": status}
+    assert "words" not in failure.value.message
+    assert len(server.asked) == tries
 
 
 async def test_what_a_bucket_says_about_keeping_is_heeded(server: Server) -> None:
