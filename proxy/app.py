@@ -33,7 +33,7 @@ from proxy.purging import Purging, open_purging
 from proxy.reload import watch_presets
 from proxy.renditions import Renditions
 from proxy.settings import Settings
-from proxy.sourcefile import PAIR, load_sources, read_pairs
+from proxy.sourcefile import read_origins
 from proxy.sources import Source, Sources
 from proxy.web import pages
 from proxy.web.access import AccessLog
@@ -195,11 +195,10 @@ def sources(settings: Settings) -> Sources:
     default = Source(url=settings.origin, private=settings.private_networks)
     if settings.origins is None:
         return Sources(default=default)
-    written = settings.origins
-    found = read_pairs(written) if PAIR.match(written) else load_sources(Path(written).expanduser())
+    found = read_origins(settings.origins)
     if settings.private_networks:
         found = found.private
-    return replace(found, default=default if "origin" in settings.model_fields_set else found.default)
+    return replace(found, default=default, chosen=None) if "origin" in settings.model_fields_set else found
 
 
 def open_originals(settings: Settings) -> Origin:

@@ -48,7 +48,8 @@ class Source:
         What tells its originals from another origin's under the same keys. Without the credentials, which may
         change while the place stays the same.
         """
-        return _place(self.url, self.options.get("endpoint", ""))
+        rules = tuple((rule.match.pattern, rule.to) for rule in self.rewrite)
+        return _place(self.url, self.options.get("endpoint", ""), rules)
 
     def rewritten(self, key: str) -> str:
         """The key under which the origin has it: by the first rule that matches."""
@@ -60,16 +61,21 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """`default` is for keys whose first segment is no name of `named`; without one there are none such."""
+    """
+    `default` is for keys whose first segment is no name of `named`; without one there are none such. It may
+    be one of `named`: `chosen` says which, and the two are one origin.
+    """
 
     default: Source | None
     named: Mapping[str, Source] = field(default_factory=dict)
+    chosen: str | None = None
 
     @property
     def private(self) -> Sources:
         """The same, and all of them may be on private networks."""
         named = {name: replace(source, private=True) for name, source in self.named.items()}
-        return Sources(default=self.default and replace(self.default, private=True), named=named)
+        default = self.default and replace(self.default, private=True)
+        return replace(self, default=default, named=named)
 
     def of(self, key: str) -> tuple[str, Source | None]:
         """The name of a key's origin, and the origin; that of a whole URL has no settings of its own."""
@@ -78,7 +84,7 @@ class Sources:
             return name, self.named[name]
         if is_url(key):
             return REMOTE, None
-        return DEFAULT, self.default
+        return self.chosen or DEFAULT, self.default
 
     def place(self, key: str) -> str:
         """Where a key leads to; nowhere in particular for a whole URL, which says it itself."""
@@ -93,12 +99,26 @@ class Sources:
 
 NOWHERE = Sources(default=None)
 
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def scheme_of(url: str) -> str:
+    """In lower case; empty for a plain path."""
+    found = _SCHEME.match(url)
+    return found[1].lower() if found else ""
+
 
 @cache
-def _place(url: str, endpoint: str) -> str:
+def _place(url: str, endpoint: str, rules: tuple[tuple[str, str], ...]) -> str:
     place = re.sub(r"(://)[^/@]*@", r"\1", url)
-    return hashlib.sha256(f"{endpoint}\n{place}".encode()).hexdigest()[:16]
+    rewritten = f"\n{rules}" if rules else ""
+    return hashlib.sha256(f"{endpoint}\n{place}{rewritten}".encode()).hexdigest()[:16]
 
 
 def is_url(key: str) -> bool:
     return key[:8].lower().startswith(("http://", "https://"))
+
+
+def host_of(url: str) -> str:
+    """Host and port as a URL writes them, in lower case: enough to tell one host from another."""
+    return re.split(r"[/?#\\]", url.partition("://")[2], maxsplit=1)[0].lower()

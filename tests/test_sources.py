@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from proxy.sourcefile import InvalidSources, load_sources, read_pairs, read_sources
-from proxy.sources import DEFAULT, REMOTE, Source, Sources
+from proxy.sourcefile import (
+    InvalidSources,
+    load_sources,
+    read_origins,
+    read_pairs,
+    read_sources,
+)
+from proxy.sourcekinds import EVERYWHERE, NAMES, TAKEN
+from proxy.sources import DEFAULT, REMOTE, Rewrite, Source, Sources
 
 WHOLE = r"""
 default: photos
@@ -69,8 +77,8 @@ def test_no_secret_is_shown(whole: Sources) -> None:
     [
         ("shop/a.jpg", "shop"),
         ("shop", "shop"),
-        ("shopping/a.jpg", DEFAULT),
-        ("a/shop/b.jpg", DEFAULT),
+        ("shopping/a.jpg", "photos"),
+        ("a/shop/b.jpg", "photos"),
         ("https://shop/a.jpg", REMOTE),
     ],
 )
@@ -98,6 +106,8 @@ def test_places_differ_as_their_originals_do() -> None:
         Source(url="s3://x").place,
         Source(url="s3://x", options={"endpoint": "http://one"}).place,
         Source(url="/srv/x").place,
+        Source(url="/srv/x", rewrite=(Rewrite(match=re.compile("(.*)"), to=r"a/\1"),)).place,
+        Source(url="/srv/x", rewrite=(Rewrite(match=re.compile("(.*)"), to=r"b/\1"),)).place,
     ]
     assert len(set(places)) == len(places)
     assert Source(url="https://me:secret@a.example/x").place == places[0]
@@ -138,9 +148,20 @@ def test_pairs_that_make_no_sense_are_refused(text: str) -> None:
         ("origins:\n  a b: /x", "2:3", "letters, digits"),
         ("default: b\norigins:\n  a: /x", "1:10", "'default' is one of a"),
         ("default: b", "1:10", "'default' is one of no origins"),
+        ("origins:\n  a: {url: 'gs://x', region: eu}", "2:22", "is gs:// and takes url"),
+        ("origins:\n  a: {url: 'gs://x', secret_access_key: 'env:HOME'}", "2:22", "service_account_key, not"),
+        (
+            "origins:\n  a: {url: 's3://x', sas_key: 'env:HOME'}",
+            "2:22",
+            "session_token, not",
+        ),
+        ("origins:\n  a: {url: 'az://x', access_key_id: a}", "2:22", "account_key, sas_key, not"),
+        ("origins:\n  a: {url: 's3://x', headers: {X: a}}", "2:22", "not 'headers'"),
+        ("origins:\n  a: {url: /x, max_age: 60}", "2:16", "is a folder and takes"),
+        ("origins:\n  a: {url: 'HTTPS://x', endpoint: 'http://y'}", "2:25", "is https:// and takes"),
         ("origins:\n  a: {url: /x, concurrency: 0}", "2:29", "from 1 to 1024"),
-        ("origins:\n  a: {url: /x, headers: {CDN-Loop: x}}", "2:36", "is ours to send"),
-        ('origins:\n  a: {url: /x, headers: {X: "a\\nb"}}', "2:29", "'X' takes"),
+        ("origins:\n  a: {url: 'http://x', headers: {CDN-Loop: x}}", "2:44", "is ours to send"),
+        ('origins:\n  a: {url: "http://x", headers: {X: "a\\nb"}}', "2:37", "'X' takes"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(text: str, place: str, what: str) -> None:
@@ -170,3 +191,33 @@ def test_the_example_of_the_documentation_is_read(monkeypatch: pytest.MonkeyPatc
     sources = read_sources(example.replace("/run/secrets/minio", str(tmp_path / "minio")), "origins.yaml")
     assert set(sources.named) == {"photos", "shop", "intranet", "minio"}
     assert sources.named["shop"].rewritten("p/42") == "products/42/main.jpg"
+
+
+def test_every_name_means_something_for_some_kind_of_origin() -> None:
+    assert {*EVERYWHERE, *(name for names in TAKEN.values() for name in names)} == set(NAMES)
+
+
+def test_an_origin_without_a_name_has_none() -> None:
+    assert Sources(default=Source(url="/x"), named={"a": Source(url="/a")}).of("b/c.jpg")[0] == DEFAULT
+
+
+def test_the_setting_is_a_file_or_what_stands_in_one(tmp_path: Path) -> None:
+    """`IMAGE_PROXY_ORIGINS_FILE` gives the text of the file that it names, without the last newline."""
+    file = tmp_path / "origins.yaml"
+    for text in (
+        "origins:\n  shop: https://cdn.shop.example/",
+        "# ours\n\norigins: {shop: 'https://cdn.shop.example/'}",
+        "origins: {shop: 'https://cdn.shop.example/'}",
+        "{origins: {shop: 'https://cdn.shop.example/'}}",
+        "---\norigins: {shop: 'https://cdn.shop.example/'}",
+        "shop=https://cdn.shop.example/",
+    ):
+        assert read_origins(text).named["shop"].url == "https://cdn.shop.example/"
+        if "=" not in text:
+            file.write_text(text)
+            assert read_origins(str(file)) == read_origins(text)
+    assert set(read_origins("a=/x,\nb=/y\n").named) == {"a", "b"}
+    with pytest.raises(InvalidSources, match=r"origins:2:6: origin 'a' has no 'url'"):
+        read_origins("origins:\n  a: {}")
+    with pytest.raises(InvalidSources, match=r"nowhere\.yaml: cannot be read"):
+        read_origins("nowhere.yaml")

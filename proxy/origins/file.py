@@ -14,6 +14,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import TTLCache
 
@@ -41,6 +42,7 @@ _ABSENT = {
     errno.EILSEQ,
 }
 
+_READERS = 8
 _REMEMBERED_VERSIONS = 10_000
 _REMEMBERED_FOR = 1.0
 
@@ -65,12 +67,14 @@ class FileOrigin:
     ) -> None:
         self._root = os.fsencode(os.path.abspath(root))
         self._max_bytes = limits.max_source_bytes
+        # Its own: a disk that hangs holds up nobody who reads from another.
+        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="originals")
         self._versions: TTLCache[str, str | None] = TTLCache(
             _REMEMBERED_VERSIONS, _REMEMBERED_FOR, timer=clock
         )
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        original = await asyncio.to_thread(self._read, key)
+        original = await asyncio.get_running_loop().run_in_executor(self._threads, self._read, key)
         self._versions[key] = original.version
         return original
 
@@ -82,6 +86,7 @@ class FileOrigin:
 
     async def close(self) -> None:
         self._versions.clear()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _look(self, key: str) -> str | None:
         try:

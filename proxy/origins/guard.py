@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from itertools import chain, zip_longest
-from socket import IPPROTO_TCP, SOCK_STREAM
+from socket import IPPROTO_TCP, SOCK_STREAM, getaddrinfo
 
 from proxy.errors import SourceNotAllowed
 
@@ -56,6 +57,9 @@ _NOT_PUBLIC_6 = [
 _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = 0x5EFE
 
+_threads = ThreadPoolExecutor(64, thread_name_prefix="lookup")
+_lookups: dict[tuple[str, int], Future[list[str]]] = {}
+
 _TRIES = 4
 
 
@@ -82,7 +86,24 @@ def is_public(address: str | IPv4Address | IPv6Address) -> bool:
 
 async def resolve(host: str, port: int) -> list[str]:
     """The system's resolver: hosts file, search list, and the order of RFC 6724 included."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM, proto=IPPROTO_TCP)
+    # Nobody's leaving ends a lookup that others wait for.
+    return await asyncio.shield(asyncio.wrap_future(_lookup(host, port)))
+
+
+def _lookup(host: str, port: int) -> Future[list[str]]:
+    """
+    One at a time for each name, so that one whose name servers say nothing takes one thread, and none of the
+    event loop's own, which files are read with.
+    """
+    asked = (host, port)
+    if (lookup := _lookups.get(asked)) is None:
+        lookup = _lookups[asked] = _threads.submit(_addresses, host, port)
+        lookup.add_done_callback(lambda _: _lookups.pop(asked, None))
+    return lookup
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    found = getaddrinfo(host, port, type=SOCK_STREAM, proto=IPPROTO_TCP)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 

@@ -7,21 +7,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 
+from cachetools import LRUCache
+
 from proxy.breaker import Breaker
 from proxy.errors import OriginFailed, ProxyError
 from proxy.media import Original
 from proxy.origins import Origin
 from proxy.origins.trying import timed_out
-from proxy.sources import Source
+from proxy.sources import Source, host_of
 
 THRESHOLD, REST = 5, 5.0
 """Failures in a row after which an origin is left alone, and seconds until it is tried again."""
 
+_HOSTS = 1000
+_AT_A_TIME = 16
+
 
 class HeldOrigin:
     """
-    Owns `origin` and closes it. `timeout` is how long, in seconds, a fetch may wait for its turn: others wait
-    for their own origins, and no renderer waits at all.
+    Owns `origin` and closes it. `timeout` is in seconds, from the question to the answer, the wait for a turn
+    included: others wait for their own origins, and no renderer waits at all.
     """
 
     def __init__(
@@ -34,34 +39,46 @@ class HeldOrigin:
         self._breaker = Breaker(threshold=THRESHOLD, rest=REST, clock=clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        if not self._breaker.allows():
-            raise OriginFailed(
-                f"the origin of '{key}' has failed again and again, and is left alone for a moment",
-                retry_after=REST,
-            )
+        there = self._source.rewritten(key)
+        if there == key:
+            return await self._ask(key, known)
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._turns.acquire()
-        except TimeoutError as failure:
-            raise timed_out(key) from failure
-        try:
-            original = await self._origin.fetch(self._source.rewritten(key), known)
-        except OriginFailed:
-            self._breaker.failed()
-            raise
-        except ProxyError:  # it answered, and this is its answer
-            self._breaker.succeeded()
-            raise
-        finally:
-            self._turns.release()
-        self._breaker.succeeded()
-        return self._kept(original)
+            return await self._ask(there, known)
+        except ProxyError as error:
+            # Whoever asked knows the key as it was asked for, and no other is anybody's business.
+            told = error.message.replace(f"'{there}'", f"'{key}'")
+            raise type(error)(told, **error.facts) from error
 
     def version(self, key: str) -> str | None:
         return self._origin.version(self._source.rewritten(key))
 
     async def close(self) -> None:
         await self._origin.close()
+
+    async def _ask(self, key: str, known: Original | None) -> Original:
+        if not self._breaker.allows():
+            raise _left_alone(key)
+        probing, asked = self._breaker.open, False
+        try:
+            async with asyncio.timeout(self._timeout), self._turns:
+                if self._breaker.open and not probing:
+                    # It failed while this one waited; asked all the same, it would let down one by one.
+                    raise _left_alone(key)
+                asked = True
+                original = await self._origin.fetch(key, known)
+        except TimeoutError as failure:
+            if asked:
+                self._breaker.failed()
+            raise timed_out(key) from failure
+        except OriginFailed:
+            if asked:
+                self._breaker.failed()
+            raise
+        except ProxyError:  # it answered, and this is its answer
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+        return self._kept(original)
 
     def _kept(self, original: Original) -> Original:
         """Fresh for as long as the operator says, whatever the origin does."""
@@ -70,3 +87,33 @@ class HeldOrigin:
         return replace(
             original, keeping=replace(original.keeping, allowed=True, fresh_for=float(self._source.max_age))
         )
+
+
+class HeldHosts:
+    """Keys that are whole URLs: each host is held on its own. Owns `origin` and closes it."""
+
+    def __init__(self, origin: Origin, *, timeout: float, clock: Callable[[], float] = monotonic) -> None:
+        self._origin = origin
+        self._timeout = timeout
+        self._clock = clock
+        self._hosts: LRUCache[str, HeldOrigin] = LRUCache(_HOSTS)
+
+    async def fetch(self, key: str, known: Original | None = None) -> Original:
+        host = host_of(key)
+        if (held := self._hosts.get(host)) is None:
+            source = Source(url=f"//{host}", concurrency=_AT_A_TIME)
+            held = HeldOrigin(self._origin, source, timeout=self._timeout, clock=self._clock)
+            self._hosts[host] = held
+        return await held.fetch(key, known)
+
+    def version(self, key: str) -> str | None:
+        return self._origin.version(key)
+
+    async def close(self) -> None:
+        await self._origin.close()
+
+
+def _left_alone(key: str) -> OriginFailed:
+    return OriginFailed(
+        f"the origin of '{key}' has failed again and again, and is left alone for a moment", retry_after=REST
+    )

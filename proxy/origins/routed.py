@@ -43,8 +43,9 @@ class RoutedOrigin:
         return None if origin is None else origin.version(below)
 
     async def close(self) -> None:
-        origins = [self._default, self._remote, *self._named.values()]
-        await asyncio.gather(*(origin.close() for origin in origins if origin is not None))
+        # One may be both, the default origin and a named one.
+        origins = {id(each): each for each in (self._default, self._remote, *self._named.values())}
+        await asyncio.gather(*(origin.close() for origin in origins.values() if origin is not None))
 
     def _route(self, key: str) -> tuple[Origin | None, str]:
         """The origin, and what it knows the key by."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +12,11 @@ from proxy.objectstores import open_store
 from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
-from proxy.origins.held import HeldOrigin
+from proxy.origins.held import HeldHosts, HeldOrigin
 from proxy.origins.http import HTTPOrigin, base_url, make_client
 from proxy.origins.remote import RemoteOrigin, remote_hosts
 from proxy.origins.routed import RoutedOrigin
-from proxy.sources import Source, Sources
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+from proxy.sources import Source, Sources, scheme_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +63,19 @@ def open_origins(
     ValueError says what is wrong with a source or with an entry of `remote_hosts`, and quotes no credentials.
     """
     terms = Terms(limits=limits, timeout=fetch_timeout)
-    return RoutedOrigin(
-        None if sources.default is None else _held(sources.default, terms),
-        _remote(remote_hosts, terms, private_networks),
-        {name: _held(source, terms) for name, source in sources.named.items()},
-    )
+    named = {name: _named(name, source, terms) for name, source in sources.named.items()}
+    if sources.chosen is not None:
+        default: Origin | None = named[sources.chosen]
+    else:
+        default = None if sources.default is None else _held(sources.default, terms)
+    return RoutedOrigin(default, _remote(remote_hosts, terms, private_networks), named)
+
+
+def _named(name: str, source: Source, terms: Terms) -> Origin:
+    try:
+        return _held(source, terms)
+    except ValueError as error:
+        raise ValueError(f"origin '{name}': {error}") from None
 
 
 def _held(source: Source, terms: Terms) -> Origin:
@@ -81,8 +86,7 @@ def _held(source: Source, terms: Terms) -> Origin:
         limits=replace(terms.limits, max_source_bytes=most),
         timeout=source.timeout or terms.timeout,
     )
-    found = _SCHEME.match(source.url)
-    scheme = found[1].lower() if found else ""
+    scheme = scheme_of(source.url)
     if scheme not in SCHEMES:
         raise ValueError(f"no origin of the kind '{scheme}://'; there are a folder's path, {_supported()}")
     return HeldOrigin(SCHEMES[scheme](source, terms), source, timeout=terms.timeout)
@@ -128,7 +132,8 @@ def _remote(entries: Iterable[str], terms: Terms, private_networks: bool) -> Ori
     if not hosts.names and not hosts.suffixes:
         return None
     client = make_client(private_hosts=[name for name, _ in hosts.names] if private_networks else [])
-    return RemoteOrigin(client, hosts, terms.limits, fetch_timeout=terms.timeout)
+    origin = RemoteOrigin(client, hosts, terms.limits, fetch_timeout=terms.timeout)
+    return HeldHosts(origin, timeout=terms.timeout)
 
 
 SCHEMES: Mapping[str, Callable[[Source, Terms], Origin]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut, SourceNotAllowed
 from proxy.media import Original
 from proxy.origins import Origin
-from proxy.origins.held import REST, THRESHOLD, HeldOrigin
+from proxy.origins.held import REST, THRESHOLD, HeldHosts, HeldOrigin
 from proxy.origins.routed import RoutedOrigin
 from proxy.sources import Rewrite, Source
 from tests.caches.clocks import Clock
@@ -77,16 +79,52 @@ async def test_no_more_are_fetched_at_a_time_than_it_takes(told: Told, clock: Cl
     assert told.most == 3
 
 
-async def test_whoever_waits_too_long_for_a_turn_is_told_in_time(told: Told, clock: Clock) -> None:
+async def test_the_wait_for_a_turn_is_part_of_the_time_there_is(told: Told, clock: Clock) -> None:
     told.go.clear()
     origin = held(told, clock, concurrency=1)
-    first = asyncio.create_task(origin.fetch("a.jpg"))
-    await asyncio.sleep(0)
-    with pytest.raises(OriginTimedOut):
-        await origin.fetch("b.jpg")
+    began = time.monotonic()
+    answers = await asyncio.gather(*(origin.fetch(f"{n}.jpg") for n in range(4)), return_exceptions=True)
+    assert all(isinstance(answer, OriginTimedOut) for answer in answers)
+    assert time.monotonic() - began < 2 * 0.5
     told.go.set()
-    await first
     assert (await origin.fetch("c.jpg")).body == b"c.jpg"
+
+
+async def test_an_origin_that_hangs_without_a_deadline_of_its_own_is_left_alone_too(
+    told: Told, clock: Clock
+) -> None:
+    told.go.clear()
+    origin = HeldOrigin(told, Source(url="/x"), timeout=0.05, clock=clock)
+    await asyncio.gather(*(origin.fetch(f"{n}.jpg") for n in range(THRESHOLD)), return_exceptions=True)
+    with pytest.raises(OriginFailed, match="left alone"):
+        await origin.fetch("a.jpg")
+
+
+async def test_whoever_waits_while_it_fails_does_not_try_too(told: Told, clock: Clock) -> None:
+    told.go.clear()
+    told.act = failing(OriginFailed)
+    origin = HeldOrigin(told, Source(url="/x", concurrency=THRESHOLD), timeout=30, clock=clock)
+    fetches = [asyncio.create_task(origin.fetch(f"{n}.jpg")) for n in range(50)]
+    await asyncio.sleep(0.05)
+    told.go.set()
+    answers = await asyncio.gather(*fetches, return_exceptions=True)
+    assert all(isinstance(answer, OriginFailed) for answer in answers)
+    assert len(told.fetched) < 2 * THRESHOLD
+
+
+async def test_a_host_of_whole_urls_that_fails_is_left_alone_and_no_other(told: Told, clock: Clock) -> None:
+    hosts = HeldHosts(told, timeout=0.5, clock=clock)
+    told.act = failing(OriginFailed)
+    for _ in range(THRESHOLD):
+        with pytest.raises(OriginFailed):
+            await hosts.fetch("https://Broken.example/a.jpg")
+    told.act = lambda: None
+    with pytest.raises(OriginFailed, match="left alone"):
+        await hosts.fetch("https://broken.example/b.jpg?c")
+    assert (await hosts.fetch("https://well.example/a.jpg")).version == "1"
+    assert (await hosts.fetch("https://broken.example:8443/a.jpg")).version == "1"
+    await hosts.close()
+    assert told.closed
 
 
 async def test_after_failures_in_a_row_it_is_left_alone_and_tried_again(told: Told, clock: Clock) -> None:
@@ -128,11 +166,20 @@ async def test_what_is_absent_is_no_failure(told: Told, clock: Clock) -> None:
 
 
 async def test_a_key_is_rewritten_for_its_origin(told: Told, clock: Clock) -> None:
-    import re
-
     origin = held(told, clock, rewrite=(Rewrite(match=re.compile("old/(.*)"), to=r"new/\1"),))
     assert (await origin.fetch("old/a.jpg")).body == b"new/a.jpg"
     assert origin.version("old/a.jpg") == "version of new/a.jpg"
+
+
+async def test_what_a_key_was_rewritten_to_is_not_told(told: Told, clock: Clock) -> None:
+    def absent() -> None:
+        raise OriginalNotFound(f"no original '{told.fetched[-1]}'", origin_status=404)
+
+    told.act = absent
+    origin = held(told, clock, rewrite=(Rewrite(match=re.compile("old/(.*)"), to=r"inside/\1"),))
+    with pytest.raises(OriginalNotFound, match=r"no original 'old/a\.jpg'") as failure:
+        await origin.fetch("old/a.jpg")
+    assert failure.value.facts == {"origin_status": 404}
 
 
 async def test_the_operator_says_how_long_it_is_fresh(told: Told, clock: Clock) -> None:

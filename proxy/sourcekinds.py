@@ -1,0 +1,146 @@
+"""What may stand in an origins file: the keys of an origin, what each takes, and where it means something."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from proxy import media
+from proxy.kinds import Flag, Integer, Text
+from proxy.media import Format
+from proxy.nodes import Reads
+from proxy.units import BYTES, SECONDS, Units
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    units: Units
+    most: float
+
+    @property
+    def hint(self) -> str:
+        return self.units.example
+
+    def parse(self, text: str | None) -> float:
+        number = self.units.parse(text)
+        if not isinstance(number, int | float) or not 0 < number <= self.most:
+            raise ValueError(text)
+        return number
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A value, or where to find one. A secret one is never written down itself."""
+
+    secret: bool
+
+    @property
+    def hint(self) -> str:
+        places = "env:NAME or file:/path, where it is to be found"
+        return places if self.secret else f"a text, or {places}"
+
+    def parse(self, text: str | None) -> str:
+        scheme, colon, rest = (text or "").partition(":")
+        if colon and scheme == "env" and rest:
+            if not (found := os.environ.get(rest, "")):
+                raise ValueError(text)
+            return found
+        if colon and scheme == "file" and rest:
+            try:
+                return Path(rest).read_text(encoding="utf-8").strip() or _nothing(rest)
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(text) from error
+        if self.secret or not text:
+            raise ValueError(text)
+        return text
+
+
+def _nothing(path: str) -> str:
+    raise ValueError(path)
+
+
+class _Url:
+    hint: ClassVar[str] = (
+        "a folder, file://, http(s)://host/, s3://bucket/prefix, gs:// or az://, without user and password"
+    )
+
+    def parse(self, text: str | None) -> str:
+        if not text or "@" in urlsplit(text).netloc:
+            raise ValueError(text)
+        return text
+
+
+class FormatName:
+    names: ClassVar[tuple[str, ...]] = (*Format, *media.Source)
+    hint: ClassVar[str] = "one of " + ", ".join(names)
+
+    def parse(self, text: str | None) -> str:
+        if text not in self.names:
+            raise ValueError(text)
+        return text
+
+
+class Pattern:
+    hint: ClassVar[str] = "a regular expression for a whole key"
+
+    def parse(self, text: str | None) -> re.Pattern[str]:
+        try:
+            optional(text or "")
+            return re.compile(text or "")
+        except re.error as error:
+            raise ValueError(text) from error
+
+
+TEXT = Text(1024)
+URL, SECRET, OPEN = _Url(), _Given(secret=True), _Given(secret=False)
+SIMPLE: Mapping[str, Reads] = {
+    "private": Flag(),
+    "timeout": _Quantity(SECONDS, 3600),
+    "max_bytes": _Quantity(BYTES, 10**12),
+    "max_age": Integer(0, 2**31 - 1),
+    "concurrency": Integer(1, 1024),
+}
+OPTIONS: Mapping[str, Reads] = {
+    "region": TEXT,
+    "endpoint": TEXT,
+    "virtual_hosted_style_request": Flag(),
+    "skip_signature": Flag(),
+    "access_key_id": OPEN,
+    "account_name": OPEN,
+}
+SECRETS = ("secret_access_key", "session_token", "service_account_key", "account_key", "sas_key")
+"""Of object stores, by obstore's names for them."""
+
+OURS = frozenset(
+    {
+        "host", "connection", "transfer-encoding", "content-length", "accept-encoding", "cdn-loop", "via",
+        "range", "if-none-match", "if-modified-since",
+    }
+)  # fmt: skip
+
+NAMES = ("url", *SIMPLE, "formats", "rewrite", "headers", *OPTIONS, *SECRETS)
+EVERYWHERE = ("url", "timeout", "max_bytes", "concurrency", "formats", "rewrite")
+HTTP = ("private", "max_age", "headers")
+TAKEN: Mapping[str, tuple[str, ...]] = {
+    "": (),
+    "file": (),
+    "http": HTTP,
+    "https": HTTP,
+    "s3": (
+        "max_age", "region", "endpoint", "virtual_hosted_style_request", "skip_signature",
+        "access_key_id", "secret_access_key", "session_token",
+    ),
+    "gs": ("max_age", "endpoint", "skip_signature", "service_account_key"),
+    "az": ("max_age", "endpoint", "skip_signature", "account_name", "account_key", "sas_key"),
+}  # fmt: skip
+"""What means something for each kind of URL, beside what does everywhere."""
+
+
+def optional(pattern: str) -> re.Pattern[str]:
+    """What matches nothing, too, with the same groups."""
+    return re.compile(f"(?:{pattern})|")
