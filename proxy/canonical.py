@@ -91,7 +91,9 @@ def merge_dpr(spec: Spec) -> Spec:
     zoom, dpr = Fraction(plain(spec.zoom)), Fraction(plain(spec.dpr))
     factor = zoom if measured(spec) else zoom * dpr
     left = spec.dpr if measured(spec) else 1.0
-    if all(side is None or whole_times(side, factor) for side in (spec.width, spec.height)):
+    sides = [side for side in (spec.width, spec.height) if side is not None]
+    # A ratio alone has no side that could take the factor.
+    if sides and all(whole_times(side, factor) for side in sides):
         width, height = (side and int(side * factor) for side in (spec.width, spec.height))
         return replace(spec, width=width, height=height, zoom=1.0, dpr=left)
     if not measured(spec) and Fraction(1, 10) <= factor <= 4 and (factor * 10**6).denominator == 1:
