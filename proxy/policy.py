@@ -9,7 +9,7 @@ from proxy.errors import PolicyRefused
 from proxy.grammar import Written, shown
 from proxy.kinds import AutoQuality
 from proxy.presets import Presets
-from proxy.spec import OPTIONS
+from proxy.spec import OPTIONS, Output
 
 # By option, the name that messages call it by: the shortest that URLs use.
 SHORT = {name: min(option.names, key=len) for name, option in OPTIONS.items()}
@@ -19,6 +19,11 @@ BESIDE_PRESETS = ("presets", "expires", "version", "dpr")
 
 WHOLE_RATIOS = (1.0, 2.0, 3.0)
 """Device pixel ratios that the policy `listed` lets through."""
+
+UNLISTED = ("zoom", "min_width", "min_height", "extend", "line", "max_bytes", "effort", "text")
+"""What the policy `listed` lets no URL say: it gets around the lists, costs more than they do, or is words."""
+
+UNLISTED_VALUES = (("format", Output.BEST),)
 
 
 def permit(policy: str, written: Written, presets: Presets) -> None:
@@ -67,11 +72,13 @@ def listed_sizes(written: Written, presets: Presets) -> None:
         "quality": [*sorted(presets.listed.quality), *AutoQuality],
         "dpr": WHOLE_RATIOS,
     }
-    if "text" in written:
-        raise PolicyRefused(
-            "'text' needs a signature: without one a URL has only the texts of presets.yaml",
-            option="text", value=shown(written["text"]), allowed="the texts of presets.yaml",
-        )  # fmt: skip
+    for name in written:
+        if name in UNLISTED or (name, written[name]) in UNLISTED_VALUES:
+            said = f"{SHORT[name]}_{spelled(name, written[name])}" if name not in UNLISTED else SHORT[name]
+            raise PolicyRefused(
+                f"{said!r} needs a signature: without one it is only had from presets.yaml",
+                option=SHORT[name], value=spelled(name, written[name]), allowed="what presets.yaml says",
+            )  # fmt: skip
     for name in written.keys() & lists.keys():
         # By its spelling, since a share of 2.0 is no 2 px, and Python says that they are equal.
         allowed, value = [spelled(name, one) for one in lists[name]], spelled(name, written[name])

@@ -121,6 +121,26 @@ def test_listed_refuses_what_is_not(text: str, option: str, value: str, allowed:
     assert refused("listed", text).facts == {"option": option, "value": value, "allowed": allowed}
 
 
+@pytest.mark.parametrize(
+    "text, option, value",
+    [
+        ("w_160,zoom_1.37", "zoom", "1.37"),
+        ("mw_1234", "mw", "1234"),
+        ("h_200,min-h_1234", "mh", "1234"),
+        ("w_160,pad_99", "pad", "99_99_99_99"),
+        ("w_160,bo_99px_solid_red", "bo", "99px_solid_ff0000"),
+        ("w_160,q_75,mb_4321", "mb", "4321"),
+        ("w_160,effort_9", "effort", "9"),
+        ("w_160,f_best", "f", "best"),
+        ("w_160,text_buy", "text", "buy"),
+    ],
+)
+def test_listed_refuses_what_gets_around_its_lists_or_takes_long(text: str, option: str, value: str) -> None:
+    refusal = refused("listed", text)
+    assert (refusal.facts["option"], refusal.facts["value"]) == (option, value)
+    assert permitted("listed", read_options("p_any,w_160"))
+
+
 def test_a_list_that_is_not_there_admits_nothing() -> None:
     error = refused("listed", "w_160", Listed())
     assert error.message == "'w_160' needs a signature: without one 'w' takes nothing"
