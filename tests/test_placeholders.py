@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from proxy.cosine import cosine
 from proxy.placeholders import blurhash, thumbhash
 
 
@@ -42,6 +46,32 @@ def test_hashes_are_those_of_the_reference(
     rgba = pixels(width, height, translucent, seed)
     assert blurhash(rgba, width, height) == blur
     assert b64encode(thumbhash(rgba, width, height)).decode() == thumb
+
+
+@pytest.mark.parametrize(
+    "width, height, blur, thumb",
+    [
+        (92, 26, "LCTSUA%MfQ%M~qj[fQj[fQfQfQfQ", "PwgCAoBqeW93eGh4AAAAAAA="),
+        (28, 38, "LBTSUA~qfQ~q_3j[fQj[fQfQfQfQ", "PwgCBQB3eIeHd3h3h3CHVwAAAAAA"),
+        (98, 98, "L2TSUA~qfQ~q~qj[fQj[fQfQfQfQ", "PwgCBwB4eHh4eIh4h4iH13d/BwAAAAAA"),
+    ],
+)
+def test_the_last_bit_of_a_flat_picture_falls_as_in_the_reference(
+    width: int, height: int, blur: str, thumb: str
+) -> None:
+    rgba = bytes([255]) * (4 * width * height)
+    assert blurhash(rgba, width, height) == blur
+    assert b64encode(thumbhash(rgba, width, height)).decode() == thumb
+
+
+def test_a_tie_falls_as_in_the_reference() -> None:
+    rgba = bytes(v for y in range(46) for x in range(87) for v in (x * 255 // 87, y * 255 // 46, 128, 255))
+    assert b64encode(thumbhash(rgba, 87, 46)).decode() == "3wcKNJpwd4dweIh4eIdwcAj3dw=="
+
+
+@given(st.floats(0, 1000))
+def test_the_cosine_is_one(angle: float) -> None:
+    assert cosine(angle) == pytest.approx(math.cos(angle), rel=0, abs=2e-16)
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
