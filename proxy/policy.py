@@ -21,7 +21,7 @@ WHOLE_RATIOS = (1.0, 2.0, 3.0)
 """Device pixel ratios that the policy `listed` lets through."""
 
 UNLISTED = ("zoom", "min_width", "min_height", "extend", "line", "max_bytes", "effort", "text")
-"""What the policy `listed` lets no URL say: ways around the lists, what costs more than they do, and words."""
+"""What no URL says under the policy `listed`: ways around the lists, what costs more, and words."""
 
 UNLISTED_VALUES = (("format", Output.BEST),)
 
