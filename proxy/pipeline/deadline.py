@@ -20,20 +20,26 @@ SEARCH_SECONDS = 0.65
 EFFORT = (0.3, 1, 1.8, 5, 14)
 """How much longer both are with each effort of libvips; the default is 1."""
 
+LOSSLESS = 2.4
+"""How much longer it takes to keep every pixel."""
+
 TRIES_FOR_BYTES = 4
 """Encodings of a search for bytes, on average."""
 
 
 def avif_seconds(size: Size, order: Order) -> float:
     """What writing it as AVIF will take, from its pixels alone, so that it is always the same."""
+    own = order.settings.get(Format.AVIF, {})
     once = SECONDS * size.pixels / 1_000_000
     seconds = once
-    if order.by_looks and size.pixels > SAMPLED:
+    if own.get("lossless"):
+        seconds = once * LOSSLESS
+    elif order.by_looks and size.pixels > SAMPLED:
         seconds = once + SEARCH_SECONDS * (TILE * TILES) ** 2 / 1_000_000
     elif order.by_looks:
         seconds = SEARCH_SECONDS * size.pixels / 1_000_000
     seconds += 0 if order.max_bytes is None else TRIES_FOR_BYTES * once
-    return seconds * EFFORT[order.settings.get(Format.AVIF, {}).get("effort", 1)]
+    return seconds * EFFORT[own.get("effort", 1)]
 
 
 def in_time(order: Order, size: Size, accepted: Bucket, budget: float, *, alpha: bool) -> Order:

@@ -56,6 +56,9 @@ EFFORT: Mapping[Format, tuple[str, int, int]] = {
 }
 """What the URL's 0..9 are in the encoder's own words."""
 
+MOST_SECONDS = 4.0
+"""Of one format on one core: less than half of what a rendition has, for busy machines and for the rest."""
+
 SUBSAMPLING: Mapping[Chroma, str] = {Chroma.AUTO: "auto", Chroma.QUARTER: "on", Chroma.FULL: "off"}
 
 

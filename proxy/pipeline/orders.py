@@ -5,11 +5,13 @@ from __future__ import annotations
 import pyvips
 
 from proxy import negotiation
+from proxy.boxes import Size
 from proxy.geometry import Plan
 from proxy.media import FORMATS, Format
 from proxy.pipeline.course import Course
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import encoder_settings, savable
+from proxy.pipeline.endurance import bearable
 from proxy.pipeline.quantised import jpeg_quality
 from proxy.pipeline.smallest import Order
 from proxy.spec import OPTIONS, Output, Spec
@@ -34,7 +36,7 @@ def order(
         found = negotiation.candidates(accepted, savable(), alpha=bool(image.hasalpha()))
         formats = tuple(each for each in found if FORMATS[each].max_side >= side)
     same = is_unchanged(spec, head, plan) and head.format in formats
-    return Order(
+    wanted = Order(
         formats=formats,
         quality=spec.quality,
         keep=spec.keep,
@@ -44,6 +46,7 @@ def order(
         still=still,
         settings={format: encoder_settings(spec, format) for format in formats},
     )
+    return bearable(wanted, Size(image.width, image.height))
 
 
 def is_unchanged(spec: Spec, head: Header, plan: Plan) -> bool:
