@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate, parsedate_to_datetime
+from typing import NamedTuple
 
 import httpx
 
@@ -47,6 +48,13 @@ _CONNECT = 5.0  # seconds
 
 # RFC 9110, 8.8.3, without obs-text; the empty tag is valid and says nothing.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,256}"')
+
+
+class _Elsewhere(NamedTuple):
+    """A redirect."""
+
+    status: int
+    location: str
 
 
 class Downloader:
@@ -87,17 +95,21 @@ class Downloader:
         return await self._trier.persist(key, lambda: self._travel(key, url, known))
 
     async def _travel(self, key: str, url: httpx.URL, known: Original | None) -> Original:
+        status = 0
         for _ in range(_REDIRECTS + 1):
             answer = await self._ask(key, url, known)
             if isinstance(answer, Original):
                 return answer
-            url = self._next(key, url, answer)
-        raise OriginFailed(f"the origin redirects '{key}' more than {_REDIRECTS} times")
+            url, status = self._next(key, url, answer), answer.status
+        raise OriginFailed(f"the origin redirects '{key}' more than {_REDIRECTS} times", origin_status=status)
 
-    def _next(self, key: str, url: httpx.URL, location: str) -> httpx.URL:
-        refusal = OriginFailed(f"the origin redirects '{key}' to where this deployment does not follow")
+    def _next(self, key: str, url: httpx.URL, elsewhere: _Elsewhere) -> httpx.URL:
+        refusal = OriginFailed(
+            f"the origin redirects '{key}' to where this deployment does not follow",
+            origin_status=elsewhere.status,
+        )
         try:
-            there = url.join(location)
+            there = url.join(elsewhere.location)
         except (httpx.InvalidURL, UnicodeError) as failure:
             raise refusal from failure
         downgrade = url.scheme == "https" and there.scheme == "http"
@@ -105,8 +117,7 @@ class Downloader:
             raise refusal
         return there
 
-    async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | str:
-        """The original, or the Location of a redirect."""
+    async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | _Elsewhere:
         headers = {**self._headers, **_conditions(known)}
         request = self._client.build_request("GET", url, headers=headers, timeout=self._patience)
         try:
@@ -128,7 +139,9 @@ class Downloader:
             # InvalidURL: httpx reads a Location even where it is told not to follow.
             raise OriginFailed(f"the origin of '{key}' cannot be talked to") from failure
 
-    async def _read(self, key: str, response: httpx.Response, known: Original | None) -> Original | str:
+    async def _read(
+        self, key: str, response: httpx.Response, known: Original | None
+    ) -> Original | _Elsewhere:
         status = response.status_code
         if status == 304 and known is not None:
             return replace(known, keeping=keeping(response.headers, time.time(), known.keeping))
@@ -139,7 +152,7 @@ class Downloader:
             async for _ in response.aiter_raw():
                 pass
         if status in _REDIRECT and "location" in response.headers:
-            return str(response.headers["location"])
+            return _Elsewhere(status, response.headers["location"])
         if status in _ABSENT:
             raise not_found(key, origin_status=status)
         if status == _FORBIDDEN:
@@ -190,7 +203,9 @@ async def _unpacked(key: str, response: httpx.Response, unpacker: Unpacker) -> A
                 await asyncio.sleep(0)
         unpacker.end()
     except ValueError as failure:
-        raise OriginFailed(f"the origin sent '{key}' damaged") from failure
+        raise OriginFailed(
+            f"the origin sent '{key}' damaged", origin_status=response.status_code
+        ) from failure
 
 
 def _conditions(known: Original | None) -> dict[str, str]:

@@ -19,6 +19,9 @@ from proxy.sources import Source, host_of
 THRESHOLD, REST = 5, 5.0
 """Failures in a row after which an origin is left alone, and seconds until it is tried again."""
 
+_TOO_MANY, _TROUBLE, _SILENCE = 429, 500, 600
+"""Statuses; the last is no status at all."""
+
 _HOSTS = 1000
 _AT_A_TIME = 16
 
@@ -70,15 +73,23 @@ class HeldOrigin:
             if asked:
                 self._breaker.failed()
             raise timed_out(key) from failure
-        except OriginFailed:
+        except ProxyError as error:
             if asked:
-                self._breaker.failed()
-            raise
-        except ProxyError:  # it answered, and this is its answer
-            self._breaker.succeeded()
+                self._judge(error)
             raise
         self._breaker.succeeded()
         return self._kept(original)
+
+    def _judge(self, error: ProxyError) -> None:
+        """
+        Whether it is in trouble, or answered in full, and this is its answer: one picture that it has in no
+        order must not take all others away.
+        """
+        status = error.facts.get("origin_status", _SILENCE)
+        if isinstance(error, OriginFailed) and (status >= _TROUBLE or status == _TOO_MANY):
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
 
     def _kept(self, original: Original) -> Original:
         """Fresh for as long as the operator says, whatever the origin does."""

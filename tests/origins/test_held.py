@@ -165,6 +165,30 @@ async def test_what_is_absent_is_no_failure(told: Told, clock: Clock) -> None:
             await origin.fetch("a.jpg")
 
 
+@pytest.mark.parametrize(
+    "status, alone", [(302, 0), (400, 0), (401, 0), (200, 0), (429, 1), (500, 1), (503, 1)]
+)
+async def test_an_answer_that_is_of_no_use_is_no_trouble(
+    told: Told, clock: Clock, status: int, alone: bool
+) -> None:
+    """One picture behind a loop of redirects, asked for again and again, must not take all others away."""
+
+    def act() -> None:
+        raise OriginFailed("no", origin_status=status)
+
+    told.act = act
+    origin = held(told, clock)
+    for _ in range(THRESHOLD):
+        with pytest.raises(OriginFailed):
+            await origin.fetch("a.jpg")
+    told.act = lambda: None
+    if alone:
+        with pytest.raises(OriginFailed, match="left alone"):
+            await origin.fetch("b.jpg")
+    else:
+        assert (await origin.fetch("b.jpg")).body == b"b.jpg"
+
+
 async def test_a_key_is_rewritten_for_its_origin(told: Told, clock: Clock) -> None:
     origin = held(told, clock, rewrite=(Rewrite(match=re.compile("old/(.*)"), to=r"new/\1"),))
     assert (await origin.fetch("old/a.jpg")).body == b"new/a.jpg"
