@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -24,6 +25,11 @@ _OTHER_NAMES: Mapping[str, Mapping[str, str]] = {"gs": {"endpoint": "base_url"}}
 
 _CREDENTIALS = {"secret_access_key", "account_key", "sas_key"}
 """With one of these a store is all that its client talks to: no machine is asked who we are."""
+
+_REASON = re.compile(
+    r"Missing (?:SecretAccessKey|AccessKeyId|component in SAS query pair)|Account must be specified"
+    r"|Invalid Access Key|Unable to decode service account file|Error reading pem file"
+)
 
 _NOWHERE = "http://127.0.0.1:0"
 """A proxy that nothing gets through."""
@@ -61,7 +67,7 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
     try:
         return from_url(url, config=told or None, client_options=client, retry_config=retries)
     except exceptions.BaseError as failure:
-        raise ValueError(f"the object store cannot be opened: {_kind(failure)}") from None
+        raise ValueError(f"the object store cannot be opened: {_reason(failure)}") from None
 
 
 def _talked_to(options: Mapping[str, str]) -> str:
@@ -70,5 +76,7 @@ def _talked_to(options: Mapping[str, str]) -> str:
     return (urlsplit(options.get("endpoint", "")).hostname or "") if known else ""
 
 
-def _kind(failure: Exception) -> str:
-    return type(failure).__name__.removesuffix("Error")
+def _reason(failure: Exception) -> str:
+    """In obstore's words where they are known to quote nothing, else the kind of failure."""
+    known = _REASON.search(str(failure))
+    return known[0] if known else type(failure).__name__.removesuffix("Error")

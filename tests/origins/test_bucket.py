@@ -227,3 +227,24 @@ def test_what_cannot_be_opened_is_refused_without_its_secrets(
     with pytest.raises(ValueError, match="object store") as refusal:
         open_store(url, {}, 5.0)
     assert "s3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url, told, reason",
+    [
+        ("s3://media", {"access_key_id": "me", "region": "r"}, "Missing SecretAccessKey"),
+        ("s3://media", {"secret_access_key": "s3cret", "region": "r"}, "Missing AccessKeyId"),
+        ("gs://media", {"service_account_key": "s3cret"}, "Unable to decode service account file"),
+        ("az://media", {"account_name": "me", "account_key": "s3cret!"}, "Invalid Access Key"),
+        ("az://media", {"account_name": "me", "sas_key": "s3cret"}, "Missing component in SAS query pair"),
+        ("gs://media", {"region": "s3cret"}, "UnknownConfigurationKey"),
+    ],
+)
+def test_why_a_store_cannot_be_opened_is_told(
+    url: str, told: dict[str, str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match=f"cannot be opened: {reason}$") as refusal:
+        open_store(url, told, 5.0)
+    assert "s3cret" not in str(refusal.value)
