@@ -4,9 +4,12 @@ The outermost layer: what every answer carries, one log line a request, and an a
 
 from __future__ import annotations
 
+import itertools
+import logging
 import re
 import secrets
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -28,32 +31,35 @@ class AccessLog:
 
     def __init__(self, app: ASGIApp, *, allow_origin: str = "*") -> None:
         self._app = app
-        self._log = structlog.get_logger()
+        # Bound once: structlog's lazy logger builds another one for each line.
+        self._log = structlog.get_logger().bind()
+        self._logs = self._log.is_enabled_for(logging.INFO)
         self._readers = [
             (name, allow_origin.encode()) for name in (b"access-control-allow-origin", b"timing-allow-origin")
         ]
+        self._new_id = request_ids()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        first: dict[str, Any] = {}
+        first: Message = {}
         sent = 0
-        request_id = request_id_of(scope)
+        size, given = measured(scope["headers"])
+        request_id = given or self._new_id()
         always = [*self._readers, (b"x-request-id", request_id)]
 
         async def watch(message: Message) -> None:
-            nonlocal sent
+            nonlocal first, sent
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *always]}
-                first.update(message)
+                first = message = {**message, "headers": [*message["headers"], *always]}
             else:
                 sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            if sum(len(name) + len(value) for name, value in scope["headers"]) > LONGEST_HEADERS:
+            if size > LONGEST_HEADERS:
                 await respond(watch, problem(431, "headers_too_long", f"at most {LONGEST_HEADERS} bytes"))
             else:
                 await self._app(scope, receive, watch)
@@ -64,22 +70,39 @@ class AccessLog:
             if first:
                 raise  # headers are out: the connection is aborted, never ended as if all was well
             await respond(watch, problem(500, "internal_error", "this is our fault, not yours"))
-        self._log.info(
-            "request",
-            method=scope["method"],
-            path=path_of(scope),
-            status=first.get("status"),
-            bytes=sent,
-            ms=round((time.perf_counter() - started) * 1000, 2),
-            request_id=request_id.decode(),
-            **from_cache(first.get("headers", ())),
-        )
+        if self._logs:
+            self._log.info(
+                "request",
+                method=scope["method"],
+                path=path_of(scope),
+                status=first.get("status"),
+                bytes=sent,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+                request_id=request_id.decode(),
+                **from_cache(first.get("headers", ())),
+            )
 
 
-def request_id_of(scope: Scope) -> bytes:
-    """The one that somebody before us gave it, so that their logs and ours can be laid side by side."""
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8).encode()
+def request_ids() -> Callable[[], bytes]:
+    """
+    For logs and not for secrets: what the process is called, by chance, and a number. Randomness for each
+    request costs a call of the kernel.
+    """
+    process, numbers = secrets.token_hex(5).encode(), itertools.count(1)
+    return lambda: b"%b%06x" % (process, next(numbers) & 0xFFFFFF)
+
+
+def measured(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes | None]:
+    """
+    Bytes of all headers, and the request id that somebody before us gave, so that their logs and ours can be
+    laid side by side.
+    """
+    size, given = 0, None
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"x-request-id" and given is None:
+            given = value
+    return size, given if given and REQUEST_ID.fullmatch(given) else None
 
 
 def path_of(scope: Scope) -> str:
