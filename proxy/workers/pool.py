@@ -173,6 +173,9 @@ class Workers:
                         pid, at = wire.GREETING.unpack(await _receive(connection, wire.GREETING.size))
                     except (ConnectionError, EOFError):
                         connection.close()  # a renderer died before it greeted us: another one takes it
+                    except OSError:
+                        connection.close()
+                        raise self._overloaded() from None  # the kernel has no memory for another job
                     except BaseException:
                         connection.close()
                         raise
@@ -182,7 +185,10 @@ class Workers:
             raise self._overloaded() from None
 
     def _connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection = socket.socket(socket.AF_UNIX)
+        except OSError:  # too many files are open: with clients, as a rule
+            raise self._overloaded() from None
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
         try:

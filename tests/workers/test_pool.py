@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Awaitable
 
@@ -213,6 +214,19 @@ async def test_jobs_of_askers_who_left_the_queue_are_not_done(worker: Workers) -
     left.cancel()
     await running
     assert (await worker.run("echo", {}, b"next", 5)).queue_seconds < 5
+
+
+async def test_a_process_that_may_open_no_more_files_is_overloaded(worker: Workers) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    await worker.run("echo", {}, b"", 5)  # whatever this opens for good is open
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, most[1]))
+    try:
+        with pytest.raises(Overloaded):
+            await worker.run("echo", {}, b"", 5)
+        assert not await worker.ping()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
+    assert (await worker.run("echo", {}, b"again", 5)).body == b"again"
 
 
 async def test_a_full_queue_is_refused_at_once(alone: Supervisor) -> None:
