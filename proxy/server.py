@@ -29,6 +29,12 @@ from proxy.workers.supervisor import Supervisor
 IDLE = 75
 """Seconds that an idle connection is kept: longer than CDNs keep theirs, so that they end it and not we."""
 
+STARTS_WITHIN = 60
+"""
+Seconds that a web process may leave its supervisor's question unanswered, which it cannot answer before it
+has read its code: on a busy machine uvicorn's five kill each new one as it starts, again and again.
+"""
+
 log = structlog.get_logger()
 
 
@@ -58,6 +64,7 @@ def serve(settings: Settings) -> int:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=IDLE,
+            timeout_worker_healthcheck=STARTS_WITHIN,
             timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
         )
         announce(settings, listener.getsockname()[1])
