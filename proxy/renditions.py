@@ -1,4 +1,9 @@
-"""The road of a request: cache, origin, renderer, cache."""
+"""
+The road of a request: cache, origin, renderer, cache.
+
+Longer than 300 lines because its steps share one set of what is in the air and what has failed: halves would
+hand each other all of it.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +57,9 @@ PAUSE = 10.0
 class Answer:
     """
     A rendition and how it was come by. `stale`: what was at hand was not fresh any more; it is what is
-    answered when `hit`, or when there is a `failure` to make a new one. What is not `kept` here is nobody
-    else's to keep either. `age` and `timings` are in seconds; one that was purged softly is as old as it may
-    be without that.
+    answered when `hit`, or when there is a `failure` to make a new one. What is not `kept` is nobody's to
+    keep; `stored` is what this cache keeps from now on. `age` and `timings` are in seconds; one that was
+    purged softly is as old as it may be without that.
     """
 
     rendition: Rendition
@@ -63,6 +68,7 @@ class Answer:
     stale: bool = False
     failure: ProxyError | None = None
     kept: bool = True
+    stored: bool = False
     collapsed: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
 
@@ -244,10 +250,10 @@ class Renditions:
             self._failures[name] = True
         age = self._clock() - rendition.made_at
         put = self._cache.put_near if made.elsewhere else self._cache.put
-        lifetime = wish.lifetimes.kept - age if made.kept else 0
+        lifetime = wish.lifetimes.kept - age if made.kept and self._cache.keeps else 0
         if rendition.is_passing:
             lifetime = min(lifetime, PASSES)
-            if made.kept and not made.bridged and not made.elsewhere:
+            if lifetime > 0 and not made.bridged and not made.elsewhere:
                 self._finishing.start(name, lambda: self._finish(wish, name, rendition))
         await put(name, rendition, lifetime)
         return Answer(
@@ -256,6 +262,7 @@ class Renditions:
             age=age,
             stale=known is not None or made.bridged,
             kept=made.kept,
+            stored=lifetime > 0,
             collapsed=made.elsewhere,
             timings=made.timings,
         )

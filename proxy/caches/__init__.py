@@ -33,8 +33,11 @@ class Cache(Protocol[T]):
 class Keeper(Protocol[T]):
     """
     What caches stacked on each other can do besides: tell at once what is at hand, look further out for one
-    that is `wanted`, and keep what others will find by themselves.
+    that is `wanted`, and keep what others will find by themselves. `keeps` is whether there are any.
     """
+
+    @property
+    def keeps(self) -> bool: ...
 
     def peek(self, key: str) -> T | None: ...
 

@@ -50,6 +50,10 @@ class TieredCache(Generic[T]):
         self._memory = next((tier for tier in self._tiers if isinstance(tier, MemoryCache)), None)
         self._clock = clock
 
+    @property
+    def keeps(self) -> bool:
+        return bool(self._tiers)
+
     def peek(self, key: str) -> T | None:
         """What can be had without waiting for anything. Not finding it does not count as a miss."""
         return None if self._memory is None else self._memory.peek(key)

@@ -221,7 +221,7 @@ def aging_headers(ask: Ask, answer: Answer, left: float | None) -> list[tuple[by
         ttl=math.floor(lifetimes.s_maxage - answer.age) if answer.hit and answer.stale else None,
         stale=answer.stale,
         failure=failure,
-        stored=answer.kept,
+        stored=answer.stored,
         collapsed=answer.collapsed,
     )
     return [(b"cache-control", lasting if answer.kept else NOT_KEPT), (b"cache-status", status)]

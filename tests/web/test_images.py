@@ -100,6 +100,21 @@ async def test_the_second_time_it_is_a_hit_with_the_same_bytes(web: httpx.AsyncC
     assert again.headers["etag"] == first.headers["etag"]
 
 
+async def test_without_a_cache_nothing_is_called_stored(renderers: str, originals: Path) -> None:
+    async with client(renderers, origin=str(originals), cache="none") as web:
+        for _ in range(2):
+            answer = await web.get("/w_301/cats/tom.jpg")
+            assert answer.headers["cache-status"] == "image-proxy; fwd=miss"
+            assert "s-maxage=31536000" in answer.headers["cache-control"], "others may keep it"
+
+
+async def test_what_may_not_live_at_all_is_not_called_stored(renderers: str, originals: Path) -> None:
+    never = dict.fromkeys(("s_maxage", "stale_while_revalidate", "stale_if_error"), 0)
+    async with client(renderers, origin=str(originals), **never) as web:
+        for _ in range(2):
+            assert (await web.get("/w_301/cats/tom.jpg")).headers["cache-status"] == "image-proxy; fwd=miss"
+
+
 async def test_every_representation_has_its_own_etag(web: httpx.AsyncClient) -> None:
     urls = ["/w_30/cats/tom.jpg", "/w_31/cats/tom.jpg", "/w_30,f_webp/cats/tom.jpg", "/w_30/corners.png"]
     assert len({(await web.get(url)).headers["etag"] for url in urls}) == len(urls)
