@@ -158,7 +158,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
         *pages.routes(is_ready, formats, mount=settings.mount, token=token, development=development),
         Route(f"{settings.mount}/-/purge", guarded, methods=["POST"]),
     ]
-    handlers = {404: pages.not_found, 405: pages.not_allowed}
+    handlers = {404: pages.not_found, 405: pages.not_allowed, 500: pages.failed}
     switch = Switch(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.mount)
     return AccessLog(switch, allow_origin=settings.allow_origin)
 

@@ -85,6 +85,10 @@ async def not_allowed(_: Request, error: Exception) -> Response:
     return as_response(problem(405, "method_not_allowed", f"this page takes {allowed}", headers=headers))
 
 
+async def failed(_: Request, __: Exception) -> Response:
+    return as_response(problem(500, "internal_error", "this is our fault, not yours"))
+
+
 def routes(
     is_ready: Callable[[], Awaitable[bool]],
     formats: Callable[[], Awaitable[Mapping[str, Any]]],

@@ -78,7 +78,7 @@ def read(body: bytes) -> tuple[dict[str, list[str]], bool]:
     """The names under each of `TAGS`, without repetitions, and whether the purge is soft. Raises Refused."""
     try:
         asked: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter from ten thousand brackets
         raise Refused("body", 'a purge is JSON, such as {"keys": ["cats/tom.jpg"]}') from None
     if not isinstance(asked, dict):
         raise Refused("body", "a purge is a JSON object")

@@ -12,6 +12,7 @@ import pytest
 
 from proxy.media import Format
 from proxy.purges import key_tag
+from tests.deployments import deployed
 from tests.origins.server import Server, reply, running, until
 from tests.pictures import photo, plain, saved
 from tests.services import redis_server
@@ -158,6 +159,7 @@ async def test_who_asks_after_a_purge_is_not_given_what_was_begun_before_it(
 @pytest.mark.parametrize(
     "body, field",
     [
+        (b"[" * 100_000, "body"),
         (b"", "body"),
         (b"[]", "body"),
         (b"{}", "body"),
@@ -177,6 +179,15 @@ async def test_what_is_wrong_is_told_by_its_field(web: httpx.AsyncClient, body: 
     answer = await web.post("/-/purge", content=body, headers=BEARER)
     assert (answer.status_code, answer.json()["option"]) == (400, field)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_purge_that_this_machine_cannot_keep_is_a_problem_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "purges").mkdir()  # where the file should be
+    with deployed(cache=f"disk://{tmp_path}", origin=str(tmp_path), admin_token=TOKEN) as server:
+        answer = httpx.post(f"{server.url}/-/purge", json={"keys": ["a"]}, headers=BEARER, timeout=30)
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_only_who_has_the_token_may(web: httpx.AsyncClient) -> None:
