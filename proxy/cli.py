@@ -1,4 +1,9 @@
-"""The command line: each command reads what it is given, asks one function, and prints the answer."""
+"""
+The command line: each command reads what it is given, asks one function, and prints the answer.
+
+Longer than 300 lines because half of it is what `--help` prints: commands that do more have modules of
+their own.
+"""
 
 from __future__ import annotations
 
