@@ -60,7 +60,7 @@ def describe(
         over = layer(spec, overlay, scaled, made.plan, overlay_limits or limits)
         image = drawn(scaled, spec, made.plan, over, alpha=FORMATS[made.format].alpha).copy_memory()
         format = made.format
-        if spec.format is Output.BEST and made.frames == 1:
+        if made.frames == 1 and (spec.format is Output.BEST or spec.max_bytes is not None):
             format = written(image, order(body, spec, made, image, accepted)).format
         return {
             "width": image.width,

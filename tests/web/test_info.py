@@ -53,6 +53,14 @@ async def test_the_original_and_the_rendition_have_their_sizes(web: httpx.AsyncC
     assert source["alpha"] is False
 
 
+async def test_what_cannot_be_so_small_is_refused_as_the_picture_is(web: httpx.AsyncClient) -> None:
+    for options in ("w_300,f_webp,mb_20", "w_300,mb_20", "w_300,f_best,mb_20"):
+        picture, said = await web.get(f"/{options}/tom.jpg"), await web.get(f"/-/info/{options}/tom.jpg")
+        assert (picture.status_code, said.status_code) == (422, 422)
+        assert picture.json() == said.json()
+    assert (await facts(web, "/-/info/w_300,mb_200000/tom.jpg"))["width"] == 300
+
+
 async def test_an_animation_tells_its_frames(web: httpx.AsyncClient) -> None:
     said = await facts(web, "/-/info/w_48,f_webp/ball.gif")
     assert said["frames"] == 4
