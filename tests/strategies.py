@@ -18,7 +18,6 @@ from proxy.places import (
     LONGEST,
     POINTS,
     AnchorKind,
-    Angle,
     BorderKind,
     Box,
     Edge,
@@ -28,6 +27,7 @@ from proxy.places import (
     Strategy,
 )
 from proxy.spec import BY_NAME, Option
+from proxy.turns import Angle
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[str]:

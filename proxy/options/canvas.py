@@ -10,7 +10,8 @@ from proxy.colours import Colour, ColourKind, Painted
 from proxy.kinds import Flag
 from proxy.options.row import Option, option
 from proxy.outlines import Line, LineKind, Radii, RadiiKind
-from proxy.places import Angle, Border, BorderKind, Turn
+from proxy.places import Border, BorderKind
+from proxy.turns import Angle, Turn
 
 
 def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""Which way up, as people write it in URLs: degrees, and words for mirrors and for EXIF."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from proxy.kinds import decimal, plain, within
+
+
+class Turn(StrEnum):
+    """Angles that are words. Cloudinary's names; `true` and `false` are ipx's, whose `a` is `animated`."""
+
+    EXIF = "exif"
+    IGNORE = "ignore"
+    HFLIP = "hflip"
+    VFLIP = "vflip"
+    TRUE = "true"
+    FALSE = "false"
+
+
+TURNS = (Turn.EXIF, Turn.IGNORE, Turn.HFLIP, Turn.VFLIP)
+
+
+@dataclass(frozen=True)
+class Angle:
+    """Degrees clockwise, or words; Cloudinary joins several with a dot: `hflip.90`."""
+
+    words: tuple[Turn, ...] = TURNS
+
+    @property
+    def hint(self) -> str:
+        return f"degrees from -360 to 360, or {', '.join(self.words)}"
+
+    def parse(self, text: str | None) -> tuple[float | Turn, ...]:
+        if text is None:
+            return (Turn.EXIF,)
+        if re.match(r"-?[0-9]", text):
+            return (within(decimal(text), -360.0, 360.0) % 360,)
+        return tuple(
+            self._word(part) if part.isalpha() else within(decimal(part), -360.0, 360.0) % 360
+            for part in text.split(".")
+        )
+
+    def _word(self, text: str) -> Turn:
+        word = Turn(text)
+        if word not in self.words:
+            raise ValueError(text)
+        return word
+
+    def format(self, value: float) -> str:
+        """Words do not survive: `proxy.spec` rewrites them to the options they stand for."""
+        return plain(value)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "angle", "min": -360, "max": 360, "words": list(self.words)}
