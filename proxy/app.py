@@ -24,6 +24,7 @@ from proxy.caches.tiered import open_cache, open_originals_cache
 from proxy.flights import open_flights
 from proxy.freshness import Lifetimes
 from proxy.grammar import SIGNED
+from proxy.metrics import Facts, Metrics, exposed
 from proxy.originals import Originals
 from proxy.origins import Origin
 from proxy.origins.schemes import open_origins
@@ -41,11 +42,15 @@ from proxy.web.asking import Terms
 from proxy.web.images import Images
 from proxy.web.purge import purge
 from proxy.workers.pool import Workers
+from proxy.workers.supervisor import counts
 
 log = structlog.get_logger()
 
 INFO = "/-/info"
 """Below this, URLs ask what can be said about a picture."""
+
+SAMPLED = 1.0
+"""Seconds between looks at what is not counted as it happens, where several processes count together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,10 @@ class Deployment:
     settings: Settings
     renderers: str
     """The Unix socket at which the renderers take jobs."""
+    metrics_port: int | None = None
+    """The port of the listener for nothing but /metrics; never 0."""
+    counting: Path | None = None
+    """The folder in which its web processes count together, when there are several."""
 
     @property
     def _leaving(self) -> Path:
@@ -93,14 +102,17 @@ def end_with_parent() -> None:
 
 class Switch:
     """
-    Sends each request to the pictures, to what is said about them, or to the pages. Lifespan goes to the
+    Sends each request to the pictures, to what is said about them, to the pages, or to the metrics and
+    nothing else when it came in at their port. Lifespan goes to the
     pages, which own the rest; what is outside the mount does too, and finds nothing there.
     """
 
-    def __init__(self, pages: Starlette, mount: str) -> None:
+    def __init__(self, pages: Starlette, mount: str, metrics: ASGIApp, metrics_port: int | None) -> None:
         self._pages = pages
+        self._metrics = metrics
+        self._metrics_port = metrics_port
         self._below = f"{mount}/".encode()
-        self._page_paths = (b"/healthz", b"/readyz", f"{mount}/-/".encode())
+        self._page_paths = (b"/healthz", b"/readyz", b"/metrics", f"{mount}/-/".encode())
         self._info = re.compile(
             re.escape(mount.encode()) + rb"(?:" + SIGNED.pattern + rb")?" + INFO.encode() + b"/"
         )
@@ -109,6 +121,10 @@ class Switch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self.images is not None and self.info is not None:
+            # The port of the socket that it came in at, whatever its Host says.
+            if self._metrics_port is not None and scope["server"][1] == self._metrics_port:
+                await self._metrics(scope, receive, send)
+                return
             path = scope["raw_path"]
             if self._info.match(path):
                 await self.info(scope, receive, send)
@@ -121,9 +137,22 @@ class Switch:
 
 def create_app(deployment: Deployment) -> ASGIApp:
     settings = deployment.settings
-    workers = Workers(deployment.renderers, queue_size=settings.queue_size)
+    metrics, facts = Metrics(), Facts(lambda: counts(deployment.renderers))
+    workers = Workers(deployment.renderers, queue_size=settings.queue_size, metrics=metrics)
     # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
     purging = open_purging(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
+
+    def sample() -> None:
+        metrics.sample(waiting=workers.waiting, running=workers.running)
+
+    async def keep_sampling() -> None:
+        while True:
+            sample()
+            await asyncio.sleep(SAMPLED)
+
+    async def exposition() -> bytes:
+        sample()
+        return await asyncio.to_thread(exposed, metrics, facts, deployment.counting)
 
     async def is_ready() -> bool:
         return switch.images is not None and not deployment.is_draining and await workers.ping()
@@ -133,7 +162,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with road(settings, workers, purging) as renditions:
+        async with road(settings, workers, purging, metrics) as renditions:
             images, info = (
                 Images(renditions, each, presets(settings), timing=settings.server_timing)
                 for each in (terms(settings), replace(terms(settings), below=INFO, task="describe"))
@@ -143,13 +172,16 @@ def create_app(deployment: Deployment) -> ASGIApp:
                 images.use(presets)
                 info.use(presets)
 
-            watcher = asyncio.create_task(watch_presets(settings.presets, use))
+            tasks = [asyncio.create_task(watch_presets(settings.presets, use))]
+            if deployment.counting is not None:  # another process may be the one that is asked
+                tasks.append(asyncio.create_task(keep_sampling()))
             switch.images, switch.info = images, info
             try:
                 yield
             finally:
-                watcher.cancel()
-                await asyncio.gather(watcher, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
     development = settings.is_loopback
@@ -159,16 +191,28 @@ def create_app(deployment: Deployment) -> ASGIApp:
         Route(f"{settings.mount}/-/purge", guarded, methods=["POST"]),
     ]
     handlers = {404: pages.not_found, 405: pages.not_allowed, 500: pages.failed}
-    switch = Switch(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.mount)
-    return AccessLog(switch, allow_origin=settings.allow_origin)
+    scraped = pages.metrics(exposition)
+    if settings.metrics_port is None and settings.is_loopback:
+        routes.append(scraped)
+    switch = Switch(
+        Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers),
+        settings.mount,
+        Starlette(routes=[scraped], exception_handlers=handlers),
+        deployment.metrics_port,
+    )
+    return AccessLog(switch, allow_origin=settings.allow_origin, metrics=metrics)
 
 
 @asynccontextmanager
-async def road(settings: Settings, workers: Workers, purging: Purging) -> AsyncIterator[Renditions]:
+async def road(
+    settings: Settings, workers: Workers, purging: Purging, metrics: Metrics | None = None
+) -> AsyncIterator[Renditions]:
     """From origin to cache and back, open. Raises ValueError."""
+    metrics = metrics or Metrics()
     await purging.open()
-    origin = keep_originals(settings, open_originals(settings), purging)
+    origin = keep_originals(settings, open_originals(settings), purging, metrics)
     cache = open_cache(settings.cache)
+    metrics.watch("renditions", cache.stats)
     renditions = Renditions(
         origin=origin,
         cache=cache,
@@ -212,15 +256,21 @@ def open_originals(settings: Settings) -> Origin:
     )
 
 
-def keep_originals(settings: Settings, origin: Origin, purges: Heard | None = None) -> Originals:
+def keep_originals(
+    settings: Settings, origin: Origin, purges: Heard | None = None, metrics: Metrics | None = None
+) -> Originals:
     """Raises ValueError."""
+    cache = open_originals_cache(settings.originals_cache)
+    if metrics is not None:
+        metrics.watch("originals", cache.stats)
     return Originals(
         origin,
-        open_originals_cache(settings.originals_cache),
+        cache,
         fresh_for=settings.originals_max_age,
         stale_if_error=settings.stale_if_error,
         sources=sources(settings),
         purges=purges,
+        metrics=metrics,
     )
 
 

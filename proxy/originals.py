@@ -16,6 +16,7 @@ from proxy.caches import Cache
 from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, ProxyError, SourceNotAllowed
 from proxy.freshness import Freshness, judged
 from proxy.media import Original
+from proxy.metrics import Metrics
 from proxy.origins import Origin
 from proxy.purges import Heard, Purged, Purges, Subject, subject
 from proxy.singleflight import SingleFlight
@@ -49,6 +50,7 @@ class Originals:
         stale_if_error: float,
         sources: Sources = NOWHERE,
         purges: Heard | None = None,
+        metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._origin = origin
@@ -57,6 +59,7 @@ class Originals:
         self._stale_if_error = stale_if_error
         self._sources = sources
         self._purges = purges or Purges()
+        self._metrics = metrics or Metrics()
         self._clock = clock
         self._flights: SingleFlight[Original] = SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
@@ -64,7 +67,7 @@ class Originals:
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         if self._origin.version(key) is not None:
-            return await self._origin.fetch(key, known)
+            return await self._ask(key, known)
         # Whoever asks after a purge must not be given what was asked for before it.
         after = self._purges.latest
         return await self._flights.join(f"{after}\n{key}", lambda: self._find_or_fetch(key, after))
@@ -102,12 +105,24 @@ class Originals:
 
     async def _fetch(self, key: str, known: Original | None, after: int) -> Original:
         try:
-            original = replace(await self._origin.fetch(key, known), after_purge=after)
+            original = replace(await self._ask(key, known), after_purge=after)
         except (OriginalNotFound, OriginalTooLarge, SourceNotAllowed):
             if known is not None:
                 await self._cache.put(self._name(key), known, 0)
             raise
         await self._cache.put(self._name(key), original, KEPT if original.keeping.allowed else 0)
+        return original
+
+    async def _ask(self, key: str, known: Original | None) -> Original:
+        started, outcome = time.perf_counter(), "abandoned"
+        try:
+            original = await self._origin.fetch(key, known)
+            outcome = "fetched"
+        except ProxyError as failure:
+            outcome = failure.code
+            raise
+        finally:
+            self._metrics.fetched(self._sources.of(key)[0], outcome, time.perf_counter() - started)
         return original
 
     async def _renew(self, key: str, known: Original, after: int) -> None:

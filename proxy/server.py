@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from types import FrameType
@@ -20,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 from proxy import logs
 from proxy.app import Deployment, keep_originals, open_originals, presets, sources
 from proxy.caches.tiered import open_cache
+from proxy.metrics import PROCESSES_FOLDER
 from proxy.settings import Settings
 from proxy.signing import sign
 from proxy.sources import Sources
@@ -48,11 +51,20 @@ def serve(settings: Settings) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again when it has drained, for the exit code: ours is 0 then.
         signal.signal(each, lambda *_: None)
-    with (
-        bind(settings) as listener,
-        Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory) as renderers,
-    ):
-        deployment = Deployment(settings=settings, renderers=renderers.socket_path)
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(bind(settings.host, settings.port))]
+        if settings.metrics_port is not None:
+            listeners.append(stack.enter_context(bind(settings.host, settings.metrics_port)))
+        renderers = stack.enter_context(
+            Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory)
+        )
+        port, metrics_port = (*(each.getsockname()[1] for each in listeners), None)[:2]
+        deployment = Deployment(
+            settings=settings,
+            renderers=renderers.socket_path,
+            metrics_port=metrics_port,
+            counting=count_together(renderers.socket_path) if settings.workers > 1 else None,
+        )
         config = uvicorn.Config(
             deployment,
             factory=True,
@@ -67,11 +79,11 @@ def serve(settings: Settings) -> int:
             timeout_worker_healthcheck=STARTS_WITHIN,
             timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
         )
-        announce(settings, listener.getsockname()[1])
+        announce(settings, port, metrics_port)
         if settings.workers > 1:
-            Processes(config, [listener], deployment).run()
+            Processes(config, listeners, deployment).run()
         else:
-            Process(config, deployment).run([listener])
+            Process(config, deployment).run(listeners)
     return 0
 
 
@@ -82,9 +94,17 @@ async def check(settings: Settings) -> None:
     await keep_originals(settings, open_originals(settings)).close()
 
 
-def bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+def bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def count_together(renderers: str) -> Path:
+    """The folder in which web processes that are started from now on count: it ends with the renderers'."""
+    folder = Path(renderers).with_name("metrics")
+    folder.mkdir()
+    os.environ[PROCESSES_FOLDER] = str(folder)
+    return folder
 
 
 class Process(uvicorn.Server):
@@ -118,11 +138,13 @@ class Processes(Multiprocess):
         self.should_exit.set()
 
 
-def announce(settings: Settings, port: int) -> None:
+def announce(settings: Settings, port: int, metrics_port: int | None) -> None:
     """For people, on standard output: where it listens, and what to click first."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     base = f"http://{host}:{port}{settings.mount}"
     print(f"image-proxy listens on {base}", flush=True)
+    if metrics_port is not None:
+        print(f"metrics are at http://{host}:{metrics_port}/metrics", flush=True)
     if settings.unsigned == "allow":
         print(
             "unsigned URLs are served: anybody who reaches this address may ask for anything", file=sys.stderr

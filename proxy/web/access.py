@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.grammar import SIGNED
 from proxy.logs import escape
+from proxy.metrics import Answer, Metrics
 from proxy.web.problems import problem, respond
 
 LONGEST_HEADERS = 32_768
@@ -25,12 +26,16 @@ LONGEST_HEADERS = 32_768
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 """What may be said again in a header and in a log, of what somebody else wrote."""
 
+FORWARDED: Mapping[str, Answer] = {"miss": "miss", "stale": "miss"}
+"""Made because there was none, or only an old one; pages and preflights have other words for it."""
+
 
 class AccessLog:
     """`allow_origin` is whose scripts may read what is answered: `*`, or one origin."""
 
-    def __init__(self, app: ASGIApp, *, allow_origin: str = "*") -> None:
+    def __init__(self, app: ASGIApp, *, allow_origin: str = "*", metrics: Metrics | None = None) -> None:
         self._app = app
+        self._metrics = metrics or Metrics()
         # Bound once: structlog's lazy logger builds another one for each line.
         self._log = structlog.get_logger().bind()
         self._logs = self._log.is_enabled_for(logging.INFO)
@@ -70,16 +75,21 @@ class AccessLog:
             if first:
                 raise  # headers are out: the connection is aborted, never ended as if all was well
             await respond(watch, problem(500, "internal_error", "this is our fault, not yours"))
+        seconds = time.perf_counter() - started
+        status, cache = first.get("status"), from_cache(first.get("headers", ()))
+        if status is not None:
+            answer, code = answered(cache)
+            self._metrics.answered(answer, status, seconds, code)
         if self._logs:
             self._log.info(
                 "request",
                 method=scope["method"],
                 path=path_of(scope),
-                status=first.get("status"),
+                status=status,
                 bytes=sent,
-                ms=round((time.perf_counter() - started) * 1000, 2),
+                ms=round(seconds * 1000, 2),
                 request_id=request_id.decode(),
-                **from_cache(first.get("headers", ())),
+                **({"cache": cache} if cache else {}),
             )
 
 
@@ -110,8 +120,24 @@ def path_of(scope: Scope) -> str:
     return escape(SIGNED.sub(b"", scope["raw_path"]).decode("utf-8", "backslashreplace"))
 
 
-def from_cache(headers: Any) -> dict[str, str]:
+def from_cache(headers: Any) -> str:
+    """Our own Cache-Status, without our name."""
     for name, value in headers:
         if name == b"cache-status":
-            return {"cache": value.decode("latin-1").partition("; ")[2]}
-    return {}
+            return str(value.decode("latin-1").partition("; ")[2])
+    return ""
+
+
+def answered(cache: str) -> tuple[Answer, str | None]:
+    """What `headers.cache_status` and `problems.problem` say in it, and the code of the error there was."""
+    if cache == "hit":
+        return "hit", None
+    words = dict(word.partition("=")[::2] for word in cache.split("; "))
+    code = words.get("detail")
+    if "fwd-status" in words:
+        return "stale", code
+    if code is not None:
+        return "error", code
+    if "hit" in words:
+        return "stale", None
+    return FORWARDED.get(words.get("fwd", ""), "other"), None

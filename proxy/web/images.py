@@ -179,9 +179,10 @@ class Images:
             answer = await self._renditions.get(replace(ask.wish, key=preset.on_error))
         except ProxyError:
             return answered
-        lasting = next(header for header in answered[1] if header[0] == b"cache-control")
+        # The picture is how the error looks: kept as shortly, and told as one.
+        told = {name: value for name, value in answered[1] if name in (b"cache-control", b"cache-status")}
         headers = [
-            lasting if header[0] == b"cache-control" else header
+            (header[0], told.get(header[0], header[1]))
             for header in self._headers(ask, answer, None)
             if header[0] not in (b"etag", b"last-modified", b"accept-ranges")
         ]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
 from typing import Any
 
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -73,6 +74,17 @@ def options(formats: Callable[[], Awaitable[Mapping[str, Any]]]) -> Page:
             return as_response(problem_of(error))
 
     return page
+
+
+def metrics(exposition: Callable[[], Awaitable[bytes]]) -> Route:
+    """In Prometheus' text format, which every version of it reads."""
+
+    async def page(_: Request) -> Response:
+        headers = {name.decode(): value.decode() for name, value in GUARDS}
+        headers |= {"cache-control": "no-store", "cache-status": "image-proxy; fwd=bypass"}
+        return Response(await exposition(), headers=headers, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    return Route("/metrics", page)
 
 
 async def not_found(_: Request, __: Exception) -> Response:

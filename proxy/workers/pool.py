@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.errors import Overloaded, ProxyError, TooCostly, family
+from proxy.metrics import Metrics
 from proxy.workers import wire
 
 GRACE = 0.5
@@ -68,7 +69,9 @@ class Workers:
         queue_size: int = 64,
         queue_timeout: float = 10.0,
         max_reply_bytes: int = 256_000_000,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._socket_path = socket_path
         self._queue_size = queue_size
         self._queue_timeout = queue_timeout
@@ -78,6 +81,16 @@ class Workers:
         self._jobs = 0
         self._running = 0
         self._latest_seconds = 0.0
+
+    @property
+    def running(self) -> int:
+        """Jobs of this process that a renderer is at."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        """Jobs of this process that no renderer has taken yet."""
+        return self._jobs - self._running
 
     async def run(
         self,
@@ -226,10 +239,12 @@ class Workers:
             failure = RuntimeError(f"task {task!r} raised {header['crash']}")
             failure.add_note(str(header.get("trace")))
             raise failure
+        queue_seconds = (began - asked) / 1e9
+        self._metrics.made(queue_seconds, header["header"].get("timings"))
         return Reply(
             header=header["header"],
             body=rendition,
-            queue_seconds=(began - asked) / 1e9,
+            queue_seconds=queue_seconds,
             run_seconds=(time.monotonic_ns() - began) / 1e9,
         )
 

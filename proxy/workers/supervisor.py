@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,6 +71,7 @@ class Supervisor:
         ]
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        self._alive = 0
         self.deaths = 0
         """How many renderers ended otherwise than by recycling."""
 
@@ -124,8 +126,7 @@ class Supervisor:
             jobs = self._recycle_after
             delay = 0.0 if ready else min(LONGEST_DELAY, max(FIRST_DELAY, delay * 2))
             if status != 0 and not self._stopping.is_set():
-                with self._lock:
-                    self.deaths += 1
+                self._count(deaths=1)
                 log.warning("a renderer ended by %s", _cause(status), extra={"ready": ready, "retry": delay})
 
     def _live(self, slot: int, jobs: int) -> tuple[bool, int]:
@@ -136,12 +137,24 @@ class Supervisor:
                 self._children[slot] = child
                 assert child.stdout is not None
                 ready = child.stdout.readline() == wire.READY
+                self._count(alive=int(ready))
                 self._tell(slot, ready)
                 status = child.wait()
+                self._count(alive=-int(ready))
         except OSError:  # no process to be had: out of memory or of pids
             log.exception("a renderer cannot be started")
         self._tell(slot, ready)
         return ready, status
+
+    def _count(self, *, alive: int = 0, deaths: int = 0) -> None:
+        """Told in a file beside the socket too, for the processes that answer who asks: see `counts`."""
+        path = _counts(self.socket_path)
+        with self._lock, suppress(OSError):
+            self._alive += alive
+            self.deaths += deaths
+            new = path.with_suffix(".new")
+            new.write_text(f"{self._alive} {self.deaths}")
+            new.replace(path)
 
     def _tell(self, slot: int, ready: bool) -> None:
         if not self._ready[slot].done():
@@ -158,6 +171,19 @@ class Supervisor:
             pass_fds=[listener],
             env=_environment(),
         )
+
+
+def counts(socket_path: str) -> tuple[int, int] | None:
+    """How many renderers take jobs there, and how many ended badly. `None` when nothing is told of them."""
+    try:
+        alive, deaths = map(int, _counts(socket_path).read_text().split())
+    except OSError:
+        return None
+    return alive, deaths
+
+
+def _counts(socket_path: str) -> Path:
+    return Path(socket_path).with_name("counts")
 
 
 def _environment() -> dict[str, str]:

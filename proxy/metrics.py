@@ -1,0 +1,171 @@
+"""
+What is counted for Prometheus: every metric, by names and labels that only we choose. No label is ever made
+from a URL, so the number of series does not grow with what is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from pathlib import Path
+from typing import Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from proxy import __version__
+from proxy.caches import Stats
+
+PROCESSES_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that tells prometheus_client, when it is imported, to count in files that processes share."""
+
+NAMESPACE = "image_proxy"
+MADE_IN = ("decode", "transform", "encode")
+STAGES = ("queue", "fetch", *MADE_IN)
+LONGEST = 3_600
+"""Seconds: what took longer was told by a renderer that is not itself any more."""
+
+REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+Answer = Literal["hit", "stale", "miss", "error", "other"]
+"""How: from a cache, from a cache though it is old, made now, not at all, or it was not a picture."""
+
+
+class Metrics:
+    """The counters of one web process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        # A second series beside each one, with the time when it began, for which nothing here has a use.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, namespace=NAMESPACE, registry=self.registry)
+        histogram = partial(Histogram, namespace=NAMESPACE, registry=self.registry)
+        requests = counter(
+            "requests", "Requests, by status and by how they were answered.", ["status", "answer"]
+        )
+        duration = histogram(
+            "request_duration_seconds", "From a request's headers to the end of its answer.", ["answer"],
+            buckets=REQUEST_BUCKETS,
+        )  # fmt: skip
+        errors = counter(
+            "errors", "Answers that an error decided, or a stale picture hid, by code.", ["code"]
+        )
+        stages = histogram(
+            "stage_duration_seconds", "What fetches and renderings took, by stage.", ["stage"],
+            buckets=STAGE_BUCKETS,
+        )  # fmt: skip
+        self._fetches = counter(
+            "origin_fetches",
+            "Originals asked for at their origin, by what came of it.",
+            ["origin", "outcome"],
+        )
+        self._lookups = counter("cache_lookups", "Lookups in a cache's tiers.", ["cache", "tier", "outcome"])
+        self._failures = counter("cache_failures", "Lookups and writes that went wrong.", ["cache", "tier"])
+        self._jobs = Gauge(
+            "renderer_jobs", "Jobs that wait for a renderer, and that one is at.", ["state"],
+            namespace=NAMESPACE, registry=self.registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+
+        def both(answer: Answer, status: int) -> tuple[Callable[[], None], Callable[[float], None]]:
+            return requests.labels(status, answer).inc, duration.labels(answer).observe
+
+        # Looked up by C code: finding a child by its labels costs more than counting does.
+        self._answered = cache(both)
+        self._errors = errors
+        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._caches: dict[str, Callable[[], Iterable[Stats]]] = {}
+        self._counted: dict[tuple[str, int], Stats] = {}
+
+    def answered(self, answer: Answer, status: int, seconds: float, code: str | None = None) -> None:
+        count, observe = self._answered(answer, status)
+        count()
+        observe(seconds)
+        if code is not None:
+            self._errors.labels(code).inc()
+
+    def made(self, queue_seconds: float, timings: object) -> None:
+        """`timings` are seconds by stage, as a process told them that hostile bytes may own."""
+        self._stages["queue"].observe(queue_seconds)
+        for stage in MADE_IN:
+            seconds = timings.get(stage) if isinstance(timings, dict) else None
+            if isinstance(seconds, float) and 0 <= seconds < LONGEST:
+                self._stages[stage].observe(seconds)
+
+    def fetched(self, origin: str, outcome: str, seconds: float) -> None:
+        """`origin` is the name of one that is configured, `outcome` an error's code or `fetched`."""
+        self._stages["fetch"].observe(seconds)
+        self._fetches.labels(origin, outcome).inc()
+
+    def watch(self, cache: str, stats: Callable[[], Iterable[Stats]]) -> None:
+        """Counts what the tiers of a cache count themselves, each time that `sample` is called."""
+        self._caches[cache] = stats
+
+    def sample(self, *, waiting: int, running: int) -> None:
+        """What is not counted as it happens. `waiting` and `running` are jobs."""
+        self._jobs.labels("waiting").set(waiting)
+        self._jobs.labels("running").set(running)
+        for name, stats in self._caches.items():
+            for depth, now in enumerate(stats()):
+                before = self._counted.get((name, depth), Stats(tier=now.tier, hits=0, misses=0, failures=0))
+                self._lookups.labels(name, now.tier, "hit").inc(now.hits - before.hits)
+                self._lookups.labels(name, now.tier, "miss").inc(now.misses - before.misses)
+                self._failures.labels(name, now.tier).inc(now.failures - before.failures)
+                self._counted[name, depth] = now
+
+
+class Facts(Collector):
+    """What all processes of a deployment know alike: its version, and renderers (at work; ended badly)."""
+
+    def __init__(self, renderers: Callable[[], tuple[int, int] | None]) -> None:
+        self._renderers = renderers
+
+    def collect(self) -> Iterable[Metric]:
+        build = GaugeMetricFamily(
+            "image_proxy_build_info", "What runs here; always 1.", labels=("version", "python")
+        )
+        build.add_metric((__version__, platform.python_version()), 1)
+        yield build
+        if (known := self._renderers()) is not None:
+            alive, deaths = known
+            yield GaugeMetricFamily("image_proxy_renderers", "Renderers that take jobs.", value=alive)
+            yield CounterMetricFamily(
+                "image_proxy_renderer_deaths", "Renderers that ended, and were not to.", value=deaths
+            )
+
+
+def exposed(metrics: Metrics, facts: Facts, processes: Path | None) -> bytes:
+    """
+    All in Prometheus' text format 0.0.4. With `processes`, the folder in which several web processes count,
+    it is the sum over them, and over those that are gone.
+    """
+    registry = CollectorRegistry()
+    registry.register(facts)
+    if processes is None:
+        registry.register(metrics.registry)
+    else:
+        forget_the_dead(processes)
+        registry.register(MultiProcessCollector(None, str(processes)))  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def forget_the_dead(processes: Path) -> None:
+    """What a process counted stays counted when it ends; the jobs that it had do not."""
+    for file in processes.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(processes))  # type: ignore[no-untyped-call]
