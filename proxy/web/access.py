@@ -5,7 +5,6 @@ The outermost layer: what every answer carries, one log line a request, and an a
 from __future__ import annotations
 
 import itertools
-import logging
 import re
 import secrets
 import time
@@ -36,9 +35,7 @@ class AccessLog:
     def __init__(self, app: ASGIApp, *, allow_origin: str = "*", metrics: Metrics | None = None) -> None:
         self._app = app
         self._metrics = metrics or Metrics()
-        # Bound once: structlog's lazy logger builds another one for each line.
-        self._log = structlog.get_logger().bind()
-        self._logs = self._log.is_enabled_for(logging.INFO)
+        self._log = structlog.get_logger()
         self._readers = [
             (name, allow_origin.encode()) for name in (b"access-control-allow-origin", b"timing-allow-origin")
         ]
@@ -80,17 +77,16 @@ class AccessLog:
         if status is not None:
             answer, code = answered(cache)
             self._metrics.answered(answer, status, seconds, code)
-        if self._logs:
-            self._log.info(
-                "request",
-                method=scope["method"],
-                path=path_of(scope),
-                status=status,
-                bytes=sent,
-                ms=round(seconds * 1000, 2),
-                request_id=request_id.decode(),
-                **({"cache": cache} if cache else {}),
-            )
+        self._log.info(
+            "request",
+            method=scope["method"],
+            path=path_of(scope),
+            status=status,
+            bytes=sent,
+            ms=round(seconds * 1000, 2),
+            request_id=request_id.decode(),
+            **({"cache": cache} if cache else {}),
+        )
 
 
 def request_ids() -> Callable[[], bytes]:

@@ -229,13 +229,14 @@ async def test_a_request_id_that_is_not_safe_to_repeat_is_not_repeated(
     assert re.fullmatch(r"[0-9a-f]{16}", found.headers["x-request-id"])
 
 
-def test_no_two_requests_have_the_same_id_and_no_two_processes_either(server: Deployed) -> None:
+async def test_no_two_requests_have_the_same_id_and_no_two_processes_either(server: Deployed) -> None:
     with deployed(origin=server.url) as other:
-        ids = [
-            httpx.get(f"{each.url}/healthz").headers["x-request-id"]
-            for each in (server, other)
-            for _ in range(20)
-        ]
+        async with httpx.AsyncClient() as http:
+            ids = [
+                (await http.get(f"{each.url}/healthz")).headers["x-request-id"]
+                for each in (server, other)
+                for _ in range(20)
+            ]
     assert len(set(ids)) == len(ids)
     assert len({each[:10] for each in ids}) == 2
 
