@@ -155,10 +155,14 @@ def _make_bucket(server: S3Server) -> None:
             try:
                 token = http.get("/auth/v1.0", headers=user).headers.get("x-auth-token", "")
                 path = f"/v1/AUTH_test/{server.bucket}"
-                if http.put(path, headers={"x-auth-token": token}).status_code in (201, 202):
-                    return
-            except httpx.TransportError:
+                # The first object tells that the last of the servers listens: until then they answer 503.
+                for made in (path, f"{path}/first"):
+                    http.put(made, headers={"x-auth-token": token}).raise_for_status()
+                http.delete(f"{path}/first", headers={"x-auth-token": token}).raise_for_status()
+            except (httpx.TransportError, httpx.HTTPStatusError):
                 pass
+            else:
+                return
             if time.monotonic() > deadline:
                 raise RuntimeError("the S3 server did not start")
             time.sleep(0.1)
