@@ -69,7 +69,10 @@ class Purging:
         if self._cluster is None:
             return
         if self._ear is not None:
-            self._ear.cancel()
+            # More than once: a cancellation that meets a connection just being lost may be swallowed there.
+            while not self._ear.done():
+                self._ear.cancel()
+                await asyncio.wait([self._ear], timeout=1)
             await asyncio.gather(self._ear, return_exceptions=True)
         await self._cluster.close()
 
