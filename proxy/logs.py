@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -17,8 +17,18 @@ LONGEST_TEXT = 256  # characters of one field
 MASK = "***"
 
 _CONFIDENTIAL = re.compile(r"(?:secret|signature|token|authorization|cookie|password)s?")
-# Libraries that log every request, credentials in its URL included, or every change of a file.
-_CHATTY = ("httpx", "aiohttp", "watchfiles")
+# Libraries that log every request, credentials in its URL included, every changed file or every thread pool.
+_CHATTY = ("httpx", "aiohttp", "watchfiles", "pyvips")
+
+
+class _Stderr:
+    """Whatever `sys.stderr` is when a line is written: who replaces and closes it does not stop the logs."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure(format: Literal["human", "json"], level: str) -> None:
@@ -36,7 +46,7 @@ def configure(format: Literal["human", "json"], level: str) -> None:
     structlog.configure(
         processors=begin + finish,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stderr())),
         cache_logger_on_first_use=False,
     )
     _adopt_standard_library(begin, finish, threshold)
@@ -52,7 +62,7 @@ def _renderer(format: Literal["human", "json"]) -> Processor:
 
 
 def _adopt_standard_library(begin: list[Processor], finish: list[Processor], threshold: int) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=begin,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from proxy.workers.supervisor import Supervisor
@@ -14,6 +16,19 @@ from tests.s3 import S3Server, s3_server
 # Noisy machines make deadlines lie; what is too slow shows in the durations that pytest prints.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def _logging_put_back() -> Iterator[None]:
+    """Logging belongs to the process: what a test configures, by a server within it too, ends with it."""
+    names = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "aiohttp", "watchfiles", "pyvips")
+    loggers = [logging.root, *map(logging.getLogger, names)]
+    before = [(each.handlers, each.propagate, each.level) for each in loggers]
+    yield
+    structlog.reset_defaults()
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-from collections.abc import Iterator
+import sys
 from typing import Any, Literal
 
 import pytest
@@ -17,21 +18,21 @@ from proxy.logs import clean, configure, escape
 NAUGHTY = "a\x1b[31m\n\r\u202eb\x00"
 
 
-@pytest.fixture(autouse=True)
-def _put_back() -> Iterator[None]:
-    """Logging belongs to the process: what a test configures ends with it."""
-    names = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "aiohttp", "watchfiles")
-    loggers = [logging.root, *map(logging.getLogger, names)]
-    before = [(each.handlers, each.propagate, each.level) for each in loggers]
-    yield
-    structlog.reset_defaults()
-    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
-
-
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_replaced_stderr_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    configure("json", "info")
+    log = structlog.get_logger()
+    log.info("one")
+    monkeypatch.setattr(sys, "stderr", second)
+    first.close()
+    log.info("two")
+    logging.getLogger("uvicorn.error").warning("three")
+    assert [json.loads(line)["event"] for line in second.getvalue().splitlines()] == ["two", "three"]
 
 
 def test_an_event_is_one_json_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
