@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from io import StringIO
+from pathlib import Path
 from typing import Any, Protocol
 
 from ruamel.yaml import YAML
@@ -22,10 +23,30 @@ from proxy.grammar import nearest, shown
 from proxy.kinds import Names
 
 DEEPEST = 8  # levels of nesting; our files have four
+LARGEST = 256 * 1024  # bytes
 
 
 class Misplaced(Exception):
     """`presets.yaml:12:5: ` and what was wrong there, what was given, what is allowed; both count from 1."""
+
+
+@contextmanager
+def told_as(kind: type[Exception]) -> Iterator[None]:
+    """What is misplaced in a file, as the failure that its readers know."""
+    try:
+        yield
+    except Misplaced as error:
+        raise kind(str(error)) from error.__cause__
+
+
+def text_of(path: Path) -> str:
+    """No more of it than `compose` takes. Raises Misplaced, also when there is no such file."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Misplaced(f"{path}: cannot be read: {error.strerror}") from error
+    return raw.decode(errors="surrogateescape")
 
 
 class _File(StringIO):
@@ -41,6 +62,8 @@ def compose(text: str, name: str) -> Node | None:
     The nodes of a YAML 1.2 document: texts with their places, nothing constructed from them. An alias is the
     node that it stands for, not a copy, so a bomb of them stays as small as it is written.
     """
+    if len(text.encode(errors="surrogatepass")) > LARGEST:
+        raise Misplaced(f"{name}: such a file has at most {LARGEST} bytes")
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = DEEPEST
     yaml.composer.warn_double_anchors = False  # YAML 1.2 section 7.1 allows them

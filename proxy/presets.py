@@ -23,7 +23,6 @@ from proxy.grammar import LONGEST_OPTIONS, Written, read_key, read_options, reso
 from proxy.kinds import Integer, Number
 from proxy.layers import Align, Blend, Outline, Overlays
 from proxy.nodes import (
-    Misplaced,
     Reads,
     compose,
     entries,
@@ -33,11 +32,11 @@ from proxy.nodes import (
     read_list,
     read_value,
     read_values,
+    text_of,
+    told_as,
 )
 from proxy.places import LONGEST, Anchor, Length
 from proxy.spec import OPTIONS
-
-LARGEST = 256 * 1024  # bytes
 
 
 class InvalidPresets(Exception):
@@ -223,23 +222,16 @@ SECTIONS = ("defaults", "presets", "listed", "overlays", "overlay_keys")
 
 def load_presets(path: Path) -> Presets:
     """Raises InvalidPresets, also when there is no such file: whether there must be one is the caller's."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-    except OSError as error:
-        raise InvalidPresets(f"{path}: cannot be read: {error.strerror}") from error
-    return read_presets(raw.decode(errors="surrogateescape"), str(path))
+    with told_as(InvalidPresets):
+        text = text_of(path)
+    return read_presets(text, str(path))
 
 
 def read_presets(text: str, name: str) -> Presets:
     """Read the text of presets.yaml; `name` is the file's, for messages. Raises InvalidPresets."""
-    if len(text.encode(errors="surrogatepass")) > LARGEST:
-        raise InvalidPresets(f"{name}: a presets file has at most {LARGEST} bytes")
-    try:
+    with told_as(InvalidPresets):
         root = compose(text, name)
         return EMPTY if root is None or is_null(root) else presets_of(root)
-    except Misplaced as error:
-        raise InvalidPresets(str(error)) from None
 
 
 def presets_of(root: Node) -> Presets:

@@ -14,7 +14,6 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from proxy.kinds import Names
 from proxy.nodes import (
-    Misplaced,
     Reads,
     compose,
     entries,
@@ -23,6 +22,8 @@ from proxy.nodes import (
     read_list,
     read_value,
     read_values,
+    text_of,
+    told_as,
 )
 from proxy.sourcekinds import (
     EVERYWHERE,
@@ -42,8 +43,6 @@ from proxy.sourcekinds import (
 )
 from proxy.sources import Rewrite, Source, Sources, scheme_of
 
-LARGEST = 256 * 1024  # bytes
-
 
 class InvalidSources(Exception):
     """Says `origins.yaml:12:5:` (line and column), what was wrong, what was given and what is allowed."""
@@ -54,31 +53,26 @@ SECTIONS = ("default", "origins")
 
 def load_sources(path: Path) -> Sources:
     """Raises InvalidSources, also when there is no such file."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-    except OSError as error:
-        raise InvalidSources(f"{path}: cannot be read: {error.strerror}") from error
-    return read_sources(raw.decode(errors="surrogateescape"), str(path))
+    with told_as(InvalidSources):
+        text = text_of(path)
+    return read_sources(text, str(path))
 
 
 def read_sources(text: str, name: str) -> Sources:
     """Read the text of an origins file; `name` is the file's, for messages. Raises InvalidSources."""
-    if len(text.encode(errors="surrogatepass")) > LARGEST:
-        raise InvalidSources(f"{name}: an origins file has at most {LARGEST} bytes")
-    try:
+    with told_as(InvalidSources):
         root = compose(text, name)
-        if root is None or is_null(root):
-            return Sources(default=None)
-        top = entries(root, "the file", SECTIONS)
-        origins = entries(top["origins"], "'origins'") if "origins" in top else {}
-        named = {each: read_source(each, node) for each, node in origins.items()}
-        if "default" not in top:
-            return Sources(default=None, named=named)
-        chosen = _chosen(top["default"], named)
-        return Sources(default=named[chosen], named=named, chosen=chosen)
-    except Misplaced as error:
-        raise InvalidSources(str(error)) from None
+        return Sources(default=None) if root is None or is_null(root) else sources_of(root)
+
+
+def sources_of(root: Node) -> Sources:
+    top = entries(root, "the file", SECTIONS)
+    origins = entries(top["origins"], "'origins'") if "origins" in top else {}
+    named = {each: read_source(each, node) for each, node in origins.items()}
+    if "default" not in top:
+        return Sources(default=None, named=named)
+    chosen = _chosen(top["default"], named)
+    return Sources(default=named[chosen], named=named, chosen=chosen)
 
 
 PAIR = re.compile(rf"\s*{Names.pattern}=")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from proxy.colours import Colour
 from proxy.grammar import parse_options
+from proxy.nodes import LARGEST
 from proxy.places import Compass
 from proxy.presets import (
     EMPTY,
-    LARGEST,
     LISTED,
     OVERLAY,
     PRESET,
@@ -238,7 +238,7 @@ def test_a_tag_constructs_nothing(tag: str) -> None:
 
 
 def test_a_file_larger_than_anybody_writes_is_refused() -> None:
-    assert problem("#" * (LARGEST + 1)) == f"presets.yaml: a presets file has at most {LARGEST} bytes"
+    assert problem("#" * (LARGEST + 1)) == f"presets.yaml: such a file has at most {LARGEST} bytes"
 
 
 def test_a_file_is_read_from_its_path(tmp_path: Path) -> None:
