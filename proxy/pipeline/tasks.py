@@ -14,14 +14,16 @@ import pyvips
 from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import Document
-from proxy.negotiation import parse_bucket
+from proxy.negotiation import Bucket, parse_bucket
 from proxy.pipeline import render, savable
 from proxy.pipeline.describe import describe
 from proxy.pipeline.faces import detector
 from proxy.pipeline.loaders import loadable
+from proxy.spec import Spec
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
 
+Job = tuple[bytes | memoryview, Spec, Limits, Bucket, bytes | memoryview | None, Limits | None]
 Task = Callable[[Mapping[str, Any], bytes | memoryview], tuple[dict[str, Any], bytes]]
 
 
@@ -52,17 +54,7 @@ def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[di
 
     Raises what `render` raises.
     """
-    spec = parse_options(header["options"])
-    original, overlay = parted(body, header.get("overlay"))
-    rendered = render(
-        original,
-        spec,
-        Limits(**header["limits"]),
-        parse_bucket(header["accepted"]),
-        overlay,
-        limits_of(header),
-        patient=header.get("patient", False),
-    )
+    rendered = render(*job(header, body), patient=header.get("patient", False))
     source = rendered.source
     return {
         "format": rendered.format.value,
@@ -81,16 +73,7 @@ def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[di
 def describe_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
     """`header` is that of `render_task`. Raises what `render` raises."""
     started = perf_counter()
-    spec = parse_options(header["options"])
-    original, overlay = parted(body, header.get("overlay"))
-    facts = describe(
-        original,
-        spec,
-        Limits(**header["limits"]),
-        parse_bucket(header["accepted"]),
-        overlay,
-        limits_of(header),
-    )
+    facts = describe(*job(header, body))
     return {
         "format": Document.JSON.value,
         "width": facts["width"],
@@ -99,9 +82,18 @@ def describe_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[
     }, json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def limits_of(header: Mapping[str, Any]) -> Limits | None:
-    limits = header.get("overlay_limits")
-    return None if limits is None else Limits(**limits)
+def job(header: Mapping[str, Any], body: bytes | memoryview) -> Job:
+    """What `render` and `describe` take, in their order."""
+    original, overlay = parted(body, header.get("overlay"))
+    overlay_limits = header.get("overlay_limits")
+    return (
+        original,
+        parse_options(header["options"]),
+        Limits(**header["limits"]),
+        parse_bucket(header["accepted"]),
+        overlay,
+        None if overlay_limits is None else Limits(**overlay_limits),
+    )
 
 
 def parted(
