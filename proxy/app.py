@@ -26,7 +26,6 @@ from proxy.freshness import Lifetimes
 from proxy.grammar import SIGNED
 from proxy.metrics import Facts, Metrics, exposed
 from proxy.originals import Originals
-from proxy.origins import Origin
 from proxy.origins.schemes import open_origins
 from proxy.presets import EMPTY, Presets, load_presets
 from proxy.purges import Heard
@@ -207,10 +206,11 @@ def create_app(deployment: Deployment) -> ASGIApp:
 async def road(
     settings: Settings, workers: Workers, purging: Purging, metrics: Metrics | None = None
 ) -> AsyncIterator[Renditions]:
-    """From origin to cache and back, open. Raises ValueError."""
+    """From origin to cache and back, open. Raises ValueError and InvalidSources."""
     metrics = metrics or Metrics()
     await purging.open()
-    origin = keep_originals(settings, open_originals(settings), purging, metrics)
+    known = sources(settings)
+    origin = open_originals(settings, known, purging, metrics)
     cache = open_cache(settings.cache)
     metrics.watch("renditions", cache.stats)
     renditions = Renditions(
@@ -218,7 +218,7 @@ async def road(
         cache=cache,
         renderers=workers,
         limits=settings.limits,
-        sources=sources(settings),
+        sources=known,
         purges=purging,
         makers=open_flights(settings.cache),
     )
@@ -245,30 +245,26 @@ def sources(settings: Settings) -> Sources:
     return replace(found, default=default, chosen=None) if "origin" in settings.model_fields_set else found
 
 
-def open_originals(settings: Settings) -> Origin:
-    """Raises ValueError and InvalidSources."""
-    return open_origins(
-        sources(settings),
+def open_originals(
+    settings: Settings, known: Sources, purges: Heard | None = None, metrics: Metrics | None = None
+) -> Originals:
+    """The origins and the cache in front of them. Raises ValueError."""
+    cache = open_originals_cache(settings.originals_cache)
+    if metrics is not None:
+        metrics.watch("originals", cache.stats)
+    origin = open_origins(
+        known,
         limits=settings.limits,
         remote_hosts=settings.remote_hosts,
         private_networks=settings.private_networks,
         fetch_timeout=settings.fetch_timeout,
     )
-
-
-def keep_originals(
-    settings: Settings, origin: Origin, purges: Heard | None = None, metrics: Metrics | None = None
-) -> Originals:
-    """Raises ValueError."""
-    cache = open_originals_cache(settings.originals_cache)
-    if metrics is not None:
-        metrics.watch("originals", cache.stats)
     return Originals(
         origin,
         cache,
         fresh_for=settings.originals_max_age,
         stale_if_error=settings.stale_if_error,
-        sources=sources(settings),
+        sources=known,
         purges=purges,
         metrics=metrics,
     )

@@ -20,7 +20,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from proxy import logs
-from proxy.app import Deployment, keep_originals, open_originals, presets, sources
+from proxy.app import Deployment, open_originals, presets, sources
 from proxy.caches.tiered import open_cache
 from proxy.metrics import PROCESSES_FOLDER
 from proxy.settings import Settings
@@ -91,7 +91,7 @@ async def check(settings: Settings) -> None:
     """Everything that a web process will open, opened once, so that a mistake is one line and no crash."""
     presets(settings)
     await open_cache(settings.cache).close()
-    await keep_originals(settings, open_originals(settings)).close()
+    await open_originals(settings, sources(settings)).close()
 
 
 def bind(host: str, port: int) -> socket.socket:
