@@ -11,13 +11,17 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 
 from proxy.media import Format, Incoming, Source
+from proxy.pipeline import bmp, ico
 
 Body = bytes | memoryview
 Extent = tuple[int, int]
 
 
 def extent(body: Body, format: Incoming) -> Extent | None:
-    """(width, height) in px as stored; `None` when it cannot be followed: the decoder will say why."""
+    """
+    (width, height) in px as stored; `None` when it cannot be followed: the decoder will say why. Raises
+    BrokenImage where the decoder is ours.
+    """
     try:
         reader = _READERS.get(format)
         return reader(body) if reader else None
@@ -122,6 +126,16 @@ def _tiff(body: Body) -> Extent | None:
     return (found[256], found[257]) if len(found) == 2 else None
 
 
+def _bmp(body: Body) -> Extent:
+    bitmap = bmp.of_file(body)
+    return bitmap.width, bitmap.height
+
+
+def _ico(body: Body) -> Extent:
+    """That of the picture which is shown; directories have one byte for a side."""
+    return ico.best(body)[1]
+
+
 _READERS: Mapping[Incoming, Callable[[Body], Extent | None]] = {
     Format.JPEG: _jpeg,
     Format.PNG: _png,
@@ -130,4 +144,6 @@ _READERS: Mapping[Incoming, Callable[[Body], Extent | None]] = {
     Format.AVIF: _avif,
     Source.HEIC: _avif,
     Format.TIFF: _tiff,
+    Source.BMP: _bmp,
+    Source.ICO: _ico,
 }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import pyvips
 
 from proxy.media import Format, Incoming, Source
-from proxy.pipeline import vector
+from proxy.pipeline import bitmap, vector
 
 LOADERS: Mapping[Incoming, str] = {
     Format.JPEG: "jpegload_buffer",
@@ -24,6 +24,12 @@ LOADERS: Mapping[Incoming, str] = {
     Source.JXL: "jxlload_buffer",
 }
 """Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
+
+OWN: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = {
+    Source.BMP: bitmap.of_bmp,
+    Source.ICO: bitmap.of_ico,
+}
+"""What is decoded here: libvips would hand it to ImageMagick, where it has that."""
 
 PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Source.HEIC})
 
@@ -52,6 +58,8 @@ SAMPLES: Mapping[Incoming, bytes] = {
 def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
     if format is Source.SVG:
         body = vector.plain(body)
+    if format in OWN:
+        return OWN[format](body)
     load = getattr(pyvips.Image, LOADERS[format])
     return load(body, access="sequential", fail_on="error", **options)
 
@@ -59,7 +67,7 @@ def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips
 @cache
 def loadable() -> frozenset[Incoming]:
     """Found by decoding. The formats without a sample are those that libvips is never built without."""
-    return frozenset(format for format in LOADERS if format not in SAMPLES or _loads(format))
+    return frozenset(format for format in LOADERS if format not in SAMPLES or _loads(format)) | OWN.keys()
 
 
 def _loads(format: Incoming) -> bool:

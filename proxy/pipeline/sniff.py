@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from proxy.errors import NotAnImage
 from proxy.media import Format, Incoming, Source
+from proxy.pipeline import bmp
 
 _AV1_BRANDS = frozenset({b"avif", b"avis"})
 _HEVC_BRANDS = frozenset(
@@ -33,9 +34,6 @@ _SVG = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _SVG_STARTS_WITHIN = 4096
-
-_BMP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
-"""Bytes; two letters alone begin many a text."""
 
 NAMES: Mapping[Incoming, str] = {
     Source.SVG: "an SVG image",
@@ -85,7 +83,7 @@ def _recognised(head: bytes) -> Incoming | None:
         return Format.WEBP
     if head[4:8] == b"ftyp" and _brands(head) & (_AV1_BRANDS | _HEVC_BRANDS):
         return Format.AVIF if _brands(head) & _AV1_BRANDS else Source.HEIC
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp.HEADERS:
         return Source.BMP
     return Source.SVG if _SVG.match(head.removeprefix(b"\xef\xbb\xbf")) else None
 

@@ -1,0 +1,51 @@
+"""Which of an icon's pictures is shown: the largest, since smaller ones are made of it here."""
+
+from __future__ import annotations
+
+import struct
+
+from proxy.errors import BrokenImage
+from proxy.pipeline.bmp import of_icon
+
+Body = bytes | memoryview
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+MOST_PICTURES = 256
+"""Of the directory that are looked at; real icons have about ten."""
+
+
+def best(body: Body) -> tuple[memoryview, tuple[int, int]]:
+    """
+    The bytes of one picture, a PNG or a bitmap for `bmp.of_icon`, and its width and height. Among pictures
+    of one size it is that of the most bits. Those that cannot be read are none. Raises BrokenImage.
+    """
+    whole = memoryview(body)
+    found = [each for row in range(MOST_PICTURES) if (each := _picture(whole, row)) is not None]
+    if not found:
+        raise BrokenImage("the original is an ico image without pictures that can be read")
+    _, part, size = max(found, key=lambda each: each[0])
+    return part, size
+
+
+def _picture(whole: memoryview, row: int) -> tuple[tuple[int, int], memoryview, tuple[int, int]] | None:
+    """One row of the directory: what tells the best, its bytes, and its size."""
+    try:
+        (count,) = struct.unpack_from("<H", whole, 4)
+        if row >= count:
+            return None
+        bits, length, at = struct.unpack_from("<HII", whole, 6 + 16 * row + 6)
+        part = whole[at : at + length]
+        width, height, bits = _facts(part, bits)
+    except (struct.error, BrokenImage):
+        return None
+    return (width * height, bits), part, (width, height)
+
+
+def _facts(part: memoryview, bits: int) -> tuple[int, int, int]:
+    """What the picture itself says: directories have one byte for a side, and many are wrong."""
+    if part[:8] == PNG:
+        width, height = struct.unpack_from(">II", part, 16)
+        return width, height, bits
+    bitmap = of_icon(part)
+    return bitmap.width, bitmap.height, bitmap.depth
