@@ -78,8 +78,8 @@ class Downloader:
         self._trier = Trier(timeout)
         self._allows = allows
         self._auth = auth
-        # The deadline is the Trier's; httpx only has to be as patient.
-        self._patience = httpx.Timeout(timeout, connect=min(timeout, _CONNECT))
+        # The deadline is the Trier's.
+        self._patience = httpx.Timeout(None, connect=min(timeout, _CONNECT), pool=timeout)
         self._headers = httpx.Headers(HEADERS)
         self._headers.update(headers or {})
 

@@ -19,8 +19,8 @@ from proxy.origins.guard import Guard, Resolve, resolve
 from proxy.origins.keys import not_found, segments
 from proxy.origins.transport import GuardedTransport
 
-# Seconds without any progress; how long all of it may take is the Downloader's to say.
-_TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=5.0, pool=10.0)
+# Seconds; how long all of it may take is the Downloader's to say.
+_TIMEOUT = httpx.Timeout(None, connect=5.0, pool=10.0)
 # How many at a time is said where origins are held to their terms.
 _POOL = httpx.Limits(max_connections=None, keepalive_expiry=15.0)
 

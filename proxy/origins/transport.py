@@ -23,7 +23,6 @@ from proxy.origins.guard import Guard
 
 _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
     aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
-    aiohttp.SocketTimeoutError: httpx.ReadTimeout,
     aiohttp.ClientConnectorError: httpx.ConnectError,
     aiohttp.ClientPayloadError: httpx.RemoteProtocolError,
     aiohttp.ClientResponseError: httpx.RemoteProtocolError,
@@ -40,7 +39,8 @@ _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
 class GuardedTransport(httpx.AsyncBaseTransport):
     """
     Connects to addresses that `guard` gave, and to no others. SourceNotAllowed passes through httpx as it is.
-    `timeout.pool` is for a turn and a connection together. To be made where an event loop runs.
+    `timeout.pool` is for a turn and a connection together; how long an answer may take is the caller's to
+    bound. To be made where an event loop runs.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    connect=limit.get("pool"), sock_connect=limit.get("connect"), sock_read=limit.get("read")
-                ),
+                # No `sock_read`: aiohttp 3.14 starts it again for a body that came to its end while reading
+                # was paused, and its end spoils the idle connection for the next request.
+                timeout=aiohttp.ClientTimeout(connect=limit.get("pool"), sock_connect=limit.get("connect")),
             )
         if answer.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             answer.close()

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 
 from proxy.errors import OriginFailed, OriginTimedOut, ProxyError
 from proxy.limits import Limits
@@ -106,3 +113,45 @@ async def test_every_error_of_the_network_is_one_of_ours(
         await HTTPOrigin(client, "http://photos.test", LIMITS).fetch("tom.jpg")
     assert "secret" not in failure.value.message
     await client.aclose()
+
+
+def test_an_idle_connection_is_good_beyond_the_time_that_a_fetch_may_take(tmp_path: Path) -> None:
+    """On uvloop, as served, aiohttp's own time limit ran on after a body had ended while reading paused."""
+    body = bytes(600_000)
+    (tmp_path / "tom.jpg").write_bytes(body)
+
+    async def fetched(base: str) -> list[bytes]:
+        client = make_client(private_hosts=["127.0.0.1"])
+        origin = HTTPOrigin(client, base, Limits(max_source_bytes=len(body)), fetch_timeout=2.0)
+
+        async def in_the_way() -> None:
+            while True:
+                time.sleep(0.03)  # noqa: ASYNC251 - what arrives piles up, and reading is paused
+                await asyncio.sleep(0)
+
+        found = []
+        for _ in range(3):
+            busy = asyncio.create_task(in_the_way())
+            await asyncio.gather(*(origin.fetch("tom.jpg") for _ in range(3)), return_exceptions=True)
+            busy.cancel()
+            await asyncio.sleep(2.3)
+            found += await asyncio.gather(*(origin.fetch("tom.jpg") for _ in range(3)))
+        await origin.close()
+        return [original.body for original in found]
+
+    with served_aside(tmp_path) as base, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(fetched(base)) == [body] * 9
+
+
+@contextmanager
+def served_aside(folder: Path) -> Iterator[str]:
+    """By another process, which sends while the event loop of the test is held up."""
+    server = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--protocol", "HTTP/1.1"]
+    with subprocess.Popen(
+        [*server, "--directory", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split("(")[1].partition(")")[0]
+        finally:
+            process.terminate()
