@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal, TextIO, cast
@@ -21,7 +22,7 @@ _CONFIDENTIAL = re.compile(r"(?:secret|signature|token|authorization|cookie|pass
 _CHATTY = ("httpx", "aiohttp", "watchfiles", "pyvips")
 
 
-class _Stderr:
+class Stderr:
     """Whatever `sys.stderr` is when a line is written: who replaces and closes it does not stop the logs."""
 
     def write(self, text: str) -> int:
@@ -40,13 +41,13 @@ def configure(format: Literal["human", "json"], level: str) -> None:
     begin: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        stamp,
     ]
     finish: list[Processor] = [structlog.processors.format_exc_info, clean, _renderer(format)]
     structlog.configure(
         processors=begin + finish,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stderr())),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, Stderr())),
         cache_logger_on_first_use=False,
     )
     _adopt_standard_library(begin, finish, threshold)
@@ -62,7 +63,7 @@ def _renderer(format: Literal["human", "json"]) -> Processor:
 
 
 def _adopt_standard_library(begin: list[Processor], finish: list[Processor], threshold: int) -> None:
-    handler = logging.StreamHandler(_Stderr())
+    handler = logging.StreamHandler(Stderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=begin,
@@ -80,16 +81,35 @@ def _adopt_standard_library(begin: list[Processor], finish: list[Processor], thr
     access.handlers, access.propagate = [], False  # uvicorn asks hasHandlers() before it makes a line
 
 
+def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """When it was, in UTC (RFC 3339), to the microsecond."""
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    event["timestamp"] = f"{_second(seconds)}.{microseconds:06}Z"
+    return event
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
 def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """
     Mask what stands under a confidential name (`admin_token`, `Authorization`) at any depth, and escape
     every text; a traceback keeps its lines.
     """
     exception = event.pop("exception", None)
-    cleaned: EventDict = {name: _cleaned(name, value) for name, value in event.items()}
+    for name, value in event.items():
+        kind = type(value)  # nearly all are plain: every request has a line
+        plain = kind in _NUMBERS or (kind is str and value.isprintable() and len(value) <= LONGEST_TEXT)
+        if not plain or _is_confidential(name):
+            event[name] = _cleaned(name, value)
     if isinstance(exception, str):
-        cleaned["exception"] = "\n".join(escape(line, 4 * LONGEST_TEXT) for line in exception.split("\n"))
-    return cleaned
+        event["exception"] = "\n".join(escape(line, 4 * LONGEST_TEXT) for line in exception.split("\n"))
+    return event
+
+
+_NUMBERS = frozenset({int, float, bool, type(None)})
 
 
 def _cleaned(name: str, value: Any) -> Any:

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO, cast
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from proxy.logs import Stderr
 from proxy.workers.supervisor import Supervisor
 from tests.s3 import S3Server, s3_server
 
@@ -20,7 +22,11 @@ settings.load_profile("tests")
 
 @pytest.fixture(autouse=True)
 def _logging_put_back() -> Iterator[None]:
-    """Logging belongs to the process: what a test configures, by a server within it too, ends with it."""
+    """
+    Logging belongs to the process: what a test configures, by a server within it too, ends with it. What it
+    does not configure goes to what is standard error then, which pytest closes after each test.
+    """
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, Stderr())))
     names = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "aiohttp", "watchfiles", "pyvips")
     loggers = [logging.root, *map(logging.getLogger, names)]
     before = [(each.handlers, each.propagate, each.level) for each in loggers]
