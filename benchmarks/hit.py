@@ -3,7 +3,7 @@ What a hit in memory costs through the whole ASGI application, beside a bare app
 
 Each lane is a process of its own, and they take turns in short rounds, so that a noisy machine is noisy for
 all of them. Told are medians of CPU time. Run it with `python benchmarks/hit.py [OTHER_CHECKOUT...]`: each
-checkout becomes a lane too, so that a change is compared with what was there before; 10 to 20 s.
+checkout becomes two lanes too, so that a change is compared with what was there before; 10 to 20 s.
 """
 
 from __future__ import annotations
@@ -60,22 +60,22 @@ async def run(app: App) -> None:
         print((time.process_time() - started) / HITS * 1e6, flush=True)
 
 
-def run_ours() -> None:
+def run_ours(log_level: str) -> None:
     from proxy.workers.supervisor import Supervisor
 
     with tempfile.TemporaryDirectory() as folder, Supervisor(renderers=1) as renderers:
         samples = Path(folder, "originals")
         subprocess.run([sys.executable, "-m", "proxy.samples", samples], check=True, capture_output=True)
         (samples / "tom.jpg").symlink_to(next(path.name for path in samples.iterdir() if path.is_file()))
-        asyncio.run(served(str(samples), renderers.socket_path))
+        asyncio.run(served(str(samples), renderers.socket_path, log_level))
 
 
-async def served(samples: str, renderers: str) -> None:
+async def served(samples: str, renderers: str, log_level: str) -> None:
     from proxy import logs
     from proxy.app import Deployment, create_app
     from proxy.settings import load
 
-    settings = load(origin=samples, cache="memory://64MB", log_level="error", log_format="json")
+    settings = load(origin=samples, cache="memory://64MB", log_level=log_level, log_format="json")
     logs.configure(settings.log_format, settings.log_level)
     app = create_app(Deployment(settings=settings, renderers=renderers))
     said, heard = asyncio.Queue[Any](), asyncio.Queue[Any]()
@@ -95,18 +95,19 @@ async def served(samples: str, renderers: str) -> None:
 
 
 def main(checkouts: list[str]) -> None:
+    checked_out = {"": HERE, **{f" in {each}": Path(each).resolve() for each in checkouts}}
     places = [
-        ("bare", HERE),
-        ("ours", HERE),
-        *((f"ours in {each}", Path(each).resolve()) for each in checkouts),
+        ("bare", "bare", HERE),
+        *((f"ours{where}", "error", place) for where, place in checked_out.items()),
+        *((f"ours{where} with its access log", "info", place) for where, place in checked_out.items()),
     ]
     lanes = [
         subprocess.Popen(
-            [sys.executable, __file__, "--lane", "bare" if name == "bare" else "ours"],
+            [sys.executable, __file__, "--lane", lane],
             env={**os.environ, "PYTHONPATH": str(place)}, cwd=place,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1,
         )
-        for name, place in places
+        for _, lane, place in places
     ]  # fmt: skip
     spent: list[list[float]] = [[] for _ in lanes]
     for _ in range(ROUNDS):
@@ -115,13 +116,13 @@ def main(checkouts: list[str]) -> None:
             assert lane.stdout is not None
             lane.stdin.write("\n")
             found.append(float(lane.stdout.readline()))
-    for (name, _), lane, found in zip(places, lanes, spent, strict=True):
+    for (name, _, _), lane, found in zip(places, lanes, spent, strict=True):
         lane.communicate()
         print(f"{name}: {statistics.median(found):.1f} us of CPU for a hit (best {min(found):.1f})")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--lane"]:
-        asyncio.run(run(bare)) if sys.argv[2] == "bare" else run_ours()
+        asyncio.run(run(bare)) if sys.argv[2] == "bare" else run_ours(sys.argv[2])
     else:
         main(sys.argv[1:])
