@@ -36,7 +36,7 @@ from proxy.settings import Settings
 from proxy.sourcefile import read_origins
 from proxy.sources import Source, Sources
 from proxy.web import pages
-from proxy.web.access import AccessLog
+from proxy.web.access import AccessLog, Answerer
 from proxy.web.asking import Terms
 from proxy.web.images import Images
 from proxy.web.purge import purge
@@ -115,23 +115,25 @@ class Switch:
         self._info = re.compile(
             re.escape(mount.encode()) + rb"(?:" + SIGNED.pattern + rb")?" + INFO.encode() + b"/"
         )
-        self.images: ASGIApp | None = None
-        self.info: ASGIApp | None = None
+        self.images: Answerer | None = None
+        self.info: Answerer | None = None
+
+    def answerer(self, scope: Scope) -> Answerer | None:
+        if self.images is None or self._is_for_metrics(scope):
+            return None
+        path = scope["raw_path"]
+        if self._info.match(path):
+            return self.info
+        is_page = not path.startswith(self._below) or path.startswith(self._page_paths)
+        return None if is_page else self.images
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.images is not None and self.info is not None:
-            # The port of the socket that it came in at, whatever its Host says.
-            if self._metrics_port is not None and scope["server"][1] == self._metrics_port:
-                await self._metrics(scope, receive, send)
-                return
-            path = scope["raw_path"]
-            if self._info.match(path):
-                await self.info(scope, receive, send)
-                return
-            if path.startswith(self._below) and not path.startswith(self._page_paths):
-                await self.images(scope, receive, send)
-                return
-        await self._pages(scope, receive, send)
+        is_for_metrics = scope["type"] == "http" and self._is_for_metrics(scope)
+        await (self._metrics if is_for_metrics else self._pages)(scope, receive, send)
+
+    def _is_for_metrics(self, scope: Scope) -> bool:
+        # By the port of the socket that it came in at, whatever its Host says.
+        return self._metrics_port is not None and scope["server"][1] == self._metrics_port
 
 
 def create_app(deployment: Deployment) -> ASGIApp:

@@ -8,16 +8,16 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy.grammar import SIGNED
 from proxy.logs import escape
 from proxy.metrics import Answer, Metrics
-from proxy.web.problems import problem, respond
+from proxy.web.problems import Answered, problem, respond
 
 LONGEST_HEADERS = 32_768
 """Bytes of all headers of a request: browsers send two thousand."""
@@ -29,13 +29,25 @@ FORWARDED: Mapping[str, Answer] = {"miss": "miss", "stale": "miss"}
 """Made because there was none, or only an old one; pages and preflights have other words for it."""
 
 
+Answerer = Callable[[Scope], Awaitable[Answered]]
+
+
+class Application(Protocol):
+    """An ASGI application that gives what it can of its answers away whole, before anything is sent."""
+
+    def answerer(self, scope: Scope) -> Answerer | None:
+        """Who answers this request at once; `None` when the application has to be called."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 class AccessLog:
     """`allow_origin` is whose scripts may read what is answered: `*`, or one origin."""
 
-    def __init__(self, app: ASGIApp, *, allow_origin: str = "*", metrics: Metrics | None = None) -> None:
+    def __init__(self, app: Application, *, allow_origin: str = "*", metrics: Metrics | None = None) -> None:
         self._app = app
         self._metrics = metrics or Metrics()
-        self._log = structlog.get_logger()
+        self._log = structlog.get_logger().bind()
         self._readers = [
             (name, allow_origin.encode()) for name in (b"access-control-allow-origin", b"timing-allow-origin")
         ]
@@ -46,10 +58,27 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        first: Message = {}
-        sent = 0
         size, given = measured(scope["headers"])
         request_id = given or self._new_id()
+        try:
+            if size > LONGEST_HEADERS:
+                answered = problem(431, "headers_too_long", f"at most {LONGEST_HEADERS} bytes")
+            elif (answerer := self._app.answerer(scope)) is not None:
+                answered = await answerer(scope)
+            else:
+                await self._watch(scope, receive, send, request_id, started)
+                return
+        except Exception:
+            answered = self._failed(scope, request_id)
+        status, headers, body = answered
+        await respond(send, (status, [*headers, *self._readers, (b"x-request-id", request_id)], body))
+        self._tell(scope, request_id, started, status, headers, len(body))
+
+    async def _watch(
+        self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float
+    ) -> None:
+        first: Message = {}
+        sent = 0
         always = [*self._readers, (b"x-request-id", request_id)]
 
         async def watch(message: Message) -> None:
@@ -61,19 +90,31 @@ class AccessLog:
             await send(message)
 
         try:
-            if size > LONGEST_HEADERS:
-                await respond(watch, problem(431, "headers_too_long", f"at most {LONGEST_HEADERS} bytes"))
-            else:
-                await self._app(scope, receive, watch)
+            await self._app(scope, receive, watch)
         except Exception:
-            self._log.exception(
-                "request_failed", method=scope["method"], path=path_of(scope), request_id=request_id.decode()
-            )
+            answered = self._failed(scope, request_id)
             if first:
                 raise  # headers are out: the connection is aborted, never ended as if all was well
-            await respond(watch, problem(500, "internal_error", "this is our fault, not yours"))
+            await respond(watch, answered)
+        self._tell(scope, request_id, started, first.get("status"), first.get("headers", ()), sent)
+
+    def _failed(self, scope: Scope, request_id: bytes) -> Answered:
+        self._log.exception(
+            "request_failed", method=scope["method"], path=path_of(scope), request_id=request_id.decode()
+        )
+        return problem(500, "internal_error", "this is our fault, not yours")
+
+    def _tell(
+        self,
+        scope: Scope,
+        request_id: bytes,
+        started: float,
+        status: int | None,
+        headers: Iterable[tuple[bytes, bytes]],
+        sent: int,
+    ) -> None:
         seconds = time.perf_counter() - started
-        status, cache = first.get("status"), from_cache(first.get("headers", ()))
+        cache = from_cache(headers)
         if status is not None:
             answer, code = answered(cache)
             self._metrics.answered(answer, status, seconds, code)
@@ -116,11 +157,11 @@ def path_of(scope: Scope) -> str:
     return escape(SIGNED.sub(b"", scope["raw_path"]).decode("utf-8", "backslashreplace"))
 
 
-def from_cache(headers: Any) -> str:
+def from_cache(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Our own Cache-Status, without our name."""
     for name, value in headers:
         if name == b"cache-status":
-            return str(value.decode("latin-1").partition("; ")[2])
+            return value.decode("latin-1").partition("; ")[2]
     return ""
 
 

@@ -1,6 +1,4 @@
-"""
-The pictures themselves, as a bare ASGI application: a rendition at hand is answered before any routing.
-"""
+"""The pictures themselves: from a request to its whole answer, at once where the rendition is at hand."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from proxy.errors import InvalidKey, InvalidRequest, ProxyError
 from proxy.freshness import passing
@@ -32,7 +30,7 @@ from proxy.web.headers import (
     server_timing,
     tags,
 )
-from proxy.web.problems import problem, problem_of, respond, status_of
+from proxy.web.problems import Answered, problem, problem_of, status_of
 
 OURS = b"image-proxy"
 """Our name in CDN-Loop (RFC 8586): whoever sends it back to us goes round in circles."""
@@ -48,8 +46,6 @@ PREFLIGHT = (
 """What a browser asks before a script's request that carries more than a page's own would."""
 
 BODY_HEADERS = (b"content-type", b"content-length")
-
-Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +88,15 @@ class Images:
 
         self._read: Callable[[bytes, bytes, Bucket], Known] = lru_cache(maxsize=4096)(read)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope) -> Answered:
         headers = joined(scope["headers"])
         method = scope["method"]
         if method not in ("GET", "HEAD"):
-            await respond(send, other_method(method, vary=seems_to_vary(scope["raw_path"])))
-        elif b"cdn-loop" in headers and goes_round(headers[b"cdn-loop"]):
-            await respond(send, problem(508, "loop", "this request came from here"))
-        else:
-            await respond(send, await self._answer(scope, headers), head=method == "HEAD")
+            return other_method(method, vary=seems_to_vary(scope["raw_path"]))
+        if b"cdn-loop" in headers and goes_round(headers[b"cdn-loop"]):
+            return problem(508, "loop", "this request came from here")
+        answered = await self._answer(scope, headers)
+        return (*answered[:2], b"") if method == "HEAD" else answered
 
     async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answered:
         raw_path, query = scope["raw_path"], scope["query_string"]

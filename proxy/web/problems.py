@@ -12,6 +12,9 @@ from starlette.types import Send
 from proxy import errors
 from proxy.web.headers import GUARDS, Headers
 
+Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers and body."""
+
 STATUS: Mapping[type[errors.ProxyError], int] = {
     errors.InvalidRequest: 400,
     errors.TooLong: 414,
@@ -48,9 +51,9 @@ def problem(
     keep: bool = True,
     headers: Headers = (),
     **facts: Any,
-) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+) -> Answered:
     """
-    Status, headers and body. Without `keep` no cache keeps it: something else than the URL decided. `facts`
+    Without `keep` no cache keeps it: something else than the URL decided. `facts`
     are further members of the problem (RFC 9457 section 3.2).
     """
     title = TITLES.get(status) or HTTPStatus(status).phrase
@@ -78,9 +81,7 @@ def problem(
     )
 
 
-def problem_of(
-    error: errors.ProxyError, *, vary: bool = False
-) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def problem_of(error: errors.ProxyError, *, vary: bool = False) -> Answered:
     facts = {name: value for name, value in error.facts.items() if name in SHOWN}
     retry = error.facts.get("retry_after")
     headers = [(b"retry-after", b"%d" % max(1, round(retry)))] if retry is not None else []
@@ -90,9 +91,7 @@ def problem_of(
 SHOWN = ("option", "value", "allowed", "reason", "origin_status", "smallest")
 
 
-async def respond(
-    send: Send, answer: tuple[int, list[tuple[bytes, bytes]], bytes], *, head: bool = False
-) -> None:
+async def respond(send: Send, answer: Answered) -> None:
     status, headers, body = answer
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    await send({"type": "http.response.body", "body": body})
