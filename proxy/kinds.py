@@ -189,14 +189,20 @@ class Flag:
 
 @dataclass(frozen=True)
 class Choice(Generic[E]):
-    """`aliases` are other spellings of a choice, accepted and never written."""
+    """
+    `aliases` are other spellings of a choice, accepted and never written. `sometimes` are choices that not
+    every deployment has, and which do.
+    """
 
     choices: type[E]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    sometimes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hint(self) -> str:
-        return "one of " + ", ".join([*self.choices, *self.aliases])
+        always = (choice for choice in self.choices if choice not in self.sometimes)
+        also = "".join(f", and {choice} {where}" for choice, where in self.sometimes.items())
+        return "one of " + ", ".join([*always, *self.aliases]) + also
 
     def parse(self, text: str | None) -> E:
         text = written(text)

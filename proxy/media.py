@@ -18,6 +18,8 @@ class Format(StrEnum):
     AVIF = "avif"
     GIF = "gif"
     TIFF = "tiff"
+    JXL = "jxl"
+    """Where the linked libvips has it."""
 
 
 class Source(StrEnum):
@@ -25,7 +27,6 @@ class Source(StrEnum):
 
     SVG = "svg"
     HEIC = "heic"
-    JXL = "jxl"
     BMP = "bmp"
     ICO = "ico"
 
@@ -95,6 +96,10 @@ FORMATS: Mapping[Format, FormatRow] = {
     Format.TIFF: FormatRow(
         media_type="image/tiff", suffix="tiff", max_side=100_000, web=False, quality=False,
         encoder=frozenset({"lossless"}),
+    ),
+    Format.JXL: FormatRow(
+        media_type="image/jxl", suffix="jxl", max_side=65_500, web=False,
+        encoder=frozenset({"lossless", "effort"}),
     ),
 }  # fmt: skip
 

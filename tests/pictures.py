@@ -7,6 +7,8 @@ from typing import Any
 import pyvips
 
 from proxy.media import Format
+from proxy.pipeline import savable
+from proxy.pipeline.loaders import loadable
 
 RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 20), (20, 20, 230), (230, 220, 20)
 CORNERS = (RED, GREEN, BLUE, YELLOW)
@@ -19,7 +21,11 @@ _SAVERS: dict[Format, tuple[str, dict[str, Any]]] = {
     Format.AVIF: ("heifsave_buffer", {"compression": "av1", "Q": 90, "effort": 0}),
     Format.GIF: ("gifsave_buffer", {"effort": 1}),
     Format.TIFF: ("tiffsave_buffer", {}),
+    Format.JXL: ("jxlsave_buffer", {"Q": 95, "effort": 1}),
 }
+
+HERE = tuple(format for format in Format if format in savable() and format in loadable())
+"""Of the formats that can be renditions, those that this libvips has."""
 
 
 def plain(width: int, height: int, *colour: int) -> pyvips.Image:

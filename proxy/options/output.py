@@ -18,6 +18,7 @@ class Output(StrEnum):
     AVIF = "avif"
     GIF = "gif"
     TIFF = "tiff"
+    JXL = "jxl"
 
 
 class Chroma(StrEnum):
@@ -50,7 +51,9 @@ class Icc(StrEnum):
 class Encoding:
     format: Output | None = option(
         "format", "f",
-        kind=Choice(Output, aliases={"jpg": "jpeg", "tif": "tiff"}),
+        kind=Choice(
+            Output, aliases={"jpg": "jpeg", "tif": "tiff"}, sometimes={"jxl": "where libvips encodes it"}
+        ),
         doc="The format; `auto` is the best that the client accepts, `best` the smallest file among them at "
         "equal similarity. Not given: the source's own.",
         example="w_300,f_webp",
@@ -70,7 +73,7 @@ class Encoding:
     )  # fmt: skip
     lossless: bool = option(
         "lossless", kind=Flag(), default=False,
-        doc="Every pixel as it is: webp and avif, and `f_auto` where it would be jpeg is png.",
+        doc="Every pixel as it is: webp, avif and jxl, and `f_auto` where it would be jpeg is png.",
         example="w_300,f_webp,lossless", about="output",
     )  # fmt: skip
     progressive: bool = option(
@@ -80,7 +83,7 @@ class Encoding:
     )  # fmt: skip
     effort: int | None = option(
         "effort", kind=Integer(0, 9),
-        doc="How long the encoder looks for a smaller file, 9 is longest: webp, avif, png, gif.",
+        doc="How long the encoder looks for a smaller file, 9 is longest: webp, avif, jxl, png, gif.",
         example="w_300,f_webp,effort_9", about="output",
     )  # fmt: skip
     chroma: Chroma = option(

@@ -195,7 +195,8 @@ def _header(image: pyvips.Image, format: Incoming) -> Header:
     def told(name: str, default: Any) -> Any:
         return image.get(name) if image.get_typeof(name) else default
 
-    orientation = told("orientation", 1)
+    # Of a JPEG XL the codec has obeyed its own, and that of its EXIF does not count (ISO/IEC 18181-2).
+    orientation = 1 if format is Format.JXL else told("orientation", 1)
     return Header(
         format=format,
         width=image.width,

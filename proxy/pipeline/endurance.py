@@ -11,10 +11,14 @@ from proxy.pipeline.deadline import TRIES_FOR_BYTES, avif_seconds
 from proxy.pipeline.encode import EFFORT, MOST_SECONDS, SAVERS
 from proxy.pipeline.smallest import Order
 
-LOSSLESS_WEBP = (0.23, 0.58, 0.65, 0.65, 0.65, 1.2, 1.2)
+LOSSLESS: Mapping[Format, Sequence[float]] = {
+    Format.WEBP: (0.23, 0.58, 0.65, 0.65, 0.65, 1.2, 1.2),
+    Format.JXL: (0.01, 0.01, 0.1, 0.25, 0.65, 1.1, 1.8, 2.0),
+}
 SECONDS: Mapping[Format, Sequence[float]] = {
     Format.WEBP: (0.03, 0.03, 0.04, 0.06, 0.09, 0.15, 0.2),
     Format.GIF: (0.35, 0.35, 0.35, 0.45, 0.55, 0.65, 0.75, 0.8, 0.9, 1.05, 1.25),
+    Format.JXL: (0.05, 0.05, 0.05, 0.05, 0.05, 0.2, 0.4, 0.45),
     Format.PNG: (0.01, 0.02, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12),
 }
 """For a megapixel of a photograph on one core, with each effort of libvips."""
@@ -39,8 +43,10 @@ def _settings(order: Order, format: Format, size: Size) -> Mapping[str, object]:
 def _seconds(order: Order, format: Format, size: Size, own: Mapping[str, object]) -> float:
     if format is Format.AVIF:
         return avif_seconds(size, replace(order, settings={format: own}))
-    lossless = format is Format.WEBP and own.get("lossless")
-    of_each = LOSSLESS_WEBP if lossless else SECONDS[format]
+    # JPEG XL's best quality is no loss at all.
+    perfect = format is Format.JXL and order.quality == 100
+    lossless = format in LOSSLESS and (own.get("lossless") or perfect)
+    of_each = LOSSLESS[format] if lossless else SECONDS[format]
     once = of_each[int(str(own[EFFORT[format][0]]))] * size.pixels / 1_000_000
     searches = not lossless and (order.by_looks or order.max_bytes is not None)
     return once * TRIES_FOR_BYTES if searches else once

@@ -126,6 +126,40 @@ def _tiff(body: Body) -> Extent | None:
     return (found[256], found[257]) if len(found) == 2 else None
 
 
+def _jxl(body: Body) -> Extent | None:
+    """ISO/IEC 18181-1, A.3: SizeHeader, from the first bits of the codestream, behind its signature."""
+    if body[0] != 0xFF:
+        whole, parts = (list(_boxes(body[: 1 << 20], (kind,))) for kind in (b"jxlc", b"jxlp"))
+        body = [*whole, *(part[4:] for part in parts)][0]
+    bits = _Bits(bytes(body[2:16]))
+    small = bits.take(1)
+    height = (bits.take(5) + 1) * 8 if small else bits.side()
+    if ratio := bits.take(3):
+        across, down = _JXL_RATIOS[ratio - 1]
+        return height * across // down, height
+    return (bits.take(5) + 1) * 8 if small else bits.side(), height
+
+
+_JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+
+
+class _Bits:
+    """Of a JPEG XL codestream: the lowest bit of a byte comes first. Raises IndexError at the end."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left, self._count = int.from_bytes(body, "little"), 8 * len(body)
+
+    def take(self, count: int) -> int:
+        if count > self._count:
+            raise IndexError(count)
+        value = self._left & ((1 << count) - 1)
+        self._left, self._count = self._left >> count, self._count - count
+        return value
+
+    def side(self) -> int:
+        return self.take((9, 13, 18, 30)[self.take(2)]) + 1
+
+
 def _bmp(body: Body) -> Extent:
     bitmap = bmp.of_file(body)
     return bitmap.width, bitmap.height
@@ -144,6 +178,7 @@ _READERS: Mapping[Incoming, Callable[[Body], Extent | None]] = {
     Format.AVIF: _avif,
     Source.HEIC: _avif,
     Format.TIFF: _tiff,
+    Format.JXL: _jxl,
     Source.BMP: _bmp,
     Source.ICO: _ico,
 }

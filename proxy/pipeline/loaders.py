@@ -21,7 +21,7 @@ LOADERS: Mapping[Incoming, str] = {
     Format.TIFF: "tiffload_buffer",
     Source.SVG: "svgload_buffer",
     Source.HEIC: "heifload_buffer",
-    Source.JXL: "jxlload_buffer",
+    Format.JXL: "jxlload_buffer",
 }
 """Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
 
@@ -31,9 +31,9 @@ OWN: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = {
 }
 """What is decoded here: libvips would hand it to ImageMagick, where it has that."""
 
-PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Source.HEIC})
+PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.JXL, Source.HEIC})
 
-HELD_WHOLE = frozenset({Format.AVIF, Source.HEIC, Source.JXL})
+HELD_WHOLE = frozenset({Format.AVIF, Source.HEIC, Format.JXL})
 """Whatever is wanted of them, they are decoded whole."""
 
 SAMPLES: Mapping[Incoming, bytes] = {
@@ -48,7 +48,7 @@ SAMPLES: Mapping[Incoming, bytes] = {
         ZGF0AAAAFSgBrwtg+sbB1//5ZXv1FEHQh+07cA==
         """
     ),
-    Source.JXL: b64decode(
+    Format.JXL: b64decode(
         "/woIkAEAEwgCAMwAk2EJAIAKlVHGDV7O9Xz5ocNi2sZ1hrbatrAkUWQcm6QTOCSJ5LBxEYwBYJg5mDlAU0kC"
     ),
 }

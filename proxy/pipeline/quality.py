@@ -36,8 +36,14 @@ CURVES: Mapping[Format, Curve] = {
         (1, 0.0), (20, 35.7), (30, 48.1), (40, 61.7), (48, 67.2), (56, 73.6), (64, 78.6), (72, 82.1),
         (80, 85.4), (88, 88.1), (100, 94.0),
     ),
+    Format.JXL: (
+        (1, 25.0), (10, 42.0), (20, 53.0), (30, 61.0), (40, 64.0), (50, 67.5), (60, 71.5), (70, 75.0),
+        (80, 78.5), (85, 82.0), (90, 85.0), (93, 87.5), (96, 90.5), (100, 100.0),
+    ),
 }  # fmt: skip
-"""By quality, the similarity of the median of 22 photographs and drawings like photographs."""
+"""
+By quality, the similarity of the median of 22 photographs and drawings like photographs; of JPEG XL, of six.
+"""
 
 
 FULL_CHROMA: Curve = (

@@ -23,8 +23,8 @@ _MAGIC: tuple[tuple[bytes, Incoming], ...] = (
     (b"MM\0*", Format.TIFF),
     (b"II+\0", Format.TIFF),
     (b"MM\0+", Format.TIFF),
-    (b"\xff\x0a", Source.JXL),
-    (b"\0\0\0\x0cJXL ", Source.JXL),
+    (b"\xff\x0a", Format.JXL),
+    (b"\0\0\0\x0cJXL ", Format.JXL),
     (b"\0\0\1\0", Source.ICO),
 )
 
@@ -38,7 +38,7 @@ _SVG_STARTS_WITHIN = 4096
 NAMES: Mapping[Incoming, str] = {
     Source.SVG: "an SVG image",
     Source.HEIC: "a HEIC image",
-    Source.JXL: "a JPEG XL image",
+    Format.JXL: "a JPEG XL image",
     Source.BMP: "a BMP image",
     Source.ICO: "an icon (ICO)",
 }

@@ -39,8 +39,8 @@ def prepare() -> None:
     os.environ.setdefault("FONTCONFIG_FILE", str(FONTS))
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
-    for loader in ("Svg", "Jxl"):
-        pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)
+    for loader in ("LoadSvg", "LoadJxl", "SaveJxl"):
+        pyvips.operation_block_set(f"VipsForeign{loader}", False)
     for loader in ("Matrix", "Csv", "Raw", "Vips"):
         pyvips.operation_block_set(f"VipsForeignLoad{loader}", True)
     detector()

@@ -16,12 +16,14 @@ from proxy.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.describe import describe
 from proxy.spec import Keep, Output, Spec
-from tests.pictures import photo, saved, tagged
+from tests.pictures import HERE, photo, saved, tagged
 
 Tag, Place = ExifTags.Base, ExifTags.GPS
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><secret-xmp exif:GPSLatitude="52,31N"/></x:xmpmeta>'
 ORIGINALS = ["JPEG", "PNG", "WEBP", "AVIF"]
-OUTPUTS = [format for format in Output if format.value in list(Format)]
+OUTPUTS = [Output(format) for format in HERE if format is not Format.JXL]
+"""What the other program reads."""
+
 WITH_EXIF = [Output.JPEG, Output.PNG, Output.WEBP, Output.AVIF]
 """libvips writes no EXIF into GIF, which has no place for it, nor into TIFF."""
 

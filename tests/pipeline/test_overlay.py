@@ -20,7 +20,19 @@ from proxy.limits import Limits
 from proxy.media import Format
 from proxy.pipeline import render
 from proxy.pipeline.tasks import FONTS
-from tests.pictures import animation, disc, loaded, near, photo, pixel, plain, quadrants, saved, tagged
+from tests.pictures import (
+    HERE,
+    animation,
+    disc,
+    loaded,
+    near,
+    photo,
+    pixel,
+    plain,
+    quadrants,
+    saved,
+    tagged,
+)
 
 LIMITS = Limits()
 PROFILE = "icc-profile-data"
@@ -114,7 +126,7 @@ def test_an_overlay_is_turned_upright(orientation: int) -> None:
         assert near(pixel(image, *at), pixel(upright, x, y), 30)
 
 
-@pytest.mark.parametrize("format", Format)
+@pytest.mark.parametrize("format", HERE)
 def test_an_overlay_may_have_any_format(format: Format) -> None:
     image = drawn("l_logo,lw_0.5", overlay=saved(plain(64, 32, *RED), format))
     assert near(pixel(image, 0.5, 0.5), RED, 16)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import NotAnImage
-from proxy.media import Format, Source
+from proxy.media import Format, Incoming, Source
 from proxy.pipeline.sniff import sniff
-from tests.pictures import plain, saved
+from tests.pictures import HERE, plain, saved
 
 
 def ftyp(major: bytes, *compatible: bytes) -> bytes:
@@ -18,7 +18,7 @@ def ftyp(major: bytes, *compatible: bytes) -> bytes:
     return (len(content) + 4).to_bytes(4, "big") + content
 
 
-@pytest.mark.parametrize("format", Format)
+@pytest.mark.parametrize("format", HERE)
 def test_what_libvips_saves_is_recognised(format: Format) -> None:
     assert sniff(saved(plain(16, 16), format)) is format
 
@@ -45,13 +45,13 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
         (b"<!DOCTYPE svg [<!ENTITY a 'b'> ]>" + SVG, Source.SVG),
         (b"BM\x36\0\0\0" + bytes(8) + b"\x28\0\0\0", Source.BMP),
         (b"\0\0\1\0\1\0", Source.ICO),
-        (b"\xff\x0a\xfa", Source.JXL),
+        (b"\xff\x0a\xfa", Format.JXL),
     ],
 )
-def test_what_only_comes_in_is_recognised_too(body: bytes, source: Source) -> None:
+def test_what_only_comes_in_is_recognised_too(body: bytes, source: Incoming) -> None:
     assert sniff(body) is source
     with pytest.raises(NotAnImage, match="accepted are jpeg, png"):
-        sniff(body, frozenset(Format))
+        sniff(body, frozenset(Format) - {Format.JXL})
 
 
 def test_a_text_of_many_comments_takes_no_time() -> None:

@@ -141,7 +141,7 @@ def test_a_stretched_drawing_is_bounded() -> None:
 
 
 def test_what_this_libvips_decodes_was_found_by_decoding() -> None:
-    assert loadable() >= {*Format, Source.SVG}
+    assert loadable() >= {*Format, Source.SVG} - {Format.JXL}
     for source, sample in SAMPLES.items():
         if source in loadable():
             assert render(sample, parse_options("f_png"), LIMITS).width >= 1
