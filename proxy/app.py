@@ -25,6 +25,7 @@ from proxy.flights import open_flights
 from proxy.freshness import Lifetimes
 from proxy.grammar import SIGNED
 from proxy.metrics import Facts, Metrics, exposed
+from proxy.objectstores import located
 from proxy.originals import Originals
 from proxy.origins.schemes import open_origins
 from proxy.presets import EMPTY, Presets, load_presets
@@ -238,13 +239,13 @@ def sources(settings: Settings) -> Sources:
     Where originals come from: the default origin, unless there are named ones and it was not named too.
     Raises InvalidSources.
     """
-    default = Source(url=settings.origin, private=settings.private_networks)
-    if settings.origins is None:
-        return Sources(default=default)
-    found = read_origins(settings.origins)
+    default = Source(url=settings.origin)
+    found = Sources(default=default) if settings.origins is None else read_origins(settings.origins)
+    if "origin" in settings.model_fields_set:
+        found = replace(found, default=default, chosen=None)
     if settings.private_networks:
         found = found.private
-    return replace(found, default=default, chosen=None) if "origin" in settings.model_fields_set else found
+    return found.each(located)
 
 
 def open_originals(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from obstore import exceptions
 from obstore.store import ObjectStore, from_url
 
 from proxy import __version__
+from proxy.sources import Source, scheme_of
 
 SCHEMES = ("s3", "gs", "az")
 
@@ -21,6 +23,7 @@ _ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "gs": ("GOOGLE_BASE_URL",),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
+_ACCOUNTS: Mapping[str, tuple[str, ...]] = {"az": ("AZURE_STORAGE_ACCOUNT_NAME",)}
 _OTHER_NAMES: Mapping[str, Mapping[str, str]] = {"gs": {"endpoint": "base_url"}}
 
 _CREDENTIALS = {"secret_access_key", "account_key", "sas_key"}
@@ -37,6 +40,21 @@ _NOWHERE = "http://127.0.0.1:0"
 _EVERYWHERE = "*,0.0.0.0/0,::/0"
 
 
+def located(source: Source) -> Source:
+    """
+    `source` with the endpoint and the account that the provider's variables say, where it says none itself:
+    they tell its bucket from another of the same name.
+    """
+    scheme = scheme_of(source.url)
+    said = {"endpoint": _said(_ENDPOINTS, scheme), "account_name": _said(_ACCOUNTS, scheme)}
+    found = {name: text for name, text in said.items() if text}
+    return replace(source, options={**found, **source.options}) if found else source
+
+
+def _said(variables: Mapping[str, tuple[str, ...]], scheme: str) -> str:
+    return next(filter(None, map(os.environ.get, variables.get(scheme, ()))), "")
+
+
 def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectStore:
     """
     The store at `s3://bucket/prefix`, `gs://` or `az://`. What `options` (by obstore's names) does not say
@@ -50,9 +68,9 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
         raise ValueError("the URL of an object store takes no credentials: environment or files have them")
     scheme = url.partition("://")[0].lower()
     names = _OTHER_NAMES.get(scheme, {})
-    told: Any = {names.get(name, name): value for name, value in options.items()}
-    variables = map(os.environ.get, _ENDPOINTS.get(scheme, ()))
-    endpoint = options.get("endpoint") or next(filter(None, variables), "")
+    endpoint = options.get("endpoint") or _said(_ENDPOINTS, scheme)
+    known = {**options, **({"endpoint": endpoint} if endpoint else {})}
+    told: Any = {names.get(name, name): value for name, value in known.items()}
     client: Any = {
         "timeout": timedelta(seconds=timeout),
         "connect_timeout": timedelta(seconds=min(timeout, 5.0)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -19,6 +19,10 @@ class Rewrite:
 
     match: re.Pattern[str]
     to: str
+
+
+_WHERE = ("endpoint", "account_name")
+"""The options that say which of several stores has a bucket of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class Source:
         change while the place stays the same.
         """
         rules = tuple((rule.match.pattern, rule.to) for rule in self.rewrite)
-        return _place(self.url, self.options.get("endpoint", ""), rules)
+        return _place(self.url, tuple(self.options.get(name, "") for name in _WHERE), rules)
 
     def rewritten(self, key: str) -> str:
         """The key under which the origin has it: by the first rule that matches."""
@@ -73,9 +77,12 @@ class Sources:
     @property
     def private(self) -> Sources:
         """The same, and all of them may be on private networks."""
-        named = {name: replace(source, private=True) for name, source in self.named.items()}
-        default = self.default and replace(self.default, private=True)
-        return replace(self, default=default, named=named)
+        return self.each(lambda source: replace(source, private=True))
+
+    def each(self, change: Callable[[Source], Source]) -> Sources:
+        """The same, and all of them changed."""
+        named = {name: change(source) for name, source in self.named.items()}
+        return replace(self, default=self.default and change(self.default), named=named)
 
     def of(self, key: str) -> tuple[str, Source | None]:
         """The name of a key's origin, and the origin; that of a whole URL has no settings of its own."""
@@ -109,10 +116,10 @@ def scheme_of(url: str) -> str:
 
 
 @cache
-def _place(url: str, endpoint: str, rules: tuple[tuple[str, str], ...]) -> str:
+def _place(url: str, where: tuple[str, ...], rules: tuple[tuple[str, str], ...]) -> str:
     place = re.sub(r"(://)[^/@]*@", r"\1", url)
     rewritten = f"\n{rules}" if rules else ""
-    return hashlib.sha256(f"{endpoint}\n{place}{rewritten}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{where}\n{place}{rewritten}".encode()).hexdigest()[:16]
 
 
 def is_url(key: str) -> bool:

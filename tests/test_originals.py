@@ -267,3 +267,25 @@ async def test_two_origins_that_share_a_cache_do_not_share_their_pictures(
         assert [len(server.asked), len(other.asked)] == [1, 1]
     assert found[0] != found[1]
     assert found[:2] == found[2:]
+
+
+async def test_two_stores_of_the_environment_that_share_a_cache_do_not_share_their_pictures(
+    renderers: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which store a bucket is in may be said by a variable alone."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "x")
+    shared = {"cache": f"disk://{tmp_path}/renditions", "originals_cache": f"disk://{tmp_path}/originals"}
+    found = []
+    async with running() as other:
+        for place, colour in ((server, 0), (other, 200)):
+            body = saved(plain(8, 8, colour, 0, 0), Format.PNG)
+            place.put("*", reply(body, last_modified="Mon, 01 Jan 2024 00:00:00 GMT", etag='"same"'))
+        for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+            for place in (server, other):
+                monkeypatch.setenv(variable, place.url)
+                async with client(renderers, origin="s3://media", **shared) as web:
+                    found.append((await web.get("/_/a.png")).content)
+        assert [len(server.asked), len(other.asked)] == [1, 1]
+    assert found[0] != found[1]
+    assert found[:2] == found[2:]

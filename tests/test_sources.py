@@ -105,6 +105,8 @@ def test_places_differ_as_their_originals_do() -> None:
         Source(url="https://a.example/y").place,
         Source(url="s3://x").place,
         Source(url="s3://x", options={"endpoint": "http://one"}).place,
+        Source(url="az://x", options={"account_name": "one"}).place,
+        Source(url="az://x", options={"account_name": "two"}).place,
         Source(url="/srv/x").place,
         Source(url="/srv/x", rewrite=(Rewrite(match=re.compile("(.*)"), to=r"a/\1"),)).place,
         Source(url="/srv/x", rewrite=(Rewrite(match=re.compile("(.*)"), to=r"b/\1"),)).place,
