@@ -12,11 +12,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from socket import AF_INET, AF_INET6, AI_NUMERICHOST, AddressFamily
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from proxy.origins.guard import Guard
@@ -36,6 +38,10 @@ _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
 """The first one that fits decides. Of timeouts that are left, all come before the first byte."""
 
 
+_UNASKED = 16
+"""Answers, interim ones included, that may be there at once."""
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """
     Connects to addresses that `guard` gave, and to no others. SourceNotAllowed passes through httpx as it is.
@@ -51,23 +57,27 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         socket_factory: aiohttp.SocketFactoryType | None = None,
     ) -> None:
         self._guard = guard
+        connector = aiohttp.TCPConnector(
+            ssl=context,
+            limit=limits.max_connections or 0,
+            keepalive_timeout=limits.keepalive_expiry,
+            resolver=_GuardedResolver(guard),
+            use_dns_cache=False,
+            socket_factory=socket_factory,
+        )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=context,
-                limit=limits.max_connections or 0,
-                keepalive_timeout=limits.keepalive_expiry,
-                resolver=_GuardedResolver(guard),
-                use_dns_cache=False,
-                socket_factory=socket_factory,
-            ),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
             trust_env=False,
             read_bufsize=1 << 18,
         )
-        # Tries are ours to count. aiohttp's own test client turns it off like this; there is no argument.
+        # Tries are ours to count. aiohttp's own test client turns it off like this; there is no argument, and
+        # none for who reads.
         self._session._retry_connection = False
+        reader: type[ResponseHandler] = _Reader
+        connector._factory = partial(reader, loop=asyncio.get_running_loop())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         limit = request.extensions.get("timeout", {})
@@ -93,6 +103,21 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+class _Reader(ResponseHandler):
+    """
+    Ends a connection on which answers come that nobody asked for. aiohttp reads interim ones (1xx) for as
+    long as there are any: without end they would hold up the event loop longer than any deadline.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if len(self) > _UNASKED:
+            self._buffer.clear()
+            if self.transport is not None:
+                self.transport.abort()
+            self.set_exception(aiohttp.ServerDisconnectedError())
 
 
 class _GuardedResolver(AbstractResolver):

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 
 import httpx
@@ -45,6 +46,7 @@ BROKEN: dict[str, Answer] = {
     "endless length": raw(b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\ntom"),
     "two lengths": raw(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\ntom"),
     "unknown coding": raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\ntom"),
+    "interim answers without end": raw(b"", repeat(b"HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n" * 5000)),
     "huge head": raw(b"HTTP/1.1 200 OK\r\nx: " + b"x" * 300_000 + b"\r\n\r\n"),
     "nul in a header": raw(b'HTTP/1.1 200 OK\r\netag: "\0"\r\ncontent-length: 3\r\n\r\ntom'),
 }
