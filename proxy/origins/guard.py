@@ -15,7 +15,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import chain, zip_longest
 from socket import IPPROTO_TCP, SOCK_STREAM, getaddrinfo
 
+import structlog
+
 from proxy.errors import SourceNotAllowed
+
+log = structlog.get_logger()
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses, best first. Raises OSError, or UnicodeError for what is no name."""
@@ -129,8 +133,10 @@ class Guard:
         if not addresses:
             raise OSError("the name has no address")
         if host not in self._private_hosts and not all(map(is_public, addresses)):
+            # Not for who asks: a configured origin's name, or where one redirects to, is nobody's business.
+            log.warning("address_refused", host=host)
             raise SourceNotAllowed(
-                f"'{host}' is not on the public internet; where it is meant to be, set private_networks"
+                "the origin is not on the public internet; where it is meant to be, set private_networks"
             )
         return _alternating(addresses)[:_TRIES]
 

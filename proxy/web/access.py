@@ -25,6 +25,9 @@ LONGEST_HEADERS = 32_768
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 """What may be said again in a header and in a log, of what somebody else wrote."""
 
+USER = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+)(?:(?!/|%2f|%3f).)*(?:@|%40)", re.IGNORECASE)
+QUERY = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+.*?)%3f.*", re.IGNORECASE | re.DOTALL)
+
 FORWARDED: Mapping[str, Answer] = {"miss": "miss", "stale": "miss"}
 """Made because there was none, or only an old one; pages and preflights have other words for it."""
 
@@ -153,8 +156,13 @@ def measured(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes | None]
 
 
 def path_of(scope: Scope) -> str:
-    """What was asked for, without the signature and without the query."""
-    return escape(SIGNED.sub(b"", scope["raw_path"]).decode("utf-8", "backslashreplace"))
+    """
+    What was asked for, without the signature and without the query; of a key that is a whole URL without its
+    user and its query, which may be credentials of the other server.
+    """
+    path = SIGNED.sub(b"", scope["raw_path"])
+    path = QUERY.sub(rb"\1%3F***", USER.sub(rb"\1***@", path))
+    return escape(path.decode("utf-8", "backslashreplace"))
 
 
 def from_cache(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -280,7 +280,7 @@ async def test_a_server_on_loopback_sees_no_connection(server: Server, host: str
     async with make_client() as client:
         with pytest.raises(SourceNotAllowed, match="private_networks") as refusal:
             await client.get(f"http://{host}:{server.port}/tom.jpg")
-    assert host in refusal.value.message
+    assert host not in refusal.value.message
     assert server.connections == 0
 
 
@@ -353,7 +353,7 @@ async def test_a_name_without_an_address_cannot_be_connected_to() -> None:
 
 async def test_a_refusal_reaches_the_caller_of_httpx_as_it_is() -> None:
     async with make_client(resolve=answering(["10.0.0.1"])) as client:
-        with pytest.raises(SourceNotAllowed, match=r"photos\.test"):
+        with pytest.raises(SourceNotAllowed, match="private_networks"):
             await client.get("http://photos.test/")
 
 
