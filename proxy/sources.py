@@ -124,8 +124,3 @@ def _place(url: str, where: tuple[str, ...], rules: tuple[tuple[str, str], ...])
 
 def is_url(key: str) -> bool:
     return key[:8].lower().startswith(("http://", "https://"))
-
-
-def host_of(url: str) -> str:
-    """Host and port as a URL writes them, in lower case: enough to tell one host from another."""
-    return re.split(r"[/?#\\]", url.partition("://")[2], maxsplit=1)[0].lower()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
+from typing import Protocol
 
 from cachetools import LRUCache
 
@@ -14,7 +15,7 @@ from proxy.errors import OriginFailed, ProxyError
 from proxy.media import Original
 from proxy.origins import Origin
 from proxy.origins.trying import timed_out
-from proxy.sources import Source, host_of
+from proxy.sources import Source
 
 THRESHOLD, REST = 5, 5.0
 """Failures in a row after which an origin is left alone, and seconds until it is tried again."""
@@ -100,17 +101,25 @@ class HeldOrigin:
         )
 
 
-class HeldHosts:
-    """Keys that are whole URLs: each host is held on its own. Owns `origin` and closes it."""
+class OfHosts(Origin, Protocol):
+    def host(self, key: str) -> str:
+        """One text for each host and port, however a key writes them. Raises SourceNotAllowed."""
 
-    def __init__(self, origin: Origin, *, timeout: float, clock: Callable[[], float] = monotonic) -> None:
+
+class HeldHosts:
+    """
+    Keys that are whole URLs: each host is held on its own. Owns `origin`, which says what a key's host is or
+    refuses it, and closes it.
+    """
+
+    def __init__(self, origin: OfHosts, *, timeout: float, clock: Callable[[], float] = monotonic) -> None:
         self._origin = origin
         self._timeout = timeout
         self._clock = clock
         self._hosts: LRUCache[str, HeldOrigin] = LRUCache(_HOSTS)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        host = host_of(key)
+        host = self._origin.host(key)
         if (held := self._hosts.get(host)) is None:
             source = Source(url=f"//{host}", concurrency=_AT_A_TIME)
             held = HeldOrigin(self._origin, source, timeout=self._timeout, clock=self._clock)

@@ -90,16 +90,24 @@ class RemoteOrigin:
         )
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        url = remote_url(key)
-        if not self._hosts.allows(url):
-            raise SourceNotAllowed(f"originals from '{url.raw_host.decode()}' are not allowed here")
-        return await self._downloader.original(key, url, known)
+        return await self._downloader.original(key, self._url(key), known)
+
+    def host(self, key: str) -> str:
+        """Host and port: the same however a key writes them. Raises SourceNotAllowed."""
+        url = self._url(key)
+        return f"{url.raw_host.decode()}:{url.port or _DEFAULT_PORTS[url.scheme]}"
 
     def version(self, key: str) -> str | None:
         return None
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    def _url(self, key: str) -> httpx.URL:
+        url = remote_url(key)
+        if not self._hosts.allows(url):
+            raise SourceNotAllowed(f"originals from '{url.raw_host.decode()}' are not allowed here")
+        return url
 
 
 def remote_url(key: str) -> httpx.URL:

@@ -43,6 +43,11 @@ class Told:
     def version(self, key: str) -> str | None:
         return f"version of {key}"
 
+    def host(self, key: str) -> str:
+        if "evil" in key:
+            raise SourceNotAllowed("no")
+        return key.split("/")[2].lower()
+
     async def close(self) -> None:
         self.closed = True
 
@@ -125,6 +130,21 @@ async def test_a_host_of_whole_urls_that_fails_is_left_alone_and_no_other(told: 
     assert (await hosts.fetch("https://broken.example:8443/a.jpg")).version == "1"
     await hosts.close()
     assert told.closed
+
+
+async def test_hosts_that_are_not_allowed_do_not_make_a_failing_one_forgotten(
+    told: Told, clock: Clock
+) -> None:
+    hosts = HeldHosts(told, timeout=0.5, clock=clock)
+    told.act = failing(OriginFailed)
+    for _ in range(THRESHOLD):
+        with pytest.raises(OriginFailed):
+            await hosts.fetch("https://broken.example/a.jpg")
+    for n in range(1500):
+        with pytest.raises(SourceNotAllowed):
+            await hosts.fetch(f"https://{n}.evil.example/a.jpg")
+    with pytest.raises(OriginFailed, match="left alone"):
+        await hosts.fetch("https://broken.example/a.jpg")
 
 
 async def test_after_failures_in_a_row_it_is_left_alone_and_tried_again(told: Told, clock: Clock) -> None:

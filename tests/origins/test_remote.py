@@ -227,9 +227,20 @@ async def test_a_listed_name_that_points_inside_is_refused(server: Server) -> No
 
     client = make_client(resolve=inside)
     origin = RemoteOrigin(client, remote_hosts([f".example.com:{server.port}"]), LIMITS)
-    with pytest.raises(SourceNotAllowed, match=r"evil\.example\.com"):
+    with pytest.raises(SourceNotAllowed, match="private_networks"):
         await origin.fetch(f"http://evil.example.com:{server.port}/")
     assert server.connections == 0
+    await origin.close()
+
+
+async def test_a_host_is_one_however_it_is_written() -> None:
+    origin = RemoteOrigin(make_client(), remote_hosts(["cdn.example", "cdn.example:8443"]), LIMITS)
+    written = ("https://cdn.example/a", "HTTPS://CDN.example:443?b", "https://cdn.Example/c?d")
+    assert {origin.host(key) for key in written} == {"cdn.example:443"}
+    assert origin.host("https://cdn.example:8443/a") == "cdn.example:8443"
+    for refused in ("https://me:pw@cdn.example/a", "https://other.example/a", "https://[/a"):
+        with pytest.raises(SourceNotAllowed):
+            origin.host(refused)
     await origin.close()
 
 
