@@ -24,6 +24,11 @@ _ENTITY = {"Cache-Control": "cache-control"}
 
 # obstore tells a status nowhere else.
 _STATUS = re.compile(r"status code: ([1-5][0-9]{2})\b")
+# A store says 403 of who it does not know, of what it keeps to itself, and of what is not there.
+_UNKNOWN = re.compile(
+    r"<Code>(?:SignatureDoesNotMatch|InvalidAccessKeyId|ExpiredToken|InvalidToken|RequestTimeTooSkewed"
+    r"|AuthenticationFailed)</Code>"
+)
 _GONE = 410
 _PASSING = {429, 500, 502, 503, 504}
 """Of object stores: they ask to be asked again, with 500 and 503 above all."""
@@ -66,12 +71,8 @@ class BucketOrigin:
             raise not_found(key, origin_status=404) from failure
         except exceptions.InvalidPathError as failure:
             raise not_found(key) from failure
-        except exceptions.PermissionDeniedError as failure:
-            raise forbidden(key, origin_status=403) from failure
-        except exceptions.UnauthenticatedError as failure:
-            raise OriginRefused(f"the origin of '{key}' does not know us", origin_status=401) from failure
         except (exceptions.BaseError, OSError, ValueError) as failure:
-            raise _told(key, _status(failure)) from failure
+            raise _told(key, failure) from failure
         said = {_ENTITY[name]: value for name, value in found.attributes.items() if name in _ENTITY}
         etag = found.meta["e_tag"]
         changed = found.meta["last_modified"].timestamp()
@@ -84,16 +85,18 @@ class BucketOrigin:
         )
 
 
-def _status(failure: Exception) -> int | None:
-    found = _STATUS.search(str(failure))
-    return int(found[1]) if found else None
-
-
-def _told(key: str, status: int | None) -> Exception:
-    """What to raise for a failure that is none of those with a class of their own."""
+def _told(key: str, failure: Exception) -> Exception:
+    """What to raise for it."""
+    said = str(failure)
+    found = _STATUS.search(said)
+    status = int(found[1]) if found else None
+    if isinstance(failure, exceptions.UnauthenticatedError) or _UNKNOWN.search(said):
+        return OriginRefused(f"the origin of '{key}' does not know us", origin_status=status or 401)
+    if isinstance(failure, exceptions.PermissionDeniedError):
+        return forbidden(key, origin_status=403)
     if status is None:
         return Passing(OriginFailed(f"the origin of '{key}' cannot be talked to"))
     if status == _GONE:
         return not_found(key, origin_status=status)
-    failure = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
-    return Passing(failure) if status in _PASSING else failure
+    error = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
+    return Passing(error) if status in _PASSING else error

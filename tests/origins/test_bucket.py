@@ -72,10 +72,11 @@ async def test_odd_keys_are_names_like_others(store: ObjectStore, opened: Opened
 
 async def test_a_wrong_secret_is_told_apart_from_what_is_absent(store: ObjectStore, opened: Opened) -> None:
     obstore.put(store, "tom.jpg", b"tom")
-    with pytest.raises(OriginalForbidden, match=r"tom\.jpg") as refusal:
-        await opened(secret_access_key="wrong").fetch("tom.jpg")
-    assert refusal.value.facts == {"origin_status": 403}
-    assert "wrong" not in str(refusal.value)
+    for mistake in ({"secret_access_key": "wrong"}, {"access_key_id": "wrong"}):
+        with pytest.raises(OriginRefused, match=r"tom\.jpg") as refusal:
+            await opened(**mistake).fetch("tom.jpg")
+        assert refusal.value.facts == {"origin_status": 403}
+        assert "wrong" not in str(refusal.value)
     with pytest.raises(OriginalNotFound) as absent:
         await opened().fetch("absent.jpg")
     assert absent.value.code == "original_not_found"
