@@ -42,9 +42,14 @@ PATIENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
-    """`bucket` is there and empty at the start."""
+    """
+    `bucket` is there and empty at the start. `hosted` is the same store for whom the first label of a host is
+    the bucket: that of 127.0.0.1 is `127`, which is there too, and no name has to be looked up.
+    """
 
     endpoint: str
+    hosted: str
+    hosted_bucket: str = "127"
     bucket: str = "originals"
     access_key_id: str = "test:tester"
     secret_access_key: str = "testing"
@@ -72,14 +77,16 @@ def s3_server() -> Iterator[S3Server]:
         )
     with tempfile.TemporaryDirectory(prefix="s3-") as name, ExitStack() as stack:
         folder = Path(name)
-        ports = {part: free_port() for part in (*RINGS, "proxy", "memcached")}
+        ports = {part: free_port() for part in (*RINGS, "proxy", "hosted", "memcached")}
         _configure(folder, ports)
         run = [str(_program("memcached")), "-l", "127.0.0.1", "-p", str(ports["memcached"])]
         stack.enter_context(_running([*run, "-u", getpass.getuser()], folder))
-        for part in (*RINGS, "proxy"):
-            run = [str(_program(f"swift-{part}-server")), str(folder / f"{part}-server.conf")]
+        for part, program in {**{ring: ring for ring in RINGS}, "proxy": "proxy", "hosted": "proxy"}.items():
+            run = [str(_program(f"swift-{program}-server")), str(folder / f"{part}-server.conf")]
             stack.enter_context(_running(run, folder))
-        server = S3Server(endpoint=f"http://127.0.0.1:{ports['proxy']}")
+        server = S3Server(
+            endpoint=f"http://127.0.0.1:{ports['proxy']}", hosted=f"http://127.0.0.1:{ports['hosted']}"
+        )
         _make_bucket(server)
         yield server
 
@@ -118,14 +125,16 @@ def _configure(folder: Path, ports: Mapping[str, int]) -> None:
         "cache": f"memcache_servers = 127.0.0.1:{ports['memcached']}\n",
         "versioned_writes": "allow_versioned_writes = true\n",
     }
-    filters = "".join(
-        f"[filter:{name}]\nuse = egg:swift#{EGGS.get(name, name)}\n{settings.get(name, '')}"
-        for name in PIPELINE.split()[:-1]
-    )
-    sections["proxy-server"] = (
-        f"{common}bind_port = {ports['proxy']}\n[pipeline:main]\npipeline = {PIPELINE}\n"
-        f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{PATIENT}{filters}"
-    )
+    for part, domain in {"proxy": "", "hosted": "storage_domain = 0.0.1\n"}.items():
+        told = {**settings, "s3api": settings["s3api"] + domain}
+        filters = "".join(
+            f"[filter:{name}]\nuse = egg:swift#{EGGS.get(name, name)}\n{told.get(name, '')}"
+            for name in PIPELINE.split()[:-1]
+        )
+        sections[f"{part}-server"] = (
+            f"{common}bind_port = {ports[part]}\n[pipeline:main]\npipeline = {PIPELINE}\n"
+            f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{PATIENT}{filters}"
+        )
     for name, text in sections.items():
         (folder / f"{name}.conf").write_text(text)
 
@@ -156,9 +165,11 @@ def _make_bucket(server: S3Server) -> None:
                 token = http.get("/auth/v1.0", headers=user).headers.get("x-auth-token", "")
                 path = f"/v1/AUTH_test/{server.bucket}"
                 # The first object tells that the last of the servers listens: until then they answer 503.
-                for made in (path, f"{path}/first"):
+                hosted = f"/v1/AUTH_test/{server.hosted_bucket}"
+                for made in (path, f"{path}/first", hosted):
                     http.put(made, headers={"x-auth-token": token}).raise_for_status()
                 http.delete(f"{path}/first", headers={"x-auth-token": token}).raise_for_status()
+                http.get(f"{server.hosted}/healthcheck").raise_for_status()
             except (httpx.TransportError, httpx.HTTPStatusError):
                 pass
             else:

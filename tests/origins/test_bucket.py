@@ -82,6 +82,21 @@ async def test_a_wrong_secret_is_told_apart_from_what_is_absent(store: ObjectSto
     assert absent.value.code == "original_not_found"
 
 
+async def test_a_bucket_may_be_the_name_of_a_host(s3: S3Server) -> None:
+    obstore.put(open_store(f"s3://{s3.hosted_bucket}", s3.config, 30.0), "ü b/a+%41.jpg", b"tom")
+    hosted = s3.config | {"endpoint": s3.hosted, "virtual_hosted_style_request": "true"}
+
+    def origin(**told: str) -> BucketOrigin:
+        store = open_store(f"s3://{s3.hosted_bucket}", hosted | told, 30.0)
+        return BucketOrigin(store, LIMITS, fetch_timeout=30.0)
+
+    assert (await origin().fetch("ü b/a+%41.jpg")).body == b"tom"
+    with pytest.raises(OriginalNotFound):
+        await origin().fetch("absent.jpg")
+    with pytest.raises(OriginRefused):
+        await origin(secret_access_key="wrong").fetch("ü b/a+%41.jpg")
+
+
 async def test_a_bucket_that_is_not_there_has_nothing(opened: Opened) -> None:
     with pytest.raises(OriginalNotFound):
         await opened(bucket="nowhere").fetch("tom.jpg")
