@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+
+import structlog
 
 from proxy.caches.clients import connect
 from proxy.caches.ledger import FileLedger
@@ -14,10 +16,15 @@ from proxy.caches.link import Link
 from proxy.caches.redis import PREFIX
 from proxy.caches.redis_ledger import RedisLedger
 from proxy.caches.tiered import disk_of, redis_of
-from proxy.purges import Purged, Purges, Subject
+from proxy.purges import Mark, Purged, Purges, Subject
 
 LOOK = 0.01
 """Seconds within which what another process of this machine has purged is heard of."""
+
+DEAF = "Redis did not answer, and hears of it when it is back"
+FULL = "the disk took no note, so the other processes of this machine and those of later know nothing of it"
+
+log = structlog.get_logger()
 
 
 class Purging:
@@ -42,22 +49,28 @@ class Purging:
     def verdict(self, about: Subject, after: int) -> Purged | None:
         return self._purges.verdict(about, after)
 
-    async def purge(self, tags: Iterable[str], *, soft: bool) -> bool:
+    async def purge(self, tags: Iterable[str], *, soft: bool) -> Sequence[str]:
         """
-        Returns when all processes of this machine know: False when Redis did not answer, which is told as
-        soon as it does. Raises OSError when this machine cannot keep it.
+        Returns when all processes of this machine know, and what is wrong when not everybody does: Redis, which
+        is told as soon as it answers, or a disk that takes nothing, which is none of Redis' business.
         """
         tags, least = list(tags), self.latest + 1
         told = await self._cluster.add(tags, soft=soft, least=least) if self._cluster else None
-        if told is None:
-            marks = await asyncio.to_thread(self._file.add, tags, soft=soft, least=least)
-        else:
+        wrong = [DEAF] if told is None and self._cluster else []
+        if told is not None:
             # The very number of the cluster, whatever the clock here says.
             marks = told
-            await asyncio.to_thread(self._file.write, marks)
+            await self._keep(marks)
+        else:
+            try:
+                marks = await asyncio.to_thread(self._file.add, tags, soft=soft, least=least)
+            except OSError as error:
+                log.warning("purges_not_kept", error=type(error).__name__)
+                marks = [Mark(max(int(time.time() * 1000), least), soft, tag) for tag in tags]
+                wrong.append(FULL)
         self._purges.learn(marks)
         await asyncio.sleep(LOOK)
-        return told is not None or self._cluster is None
+        return wrong
 
     async def open(self) -> None:
         """Hear of what happened while this process was away, and listen from now on."""
@@ -82,7 +95,14 @@ class Purging:
             await cluster.restore(self._purges.marks())
         if news := self._purges.learn(await cluster.news()):
             # For a start without Redis.
-            await asyncio.to_thread(self._file.write, news)
+            await self._keep(news)
+
+    async def _keep(self, marks: Iterable[Mark]) -> None:
+        """Where the disk is full or not to be written to, Redis alone must do."""
+        try:
+            await asyncio.to_thread(self._file.write, marks)
+        except OSError as error:
+            log.warning("purges_not_kept", error=type(error).__name__)
 
 
 def open_purging(cache: str, originals_cache: str, folder: Path) -> Purging:

@@ -20,7 +20,7 @@ from proxy.caches.ledger import FileLedger
 from proxy.caches.link import Link
 from proxy.caches.redis_ledger import RedisLedger
 from proxy.purges import BELOW, EVERYTHING, Mark, Purged, Purges, key_tag, preset_tag, subject
-from proxy.purging import LOOK, Purging
+from proxy.purging import DEAF, FULL, LOOK, Purging
 from tests.redundant import redis_cluster
 from tests.services import RedisServer, redis_server
 
@@ -171,11 +171,11 @@ async def test_every_machine_hears_of_a_purge_and_one_that_was_away_catches_up(
 ) -> None:
     prefix = f"{uuid.uuid4()}:"
     async with purging(redis, prefix, tmp_path / "a") as one, purging(redis, prefix, tmp_path / "b") as other:
-        assert await one.purge([key_tag("cats/tom.jpg")], soft=False)
+        assert not await one.purge([key_tag("cats/tom.jpg")], soft=False)
         await heard(other, one.latest)
         assert other.verdict(TOM, 0) == one.verdict(TOM, 0)
         assert other.latest == one.latest
-        assert await other.purge([preset_tag("thumb")], soft=True)
+        assert not await other.purge([preset_tag("thumb")], soft=True)
         await heard(one, other.latest)
         async with purging(redis, prefix, tmp_path / "c") as away:
             assert away.latest == one.latest
@@ -191,13 +191,51 @@ async def test_a_redis_that_lost_its_memory_is_told_again(tmp_path: Path) -> Non
         async with purging(redis, "p:", tmp_path / "a") as one:
             await one.purge([key_tag("cats/tom.jpg")], soft=False)
             redis.stop()
-            assert not await one.purge([preset_tag("thumb")], soft=True)
+            assert await one.purge([preset_tag("thumb")], soft=True) == [DEAF]
             assert one.verdict(TOM, 0) is not None
             redis.start()
             async with purging(redis, "p:", tmp_path / "b") as late:
                 await heard(late, one.latest)
                 assert late.latest == one.latest
                 assert late.verdict(TOM, 0) == one.verdict(TOM, 0)
+
+
+async def test_where_the_disk_takes_nothing_redis_does(redis: RedisServer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    nowhere, prefix = tmp_path / "file" / "purges", f"{uuid.uuid4()}:"
+    async with purging(redis, prefix, nowhere) as one:
+        assert await one.purge([key_tag("cats/tom.jpg")], soft=False) == []
+        assert one.verdict(TOM, 0) is not None
+        async with purging(redis, prefix, nowhere) as late:
+            assert late.latest == one.latest
+            assert late.verdict(TOM, 0) == one.verdict(TOM, 0)
+
+
+async def test_where_nothing_can_be_told_it_is_said_and_this_process_has_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    alone = Purging(FileLedger(tmp_path / "file" / "purges"))
+    assert await alone.purge([key_tag("cats/tom.jpg")], soft=False) == [FULL]
+    first = alone.latest
+    assert alone.verdict(TOM, first - 1) is not None
+    await alone.purge([key_tag("cats/tom.jpg")], soft=False)
+    assert alone.latest > first
+
+
+def test_a_purge_that_did_not_fit_leaves_no_half_line(path: Path) -> None:
+    FileLedger(path).add(["a"], soft=False, least=0)
+    script = f"""
+import resource
+from pathlib import Path
+from proxy.caches.ledger import FileLedger
+resource.setrlimit(resource.RLIMIT_FSIZE, ({path.stat().st_size + 10},) * 2)
+try:
+    FileLedger(Path({str(path)!r})).add(["b"], soft=False, least=0)
+except OSError:
+    print("refused")
+"""
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "refused\n"
+    FileLedger(path).add(["c"], soft=False, least=0)
+    assert [mark.tag for mark in FileLedger(path).news()] == ["a", "c"]
 
 
 async def test_two_purges_at_once_get_two_numbers(redis: RedisServer) -> None:
@@ -226,7 +264,7 @@ async def test_the_nodes_of_a_redis_cluster_carry_purges_too(tmp_path: Path) -> 
         try:
             await one.open()
             await other.open()
-            assert await one.purge([key_tag("cats/tom.jpg")], soft=False)
+            assert not await one.purge([key_tag("cats/tom.jpg")], soft=False)
             await heard(other, one.latest)
             assert other.verdict(TOM, 0) == one.verdict(TOM, 0)
         finally:

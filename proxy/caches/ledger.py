@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -65,8 +66,14 @@ class FileLedger:
 
     def _append(self, marks: Iterable[Mark]) -> None:
         with self._path.open("ab", buffering=0) as file:
-            file.write(b"".join(map(_line, marks)))
-            size = file.tell()
+            lines, before = b"".join(map(_line, marks)), file.tell()
+            try:
+                if file.write(lines) < len(lines):
+                    raise OSError(errno.ENOSPC, "the disk is full")
+            except OSError:
+                file.truncate(before)  # half a line would take the next one along
+                raise
+            size = before + len(lines)
         if size > _LARGEST:
             unfinished = self._path.with_name(".unfinished-purges")
             unfinished.write_bytes(b"".join(map(_line, self._known().marks())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -35,7 +35,7 @@ TAGS: Mapping[str, Callable[[str], str]] = {
 
 
 class Purger(Protocol):
-    async def purge(self, tags: Iterable[str], *, soft: bool) -> bool: ...
+    async def purge(self, tags: Iterable[str], *, soft: bool) -> Sequence[str]: ...
 
 
 class Refused(Exception):
@@ -59,13 +59,12 @@ def purge(purger: Purger) -> Page:
             return as_response(problem(400, "invalid_purge", str(refusal), option=refusal.field))
         tags = dict.fromkeys(TAGS[field](name) for field, given in names.items() for name in given)
         counts: dict[str, Any] = {field: len(given) for field, given in names.items()}
-        everywhere = await purger.purge(tags, soft=soft)
-        log.info("purged", **counts, soft=soft, everywhere=everywhere)
-        if not everywhere:
+        wrong = await purger.purge(tags, soft=soft)
+        log.info("purged", **counts, soft=soft, everywhere=not wrong)
+        if wrong:
             return as_response(
                 problem(
-                    503, "purge_incomplete",
-                    "this machine has forgotten it; Redis did not answer, and hears of it when it is back",
+                    503, "purge_incomplete", f"forgotten here; {'; '.join(wrong)}",
                     headers=[(b"retry-after", b"5")], **counts,
                 )
             )  # fmt: skip

@@ -181,11 +181,11 @@ async def test_what_is_wrong_is_told_by_its_field(web: httpx.AsyncClient, body: 
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_purge_that_this_machine_cannot_keep_is_a_problem_like_any_other(tmp_path: Path) -> None:
+def test_a_purge_that_this_machine_cannot_keep_is_told_to_be_incomplete(tmp_path: Path) -> None:
     (tmp_path / "purges").mkdir()  # where the file should be
     with deployed(cache=f"disk://{tmp_path}", origin=str(tmp_path), admin_token=TOKEN) as server:
         answer = httpx.post(f"{server.url}/-/purge", json={"keys": ["a"]}, headers=BEARER, timeout=30)
-        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert (answer.status_code, answer.json()["code"]) == (503, "purge_incomplete")
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["cache-control"] == "no-store"
 
