@@ -51,8 +51,8 @@ class Purging:
 
     async def purge(self, tags: Iterable[str], *, soft: bool) -> Sequence[str]:
         """
-        Returns when all processes of this machine know, and what is wrong when not everybody does: Redis, which
-        is told as soon as it answers, or a disk that takes nothing, which is none of Redis' business.
+        Returns when all processes of this machine know, and what is wrong when not everybody does: Redis is
+        told as soon as it answers; without it a disk that takes nothing leaves the others here ignorant.
         """
         tags, least = list(tags), self.latest + 1
         told = await self._cluster.add(tags, soft=soft, least=least) if self._cluster else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -38,6 +39,9 @@ Seconds that a web process may leave its supervisor's question unanswered, which
 has read its code: on a busy machine uvicorn's five kill each new one as it starts, again and again.
 """
 
+MANY_FILES = 65_536
+"""How many may be open in one process, where the system lets us have them."""
+
 log = structlog.get_logger()
 
 
@@ -51,6 +55,7 @@ def serve(settings: Settings) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again when it has drained, for the exit code: ours is 0 then.
         signal.signal(each, lambda *_: None)
+    open_more_files()
     with ExitStack() as stack:
         listeners = [stack.enter_context(bind(settings.host, settings.port))]
         if settings.metrics_port is not None:
@@ -85,6 +90,16 @@ def serve(settings: Settings) -> int:
         else:
             Process(config, deployment).run(listeners)
     return 0
+
+
+def open_more_files() -> None:
+    """
+    A process is given 1,024 for the sake of `select`, which nothing here uses; a thousand readers who wait
+    for one picture are as many connections.
+    """
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if few < MANY_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, MANY_FILES), most))
 
 
 async def check(settings: Settings) -> None:

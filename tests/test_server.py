@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -83,3 +85,16 @@ def answers_at_all(base: str) -> bool:
     except httpx.HTTPError:
         return True
     return True
+
+
+async def test_a_thousand_readers_are_no_matter_of_how_many_files_a_shell_allows(serve: Serve) -> None:
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, most))
+    try:
+        _, base = serve()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=base, limits=limits, timeout=PATIENCE) as web:
+        found = await asyncio.gather(*(web.get("/w_30/a.jpg") for _ in range(300)))
+    assert {answer.status_code for answer in found} == {200}

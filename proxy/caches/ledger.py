@@ -67,12 +67,9 @@ class FileLedger:
     def _append(self, marks: Iterable[Mark]) -> None:
         with self._path.open("ab", buffering=0) as file:
             lines, before = b"".join(map(_line, marks)), file.tell()
-            try:
-                if file.write(lines) < len(lines):
-                    raise OSError(errno.ENOSPC, "the disk is full")
-            except OSError:
+            if file.write(lines) < len(lines):
                 file.truncate(before)  # half a line would take the next one along
-                raise
+                raise OSError(errno.ENOSPC, "the disk is full")
             size = before + len(lines)
         if size > _LARGEST:
             unfinished = self._path.with_name(".unfinished-purges")

@@ -22,6 +22,7 @@ from proxy.errors import OriginFailed, ProxyError
 from proxy.limits import Limits
 from proxy.media import Original
 from proxy.origins.keys import not_found, segments, too_large
+from proxy.origins.trying import raise_when_used_up
 
 # O_PATH (Linux) enters folders that may be searched but not listed, as a path lookup does.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
@@ -111,6 +112,7 @@ class FileOrigin:
         except OSError as failure:
             if failure.errno in _ABSENT:
                 raise not_found(key) from failure
+            raise_when_used_up(failure)
             raise OriginFailed(f"'{key}' could not be read from disk") from failure
 
     def _original(self, key: str, file: int) -> Original:
@@ -147,6 +149,7 @@ class FileOrigin:
         try:
             return os.open(self._root, _ENTER)
         except OSError as failure:
+            raise_when_used_up(failure)
             raise OriginFailed("the folder of originals cannot be opened") from failure
 
     def _resolve(self, path: list[bytes]) -> list[bytes]:

@@ -22,6 +22,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from proxy.origins.guard import Guard
+from proxy.origins.trying import raise_when_used_up
 
 _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
     aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
@@ -44,9 +45,9 @@ _UNASKED = 16
 
 class GuardedTransport(httpx.AsyncBaseTransport):
     """
-    Connects to addresses that `guard` gave, and to no others. SourceNotAllowed passes through httpx as it is.
-    `timeout.pool` is for a turn and a connection together; how long an answer may take is the caller's to
-    bound. To be made where an event loop runs.
+    Connects to addresses that `guard` gave, and to no others. SourceNotAllowed and Overloaded pass through
+    httpx as they are. `timeout.pool` is for a turn and a connection together; how long an answer may take is
+    the caller's to bound. To be made where an event loop runs.
     """
 
     def __init__(
@@ -166,5 +167,7 @@ def _errors_of_httpx() -> Iterator[None]:
     try:
         yield
     except tuple(_ERRORS) as error:
+        if isinstance(error, OSError):
+            raise_when_used_up(error)
         kind = next(ours for theirs, ours in _ERRORS.items() if isinstance(error, theirs))
         raise kind(type(error).__name__) from error

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 from collections.abc import Awaitable, Callable
 
-from proxy.errors import OriginFailed, OriginTimedOut
+from proxy.errors import OriginFailed, OriginTimedOut, Overloaded
 from proxy.media import Original
 
 _TRIES = 2
 _PAUSE = (0.05, 0.2)
 _SPARE_RETRIES = 10.0
 _RETRY_SHARE = 0.1
+
+_USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""What the kernel says when it has nothing more to give us."""
 
 
 class Passing(Exception):
@@ -58,3 +62,9 @@ class Trier:
 
 def timed_out(key: str) -> OriginTimedOut:
     return OriginTimedOut(f"the origin did not deliver '{key}' in time")
+
+
+def raise_when_used_up(failure: OSError) -> None:
+    """Raises Overloaded where it is this machine that failed: no origin is to blame for that."""
+    if failure.errno in _USED_UP:
+        raise Overloaded("too many files and connections are open right now", retry_after=1) from failure
