@@ -23,7 +23,7 @@ from proxy.caches.link import Link
 from proxy.caches.redis import PREFIX
 from proxy.caches.tiered import redis_of
 from proxy.errors import OriginFailed, Overloaded, ProxyError, family
-from proxy.leases import HEARTBEAT, LANDED, LARGEST, PATIENCE, STEP, Landed, Lead, Leases
+from proxy.leases import LANDED, LARGEST, PATIENCE, STEP, Hold, Landed, Lead, Leases
 from proxy.media import Document, Rendition
 from proxy.singleflight import SingleFlight
 
@@ -92,13 +92,14 @@ class ClusterFlights:
             while True:
                 if changed is not None:
                     changed.clear()
+                asked = time.monotonic()
                 said = await self._leases.ask(name, past=past)
                 if said is None:
                     return await take_off()
                 if isinstance(said, Lead):
                     # Whoever leads has nothing to wait for.
                     await stack.aclose()
-                    return await self._lead(name, said.token, take_off)
+                    return await self._lead(name, Hold(self._leases, name, said.token, asked), take_off)
                 if isinstance(said, Landed) and said.kind == _UNTOLD:
                     return await take_off()
                 if isinstance(said, Landed):
@@ -111,33 +112,28 @@ class ClusterFlights:
                 else:
                     await self._leases.wait(changed, said.left)
 
-    async def _lead(self, name: str, token: str, take_off: Make) -> Made:
-        beating = asyncio.create_task(self._beat(name, token))
+    async def _lead(self, name: str, hold: Hold, take_off: Make) -> Made:
+        keeping = asyncio.create_task(hold.keep())
         passed_on = False
         try:
             made = await take_off()
             kind, packed = await _offloaded(len(made.rendition.body), lambda: _pack_made(name, made))
             passed_on = True
-            if not await self._leases.land(name, token, kind, packed):
+            if not await hold.land(kind, packed):
+                # Somebody may have made it since, of something newer, and that is what is to be found.
                 log.warning("flight_overtaken")
-                return replace(made, elsewhere=True)
+                return replace(made, elsewhere=True, kept=False)
         except Overloaded:
             raise
         except ProxyError as error:
             passed_on = True
-            await self._leases.land(name, token, _ERROR, _pack_error(name, error))
+            await hold.land(_ERROR, _pack_error(name, error))
             raise
         finally:
-            beating.cancel()
+            keeping.cancel()
             if not passed_on:
-                await self._leases.abandon(name, token)
+                await hold.abandon()
         return made
-
-    async def _beat(self, name: str, token: str) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT)
-            if not await self._leases.beat(name, token):
-                return
 
     async def _collect(self, name: str, landed: Landed, *, waited: bool) -> Made | None:
         """What the leader made, or its error raised; `None` when that is of no use here."""

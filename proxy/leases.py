@@ -61,14 +61,17 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {token}
 """
 
+# A lease that is not there has run out, unless it cannot have (ARGV[3]): then Redis has lost its memory.
 _BEAT = """
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
+local token = redis.call('HGET', KEYS[1], 'token')
+if token ~= ARGV[1] and (token or ARGV[3] == '') then return 0 end
+redis.call('HSET', KEYS[1], 'token', ARGV[1])
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
 _LAND = """
 local token = redis.call('HGET', KEYS[1], 'token')
-if token and token ~= ARGV[1] then return 0 end
+if token ~= ARGV[1] and (token or ARGV[5] == '') then return 0 end
 if ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
 else
@@ -126,23 +129,28 @@ class Leases:
             return Landed(token, kind, int(parts))
         return Aloft(token, max(int(said[2]), 0) / 1000)
 
-    async def beat(self, name: str, token: str) -> bool:
-        """Renew the lease. False when it has become somebody else's."""
-        return await self._script(_BEAT, name, token, _ms(LEASE)) != 0
+    async def beat(self, name: str, token: str, *, firm: bool) -> bool | None:
+        """
+        Renew the lease. False when it has run out, and may have been somebody else's since; `None` without
+        Redis. `firm` is whether that cannot be (see `Hold`).
+        """
+        said = await self._script(_BEAT, name, token, _ms(LEASE), _flag(firm))
+        return None if said is None else said != 0
 
-    async def land(self, name: str, token: str, kind: str, result: bytes) -> bool:
-        """Pass `result` on to all who wait. False when the lease has become somebody else's."""
+    async def land(self, name: str, token: str, kind: str, result: bytes, *, firm: bool) -> bool:
+        """Pass `result` on to all who wait. False when the lease has run out, as for `beat`."""
         parts = -(-len(result) // PART)
         for part in range(parts):
             chunk = result[part * PART : (part + 1) * PART]
             key = self._part(name, token, part)
             if await self._link.call("SET", key, chunk, "PX", _ms(5 * LANDED)) is None:
                 break
-        return await self._script(_LAND, name, token, f"{kind}:{parts}", _ms(LANDED), self._ear.channel) != 0
+        landed = (f"{kind}:{parts}", _ms(LANDED), self._ear.channel, _flag(firm))
+        return await self._script(_LAND, name, token, *landed) != 0
 
     async def abandon(self, name: str, token: str) -> None:
         """Let somebody else lead, now."""
-        await self._script(_LAND, name, token, "", 0, self._ear.channel)
+        await self._script(_LAND, name, token, "", 0, self._ear.channel, "")
 
     async def collect(self, name: str, landed: Landed) -> bytes | None:
         """What the leader passed on, or `None` when it is not there, or not all of it."""
@@ -182,6 +190,40 @@ class Leases:
 
     async def _script(self, script: str, name: str, *arguments: str | int) -> object:
         return await self._link.call("EVAL", script, 1, self._key(name), *arguments)
+
+
+class Hold:
+    """
+    A lease that one leads under, `asked` for then by this machine's clock, which goes on while a process is
+    stopped. `firm` is whether it cannot have run out yet.
+    """
+
+    def __init__(self, leases: Leases, name: str, token: str, asked: float) -> None:
+        self._leases = leases
+        self._name = name
+        self._token = token
+        self._renewed = asked
+
+    @property
+    def firm(self) -> bool:
+        return time.monotonic() - self._renewed < LEASE
+
+    async def keep(self) -> None:
+        """For as long as it can be kept."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            now = time.monotonic()
+            kept = await self._leases.beat(self._name, self._token, firm=self.firm)
+            if kept is False:
+                return
+            if kept:
+                self._renewed = now
+
+    async def land(self, kind: str, result: bytes) -> bool:
+        return await self._leases.land(self._name, self._token, kind, result, firm=self.firm)
+
+    async def abandon(self) -> None:
+        await self._leases.abandon(self._name, self._token)
 
 
 class Ear:
@@ -260,6 +302,10 @@ class Ear:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def _flag(is_so: bool) -> str:
+    return "1" if is_so else ""
 
 
 def _text(said: object) -> str:

@@ -239,7 +239,7 @@ async def test_a_slow_leader_that_lives_is_waited_for(shared: RedisServer) -> No
 
 
 async def test_a_leader_that_was_overtaken_does_not_land(shared: RedisServer) -> None:
-    """It slept through the end of its lease: what it brings is for its own askers only."""
+    """What it brings is for its own askers only, and kept nowhere."""
     old, new = replace(TOM, etag="old"), replace(TOM, etag="new")
     async with processes(shared.url, 3) as flights:
         sleeping = asyncio.ensure_future(flights[0].join("tom", Maker(seconds=0.3, rendition=old)))
@@ -249,8 +249,36 @@ async def test_a_leader_that_was_overtaken_does_not_land(shared: RedisServer) ->
         made = await flights[1].join("tom", Maker(seconds=0, rendition=new))
         assert (made.rendition.etag, made.elsewhere) == ("new", False)
         overtaken = await sleeping
-        assert (overtaken.rendition.etag, overtaken.elsewhere) == ("old", True)
+        assert (overtaken.rendition.etag, overtaken.elsewhere, overtaken.kept) == ("old", True, False)
         assert (await flights[2].join("tom", Maker())).rendition.etag == "new"
+
+
+async def test_a_leader_that_slept_through_the_end_of_its_lease_lands_nothing(shared: RedisServer) -> None:
+    """A successor may have come and gone meanwhile: what it made is newer."""
+
+    async def make() -> Made:
+        time.sleep(LEASE + 0.3)  # noqa: ASYNC251 - as when a process is stopped: its heart does not beat
+        return Made(TOM)
+
+    async with processes(shared.url, 2) as flights:
+        overtaken = await flights[0].join("tom", make)
+        assert (overtaken.elsewhere, overtaken.kept) == (True, False)
+        after = await flights[1].join("tom", Maker(seconds=0))
+        assert (after.elsewhere, after.kept) == (False, True)
+
+
+async def test_a_redis_that_loses_its_memory_in_the_middle_is_told_who_leads(shared: RedisServer) -> None:
+    make = Maker(seconds=2.5)
+    async with processes(shared.url, 2) as flights:
+        leading = asyncio.ensure_future(flights[0].join("tom", make))
+        await asyncio.sleep(0.1)
+        with Redis(port=shared.port) as client:
+            client.flushall()
+        await asyncio.sleep(1.0)
+        waiting = asyncio.ensure_future(flights[1].join("tom", make))
+        made, waited = await leading, await waiting
+        assert (made.elsewhere, made.kept, waited.elsewhere) == (False, True, True)
+    assert make.times == 1
 
 
 async def test_a_leader_that_leaves_hands_over_at_once(shared: RedisServer) -> None:
