@@ -63,7 +63,8 @@ class Plan:
 
 def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) -> Plan:
     """
-    `source` is the size in px after orientation and trim; `max_side` is the output format's own bound.
+    `source` is the size in px after orientation and trim; `max_side` is the bound of the
+    format that `spec` names.
     Raises ResultTooLarge. The rendered size always equals `result`.
 
     What would be longer than `limits.max_result_side` is made smaller as a whole, offsets and paddings too.
@@ -77,7 +78,13 @@ def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) 
         # Every rounding may be up by a px, so once is not always enough.
         factor *= Fraction(limits.max_result_side, longest)
         found = laid_out(spec, region, upright, asked.times(factor), dpr * factor)
-    refuse_long(found.result, max_side)
+    if max_side is not None and found.result.longest > max_side:
+        size = found.result
+        raise ResultTooLarge(
+            f"the picture would be {size.width}x{size.height}, and the sides of 'f_{spec.format}' have "
+            f"at most {max_side} px",
+            option="f", value=str(spec.format), allowed=f"sides of at most {max_side} px",
+        )  # fmt: skip
     if too_much(found, limits):
         found = seen(found)
     for size in found.sizes:
@@ -260,14 +267,6 @@ def margins(spec: Spec, dpr: Fraction) -> Margins:
     if border is None:
         return Margins()
     return Margins(*(round(side * dpr) for side in (border.top, border.right, border.bottom, border.left)))
-
-
-def refuse_long(size: Size, max_side: int | None) -> None:
-    if max_side is not None and size.longest > max_side:
-        raise ResultTooLarge(
-            f"the picture would be {size.width}x{size.height}; no side may be longer than {max_side} px",
-            value=f"{size.width}x{size.height}", allowed=f"{max_side} px",
-        )  # fmt: skip
 
 
 def refuse_large(size: Size, limits: Limits) -> None:

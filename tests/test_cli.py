@@ -333,7 +333,7 @@ def test_a_source_is_width_and_height(source: str) -> None:
     "options, message",
     [
         ("w_8000,h_8000,enlarge", "the picture would be"),
-        ("w_300,f_webp", "no side may be longer than 16383 px"),
+        ("w_300,f_webp", "sides of 'f_webp' have at most 16383 px"),
         ("blurr", "did you mean 'blur'?"),
         ("p_thumb", "no preset 'thumb'"),
     ],

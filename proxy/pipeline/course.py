@@ -53,15 +53,18 @@ def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negot
         spec = replace(spec, enlarge=True)  # it is drawn, not enlarged
     notes: tuple[Note, ...] = ()
     frames = _frames(spec, head)
+    most = FORMATS[spec.fixed_format].max_side if spec.fixed_format else None
     format = output_format(spec, head, accepted, animated=frames > 1)
     if frames > 1 and FORMATS[format].frames:
         if _holds(frames, head.stored, limits.max_source_pixels, limits):
-            plan, looked = planned(body, head, spec, limits, FORMATS[format].max_side)
-            if _holds(frames, plan.result, limits.max_result_pixels // FRAME_COST[format], limits):
+            plan, looked = planned(body, head, spec, limits, most)
+            format = output_format(spec, head, accepted, animated=True, side=plan.result.longest)
+            pixels = limits.max_result_pixels // FRAME_COST.get(format, 1)
+            if FORMATS[format].frames and _holds(frames, plan.result, pixels, limits):
                 return Course(head=head, format=format, plan=plan, frames=frames, notes=looked)
         notes = (Note.FIRST_FRAME,)
-        format = output_format(spec, head, accepted)
-    plan, looked = planned(body, head, spec, limits, FORMATS[format].max_side)
+    plan, looked = planned(body, head, spec, limits, most)
+    format = output_format(spec, head, accepted, side=plan.result.longest)
     return Course(head=head, format=format, plan=plan, notes=(*notes, *looked))
 
 
@@ -82,20 +85,22 @@ def _holds(frames: int, size: Size, most_pixels: int, limits: Limits) -> bool:
 
 
 def output_format(
-    spec: Spec, head: Header, accepted: negotiation.Bucket, *, animated: bool = False
+    spec: Spec, head: Header, accepted: negotiation.Bucket, *, animated: bool = False, side: int = 0
 ) -> Format:
     """
     What the spec says; else the source's own when the web shows it; else jpeg, or png for transparency. For a
-    still in the best format, which its pixels tell, it is png: that holds every picture.
+    still in the best format, which its pixels tell, it is png: that holds every picture. A format that is
+    chosen holds a picture whose longest side has `side` px.
     """
+    here = frozenset(format for format in savable() if FORMATS[format].max_side >= side)
     if spec.format is Output.BEST and not animated:
         return Format.PNG
     if spec.negotiates:
         alpha = see_through(spec, head) or spec.lossless  # png takes both, and jpeg none
-        return negotiation.choose(accepted, savable(), alpha=alpha, animated=animated)
+        return negotiation.choose(accepted, here, alpha=alpha, animated=animated)
     if spec.format is not None:
         return _savable(Format(spec.format))
-    if isinstance(head.format, Format) and FORMATS[head.format].web and head.format in savable():
+    if isinstance(head.format, Format) and FORMATS[head.format].web and head.format in here:
         return head.format
     return Format.PNG if see_through(spec, head) else Format.JPEG
 

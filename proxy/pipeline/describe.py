@@ -14,7 +14,7 @@ from proxy.errors import TooCostly
 from proxy.limits import Limits
 from proxy.media import FORMATS, Format
 from proxy.palette import palette
-from proxy.pipeline import decode, profiles
+from proxy.pipeline import animation, decode, profiles
 from proxy.pipeline.alpha import weighted, with_alpha
 from proxy.pipeline.canvas import dominant
 from proxy.pipeline.colour import as_srgb
@@ -55,13 +55,21 @@ def describe(
     """
     made = course(body, spec, limits, accepted)
     head = made.head
-    scaled = decode.scaled(body, head, made.plan.region, made.plan.resize, spec=spec)
+    # All of an animation only where it is asked how large its file is.
+    count = made.frames if spec.max_bytes is not None else 1
+    scaled = decode.frames(body, head, count, made.plan.region, made.plan.resize, spec=spec)
+    first = next(scaled)
+    alpha = FORMATS[made.format].alpha
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
-        over = layer(spec, overlay, scaled, made.plan, overlay_limits or limits)
-        image = drawn(scaled, spec, made.plan, over, alpha=FORMATS[made.format].alpha).copy_memory()
+        over = layer(spec, overlay, first, made.plan, overlay_limits or limits)
+        if count == 1:
+            image = whole = drawn(first, spec, made.plan, over, alpha=alpha).copy_memory()
+        else:
+            frames = list(animation.drawn_frames(first, scaled, spec, made.plan, over, alpha=alpha))
+            image, whole = frames[0], animation.column(frames, head)
         format = made.format
-        if made.frames == 1 and (spec.format is Output.BEST or spec.max_bytes is not None):
-            format = written(image, order(body, spec, made, image, accepted)).format
+        if spec.max_bytes is not None or (made.frames == 1 and spec.format is Output.BEST):
+            format = written(whole, order(body, spec, made, whole, accepted)).format
         return {
             "width": image.width,
             "height": image.height,
@@ -78,7 +86,7 @@ def describe(
                 "alpha": head.alpha,
                 "space": head.interpretation,
                 "profile": profiles.description(head.profile) if head.profile else None,
-                "exif": public_exif(scaled),
+                "exif": public_exif(first),
             },
             **looks(as_srgb(image)),
         }

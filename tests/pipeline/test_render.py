@@ -202,8 +202,44 @@ def test_what_a_format_cannot_hold_is_refused_before_decoding() -> None:
     body = saved(photo(60, 50), Format.PNG)
     broken = body[: len(body) // 2]
     limits = Limits(max_result_side=20_000)
-    with pytest.raises(ResultTooLarge, match="16383"):
+    with pytest.raises(ResultTooLarge, match=r"would be 20000x.*'f_webp' have at most 16383 px") as refused:
         render(broken, parse_options("s_8192x8000,enlarge,dpr_3,f_webp"), limits)
+    assert refused.value.facts["option"] == "f"
+    assert refused.value.facts["value"] == "webp"
+
+
+LONG = "w_8192,h_8,fit_fill,dpr_2,enlarge"
+"""A side of 16384 px, which is one more than WebP has."""
+
+
+@pytest.mark.parametrize("format", [Format.JPEG, Format.PNG, Format.AVIF, Format.GIF, Format.TIFF])
+def test_other_formats_are_long_enough_for_the_longest_side(format: Format) -> None:
+    rendered = render(saved(photo(60, 50), Format.PNG), parse_options(f"{LONG},f_{format}"), Limits())
+    assert loaded(rendered.body).width == 16_384
+
+
+@pytest.mark.parametrize(
+    ("given_format", "options", "wanted"),
+    [
+        (Format.PNG, "f_auto", Format.JPEG),
+        (Format.PNG, "f_auto,lossless", Format.PNG),
+        (Format.PNG, "f_best", Format.PNG),
+        (Format.WEBP, "q_80", Format.JPEG),
+        (Format.WEBP, "o_50", Format.PNG),
+    ],
+)
+def test_a_format_that_is_left_to_us_is_one_that_holds_the_picture(
+    given_format: Format, options: str, wanted: Format
+) -> None:
+    body = saved(photo(60, 50), given_format)
+    rendered = render(body, parse_options(f"{LONG},{options}"), Limits(), Bucket(webp=True))
+    assert (rendered.format, rendered.width) == (wanted, 16_384)
+
+
+def test_so_is_that_of_an_animation() -> None:
+    body = saved(animation(40, 30, (250, 0, 0), (0, 250, 0)), Format.WEBP)
+    rendered = render(body, parse_options(f"{LONG},f_auto"), Limits(), Bucket(webp=True))
+    assert (rendered.format, rendered.frames) == (Format.GIF, 2)
 
 
 @pytest.mark.parametrize("format", [Format.JPEG, Format.WEBP, Format.AVIF])

@@ -61,6 +61,14 @@ async def test_what_cannot_be_so_small_is_refused_as_the_picture_is(web: httpx.A
     assert (await facts(web, "/-/info/w_300,mb_200000/tom.jpg"))["width"] == 300
 
 
+async def test_that_of_an_animation_as_well(web: httpx.AsyncClient) -> None:
+    for options in ("mb_20", "f_webp,mb_20", "f_auto,mb_20"):
+        picture, said = await web.get(f"/{options}/ball.gif"), await web.get(f"/-/info/{options}/ball.gif")
+        assert (picture.status_code, said.status_code) == (422, 422)
+        assert picture.json() == said.json()
+    assert (await facts(web, "/-/info/w_48,mb_200000/ball.gif"))["frames"] == 4
+
+
 async def test_an_animation_tells_its_frames(web: httpx.AsyncClient) -> None:
     said = await facts(web, "/-/info/w_48,f_webp/ball.gif")
     assert said["frames"] == 4
