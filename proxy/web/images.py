@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from proxy.errors import InvalidKey, InvalidRequest, ProxyError
+from proxy.errors import Expired, InvalidKey, InvalidRequest, ProxyError
 from proxy.freshness import passing
 from proxy.grammar import parse_options
 from proxy.media import Rendition
@@ -167,7 +167,9 @@ class Images:
 
     async def _failure(self, ask: Ask, error: ProxyError) -> Answered:
         """The problem, or the picture that a preset shows in its place, with the error's lifetime."""
-        answered = problem_of(error, vary=ask.varies)
+        ends = None if isinstance(error, Expired) else ask.spec.expires
+        left = None if ends is None else ends - time.time()
+        answered = problem_of(error, vary=ask.varies, left=left)
         preset = next((preset for preset in reversed(ask.presets) if preset.on_error), None)
         if preset is None or preset.on_error is None or preset.on_error == ask.wish.key:
             return answered
@@ -182,6 +184,7 @@ class Images:
             for header in self._headers(ask, answer, None)
             if header[0] not in (b"etag", b"last-modified", b"accept-ranges")
         ]
+        headers += [header for header in answered[1] if header[0] == b"retry-after"]
         return preset.on_error_status or status_of(error), headers, answer.rendition.body
 
 

@@ -49,12 +49,14 @@ def problem(
     *,
     vary: bool = False,
     keep: bool = True,
+    left: float | None = None,
     headers: Headers = (),
     **facts: Any,
 ) -> Answered:
     """
-    Without `keep` no cache keeps it: something else than the URL decided. `facts`
-    are further members of the problem (RFC 9457 section 3.2).
+    Without `keep` no cache keeps it: something else than the URL decided. Nothing outlives `left`, the
+    seconds until the URL ends and the answer is another one. `facts` are further members of the problem (RFC
+    9457 section 3.2).
     """
     title = TITLES.get(status) or HTTPStatus(status).phrase
     members = {
@@ -65,7 +67,9 @@ def problem(
         "code": code,
     }
     body = json.dumps(members | facts, ensure_ascii=False).encode()
-    lasting = LASTING.get(status)
+    lasting = LASTING.get(status, 0)
+    if left is not None:
+        lasting = min(lasting, max(0, int(left)))
     return (
         status,
         [
@@ -81,11 +85,13 @@ def problem(
     )
 
 
-def problem_of(error: errors.ProxyError, *, vary: bool = False) -> Answered:
+def problem_of(error: errors.ProxyError, *, vary: bool = False, left: float | None = None) -> Answered:
     facts = {name: value for name, value in error.facts.items() if name in SHOWN}
     retry = error.facts.get("retry_after")
     headers = [(b"retry-after", b"%d" % max(1, round(retry)))] if retry is not None else []
-    return problem(status_of(error), error.code, error.message, vary=vary, headers=headers, **facts)
+    return problem(
+        status_of(error), error.code, error.message, vary=vary, left=left, headers=headers, **facts
+    )
 
 
 SHOWN = ("option", "value", "allowed", "reason", "origin_status", "smallest")

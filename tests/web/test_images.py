@@ -437,6 +437,14 @@ class TestSigned:
             assert answer.status_code == 200
             assert max(lengths) <= 30
 
+    async def test_an_error_lives_no_longer_than_its_url_either(self, signed: httpx.AsyncClient) -> None:
+        path = f"/w_30,exp_{int(time.time()) + 30}/cats/gone.jpg"
+        answer = await signed.get(f"/s--{sign(SECRET, path.encode())}--{path}")
+        assert answer.status_code == 404
+        said = re.fullmatch(r"public, max-age=(\d+)", answer.headers["cache-control"])
+        assert said is not None
+        assert 0 < int(said[1]) <= 30
+
     async def test_an_expired_url_is_gone_even_when_the_rendition_is_at_hand(
         self, signed: httpx.AsyncClient
     ) -> None:
