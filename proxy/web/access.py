@@ -28,6 +28,11 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 USER = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+)(?:(?!/|%2f|%3f).)*(?:@|%40)", re.IGNORECASE)
 QUERY = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+.*?)%3f.*", re.IGNORECASE | re.DOTALL)
 
+HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+"""RFC 9112 section 3.2: what is none, and two of them, are a 400. A cache in front may have read another."""
+
+NO_HOST = b"/"
+
 FORWARDED: Mapping[str, Answer] = {"miss": "miss", "stale": "miss"}
 """Made because there was none, or only an old one; pages and preflights have other words for it."""
 
@@ -61,11 +66,13 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        size, given = measured(scope["headers"])
+        size, given, host = measured(scope["headers"])
         request_id = given or self._new_id()
         try:
             if size > LONGEST_HEADERS:
                 answered = problem(431, "headers_too_long", f"at most {LONGEST_HEADERS} bytes")
+            elif not HOST.fullmatch(host) and scope["http_version"] != "1.0":
+                answered = problem(400, "invalid_host", "a request names one host", keep=False)
             elif (answerer := self._app.answerer(scope)) is not None:
                 answered = await answerer(scope)
             else:
@@ -142,17 +149,19 @@ def request_ids() -> Callable[[], bytes]:
     return lambda: b"%b%06x" % (process, next(numbers) & 0xFFFFFF)
 
 
-def measured(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes | None]:
+def measured(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes | None, bytes]:
     """
-    Bytes of all headers, and the request id that somebody before us gave, so that their logs and ours can be
-    laid side by side.
+    Bytes of all headers; the request id that somebody before us gave, so that their logs and ours can be
+    laid side by side; and the Host, which is none that could be when there is not exactly one.
     """
-    size, given = 0, None
+    size, given, host = 0, None, None
     for name, value in headers:
         size += len(name) + len(value)
-        if name == b"x-request-id" and given is None:
+        if name == b"host":
+            host = value if host is None else NO_HOST
+        elif name == b"x-request-id" and given is None:
             given = value
-    return size, given if given and REQUEST_ID.fullmatch(given) else None
+    return size, given if given and REQUEST_ID.fullmatch(given) else None, NO_HOST if host is None else host
 
 
 def path_of(scope: Scope) -> str:

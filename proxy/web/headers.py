@@ -82,7 +82,8 @@ def disposition(filename: str | None, key: str, suffix: str, *, download: bool) 
     if dot and was.lower() in SUFFIXES and stem:
         name = stem
     name = f"{name}.{suffix}"
-    plain = re.sub(r"[^ !#-\[\]-~]", "_", name)
+    # No `%` either: there are browsers that read an escape into it (RFC 6266 appendix D).
+    plain = re.sub(r"[^ !#$&-\[\]-~]", "_", name)
     text = f'{"attachment" if download else "inline"}; filename="{plain}"'
     if plain != name:
         text += f"; filename*=UTF-8''{quote(name, safe='')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -68,6 +69,7 @@ KINDS = {
     "no picture": Kind(path="/w_1/text.png", status=415, lasting=True),
     "half a picture": Kind(path="/w_1/half.png", status=422, lasting=True),
     "too long headers": Kind(headers={"x-long": "a" * 40_000}, status=431),
+    "a host that is none": Kind(headers={"host": "a b/c"}, status=400),
     "an origin that fails": Kind(path="/w_1/fails/a.png", status=502),
     "an origin that is silent": Kind(path="/w_1/silent/a.png", status=504),
     "a loop": Kind(headers={"cdn-loop": 'other.example; a="b", Image-Proxy;x=1'}, status=508),
@@ -257,6 +259,32 @@ async def test_a_script_of_another_page_may_ask_with_headers_of_its_own(client: 
     assert "GET" in found.headers["access-control-allow-methods"]
     assert found.headers["access-control-allow-headers"] == "*"
     assert found.headers["access-control-max-age"] == "86400"
+
+
+@pytest.mark.parametrize(
+    "hosts, status",
+    [
+        (["tom.example"], 200), (["tom.example:8000"], 200), (["[::1]:80"], 200), (["127.0.0.1"], 200),
+        ([""], 200), ([], 400), (["a.example", "b.example"], 400), (["a.example", "a.example"], 400),
+        (["a.example/b"], 400), (["user@a.example"], 400), (["a.example, b.example"], 400), (["[::1"], 400),
+    ],
+)  # fmt: skip
+async def test_a_request_names_one_host(server: Deployed, hosts: list[str], status: int) -> None:
+    """RFC 9112 section 3.2."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    lines = ["GET /w_100/tom.png HTTP/1.1", *(f"Host: {host}" for host in hosts), "Connection: close", "", ""]
+    writer.write("\r\n".join(lines).encode())
+    said = (await reader.read()).split(b" ", 2)
+    writer.close()
+    assert int(said[1]) == status
+
+
+async def test_who_speaks_http_1_0_need_not_name_one(server: Deployed) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /w_100/tom.png HTTP/1.0\r\n\r\n")
+    said = (await reader.read()).split(b" ", 2)
+    writer.close()
+    assert int(said[1]) == 200
 
 
 async def test_no_other_name_in_cdn_loop_is_ours(client: httpx.AsyncClient) -> None:

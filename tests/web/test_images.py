@@ -381,6 +381,7 @@ async def test_a_version_makes_it_immutable(web: httpx.AsyncClient) -> None:
         ("w_3,dl", "cats/tom.jpg", 'attachment; filename="tom.jpg"'),
         ("w_3,fn_My%20cat.png,f_webp", "cats/tom.jpg", 'inline; filename="My cat.webp"'),
         ("w_3", "%C3%BC%20b+c.png", "inline; filename=\"_ b+c.png\"; filename*=UTF-8''%C3%BC%20b%2Bc.png"),
+        ("w_3,fn_5%25", "cats/tom.jpg", "inline; filename=\"5_.jpg\"; filename*=UTF-8''5%25.jpg"),
         ('w_3,fn_a"b', "cats/tom.jpg", "inline; filename=\"a_b.jpg\"; filename*=UTF-8''a%22b.jpg"),
     ],
 )  # fmt: skip
