@@ -140,7 +140,12 @@ class Switch:
 def create_app(deployment: Deployment) -> ASGIApp:
     settings = deployment.settings
     metrics, facts = Metrics(), Facts(lambda: counts(deployment.renderers))
-    workers = Workers(deployment.renderers, queue_size=settings.queue_size, metrics=metrics)
+    workers = Workers(
+        deployment.renderers,
+        queue_size=settings.queue_size,
+        queue_bytes=settings.queue_bytes,
+        metrics=metrics,
+    )
     # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
     purging = open_purging(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
 

@@ -13,7 +13,14 @@ import structlog
 from cachetools import TTLCache
 
 from proxy.caches import Cache
-from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, ProxyError, SourceNotAllowed
+from proxy.errors import (
+    OriginalNotFound,
+    OriginalTooLarge,
+    OriginFailed,
+    Overloaded,
+    ProxyError,
+    SourceNotAllowed,
+)
 from proxy.freshness import Freshness, judged
 from proxy.media import Original
 from proxy.metrics import Metrics
@@ -96,7 +103,7 @@ class Originals:
             return replace(known, bridged=True)
         try:
             return await self._fetch(key, known, after)
-        except OriginFailed as failure:
+        except (OriginFailed, Overloaded) as failure:
             if state is Freshness.SPENT:
                 raise
             self._failures[key] = True

@@ -25,6 +25,7 @@ class Reply(Protocol):
 
 
 class Renderers(Protocol):
+    def require_room(self) -> None: ...
     async def run(self, task: str, header: dict[str, Any], body: bytes, seconds: float, /) -> Reply: ...
     async def run_behind(
         self, task: str, header: dict[str, Any], body: bytes, seconds: float, /
@@ -46,6 +47,10 @@ class Rendering:
         self._limits = limits
         self._sources = sources
         self._clock = clock
+
+    def require_room(self) -> None:
+        """Raises Overloaded when so much waits that nothing should be fetched for more."""
+        self._renderers.require_room()
 
     async def render(
         self, wish: Wish, ingredients: Ingredients, *, patient: bool = False

@@ -268,6 +268,7 @@ class Renditions:
         )
 
     async def _make_here(self, wish: Wish, known: Rendition | None, after: int) -> Made:
+        self._rendering.require_room()
         started = time.perf_counter()
         timings: dict[str, float] = {}
         ingredients = await self._ingredients(wish, after)

@@ -248,7 +248,12 @@ class Settings(BaseSettings):
     )
     render_memory: Bytes = Field(2 * 10**9, description="Address space of one renderer process.")
     fetch_timeout: Timeout = Field(10.0, description="Time for one answer of an origin.")
-    queue_size: Count = Field(64, description="Renditions that may wait for a renderer; more get a 503.")
+    queue_size: Count = Field(
+        64, description="Renditions that may wait for a renderer before new ones get a 503."
+    )
+    queue_bytes: Bytes = Field(
+        512_000_000, description="The same in bytes of their originals, which wait in memory."
+    )
     max_age: Lifetime = Field(86_400, description="How long browsers keep a rendition.")
     s_maxage: Lifetime = Field(365 * 86_400, description="How long CDNs and the own cache keep it.")
     stale_while_revalidate: Lifetime = Field(

@@ -11,7 +11,7 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from proxy.breaker import Breaker
-from proxy.errors import OriginFailed, ProxyError
+from proxy.errors import OriginFailed, Overloaded, ProxyError
 from proxy.media import Original
 from proxy.origins import Origin
 from proxy.origins.trying import timed_out
@@ -25,6 +25,9 @@ _TOO_MANY, _TROUBLE, _SILENCE = 429, 500, 600
 
 _HOSTS = 1000
 _AT_A_TIME = 16
+
+MOST_WAITING = 64
+"""How many may wait for their turn at one origin: for what is refused at once, its reader can ask again."""
 
 
 class HeldOrigin:
@@ -40,6 +43,8 @@ class HeldOrigin:
         self._source = source
         self._timeout = timeout
         self._turns = asyncio.Semaphore(source.concurrency)
+        self._most = source.concurrency + MOST_WAITING
+        self._asking = 0
         self._breaker = Breaker(threshold=THRESHOLD, rest=REST, clock=clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
@@ -62,6 +67,15 @@ class HeldOrigin:
     async def _ask(self, key: str, known: Original | None) -> Original:
         if not self._breaker.allows():
             raise _left_alone(key)
+        if self._asking >= self._most:
+            raise Overloaded("too many originals are being fetched right now", retry_after=1)
+        self._asking += 1
+        try:
+            return await self._ask_in_turn(key, known)
+        finally:
+            self._asking -= 1
+
+    async def _ask_in_turn(self, key: str, known: Original | None) -> Original:
         probing, asked = self._breaker.open, False
         try:
             async with asyncio.timeout(self._timeout), self._turns:

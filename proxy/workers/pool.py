@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.errors import Overloaded, ProxyError, TooCostly, family
+from proxy.errors import Overloaded, TooCostly
 from proxy.metrics import Metrics
 from proxy.workers import wire
+from proxy.workers.replies import CHUNK, receive, reply
 
 GRACE = 0.5
 """Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
@@ -27,9 +28,6 @@ MOST_BEHIND = 8
 
 PAUSE = 0.02
 """Seconds between looks whether there are any."""
-
-CHUNK = 262_144
-"""Bytes that move in one turn of the event loop: less than 0.1 ms, so that hits do not wait for originals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +56,9 @@ class _Taken:
 class Workers:
     """
     Makes no process and holds no connection between jobs. Jobs of all web processes wait in one queue, the
-    kernel's, first come first served. `queue_size` is how many this process may have running and waiting;
-    none of them waits longer than `queue_timeout` seconds for a renderer.
+    kernel's, first come first served. With `queue_size` of them running and waiting, or `queue_bytes` of what
+    they are made from, this process begins no more; those whose original was on its way then are taken, up to
+    as many again, but no more bytes. None waits longer than `queue_timeout` seconds for a renderer.
     """
 
     def __init__(
@@ -67,6 +66,7 @@ class Workers:
         socket_path: str,
         *,
         queue_size: int = 64,
+        queue_bytes: int = 512_000_000,
         queue_timeout: float = 10.0,
         max_reply_bytes: int = 256_000_000,
         metrics: Metrics | None = None,
@@ -74,11 +74,13 @@ class Workers:
         self._metrics = metrics or Metrics()
         self._socket_path = socket_path
         self._queue_size = queue_size
+        self._queue_bytes = queue_bytes
         self._queue_timeout = queue_timeout
         self._max_reply_bytes = max_reply_bytes
         self._behind = asyncio.Lock()
         self._waiting_behind = 0
         self._jobs = 0
+        self._bytes = 0
         self._running = 0
         self._latest_seconds = 0.0
 
@@ -91,6 +93,14 @@ class Workers:
     def waiting(self) -> int:
         """Jobs of this process that no renderer has taken yet."""
         return self._jobs - self._running
+
+    def require_room(self) -> None:
+        """
+        Raises Overloaded when nothing more is to be begun: asked before an original is fetched, so that what
+        is refused has cost nothing, and is refused at once.
+        """
+        if self._jobs >= self._queue_size or self._bytes >= self._queue_bytes:
+            raise self._overloaded()
 
     async def run(
         self,
@@ -107,11 +117,13 @@ class Workers:
         TooCostly when the renderer ran out of time or memory or died again, the ProxyError that the task
         raised, and RuntimeError when the task raised anything else.
         """
-        if self._jobs >= self._queue_size:
+        full = self._jobs >= 2 * self._queue_size
+        if full or (self._jobs and self._bytes + len(body) > self._queue_bytes):
             raise self._overloaded()
         packed = wire.pack({"task": task, "timeout": timeout, "header": header})
         asked = time.monotonic_ns()
         self._jobs += 1
+        self._bytes += len(body)
         try:
             job = wire.LENGTHS.pack(len(packed), len(body)) + packed
             with suppress(EOFError):
@@ -121,6 +133,7 @@ class Workers:
             raise TooCostly("renderers died on this picture") from None
         finally:
             self._jobs -= 1
+            self._bytes -= len(body)
             self._latest_seconds = (time.monotonic_ns() - asked) / 1e9
 
     async def _attempt(self, job: bytes, body: bytes, asked: int, task: str, seconds: float) -> Reply:
@@ -169,7 +182,7 @@ class Workers:
         try:
             async with asyncio.timeout(patience):
                 with self._connect() as connection:
-                    await _receive(connection, wire.GREETING.size)
+                    await receive(connection, wire.GREETING.size)
         except (TimeoutError, EOFError, Overloaded):
             return False
         return True
@@ -183,7 +196,7 @@ class Workers:
                     try:
                         # As much as the kernel takes: a renderer has work before we hear of it.
                         sent = connection.sendmsg((job, body)) - len(job)
-                        pid, at = wire.GREETING.unpack(await _receive(connection, wire.GREETING.size))
+                        pid, at = wire.GREETING.unpack(await receive(connection, wire.GREETING.size))
                     except (ConnectionError, EOFError):
                         connection.close()  # a renderer died before it greeted us: another one takes it
                     except OSError:
@@ -222,7 +235,7 @@ class Workers:
                     await loop.sock_sendall(taken.connection, taken.rest)
                     # The renderer's own clock starts when it has the whole body.
                     deadline.reschedule(loop.time() + seconds + GRACE)
-                header, rendition = await self._reply(taken.connection)
+                header, rendition = await reply(taken.connection, self._max_reply_bytes)
         except TimeoutError:
             _kill(taken)
             raise _too_slow(seconds) from None
@@ -248,45 +261,10 @@ class Workers:
             run_seconds=(time.monotonic_ns() - began) / 1e9,
         )
 
-    async def _reply(self, connection: socket.socket) -> tuple[dict[str, Any], bytes]:
-        """Raises the task's ProxyError, EOFError when the renderer is gone, ValueError when it is not one."""
-        header_bytes, body_bytes = wire.LENGTHS.unpack(await _receive(connection, wire.LENGTHS.size))
-        if header_bytes > wire.MAX_HEADER or body_bytes > self._max_reply_bytes:
-            raise ValueError("larger than any reply")
-        header = wire.unpack(await _receive(connection, header_bytes))
-        if "error" in header:
-            raise _as_error(header)
-        if "crash" not in header and not isinstance(header.get("header"), dict):
-            raise ValueError("neither an answer nor a failure")
-        return header, await _receive(connection, body_bytes)
-
     def _overloaded(self) -> Overloaded:
         # What one job takes from asking to answering is how long a full queue takes to pass.
         seconds = min(30, max(1, math.ceil(self._latest_seconds)))
         return Overloaded("too many pictures are being made right now", retry_after=seconds)
-
-
-async def _receive(connection: socket.socket, size: int) -> bytes:
-    """Exactly `size` bytes. Raises EOFError when the other side ends before."""
-    loop = asyncio.get_running_loop()
-    parts = []
-    while size:
-        try:
-            part = await loop.sock_recv(connection, min(size, CHUNK))
-        except ConnectionError:
-            raise EOFError from None
-        if not part:
-            raise EOFError
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def _as_error(header: dict[str, Any]) -> ProxyError:
-    try:
-        return family()[header["error"]](str(header["message"]), **header["facts"])
-    except (KeyError, TypeError) as error:
-        raise ValueError("not an error that this package raises") from error
 
 
 def _too_slow(seconds: float) -> TooCostly:

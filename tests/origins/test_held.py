@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut, SourceNotAllowed
+from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, SourceNotAllowed
 from proxy.media import Original
 from proxy.origins import Origin
-from proxy.origins.held import REST, THRESHOLD, HeldHosts, HeldOrigin
+from proxy.origins.held import MOST_WAITING, REST, THRESHOLD, HeldHosts, HeldOrigin
 from proxy.origins.routed import RoutedOrigin
 from proxy.sources import Rewrite, Source
 from tests.caches.clocks import Clock
@@ -71,6 +71,20 @@ async def told() -> Told:
 
 def held(told: Told, clock: Clock, **terms: object) -> HeldOrigin:
     return HeldOrigin(told, Source(url="/x", **terms), timeout=0.5, clock=clock)  # type: ignore[arg-type]
+
+
+async def test_no_more_wait_for_their_turn_than_can_have_it_soon(told: Told, clock: Clock) -> None:
+    told.go.clear()
+    origin = held(told, clock, concurrency=3)
+    waiting = [asyncio.create_task(origin.fetch(f"{n}.jpg")) for n in range(3 + MOST_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as refused:
+        await origin.fetch("one-more.jpg")
+    assert refused.value.facts["retry_after"] == 1
+    told.go.set()
+    assert len(await asyncio.gather(*waiting)) == 3 + MOST_WAITING
+    assert (await origin.fetch("again.jpg")).body == b"again.jpg"
+    assert "one-more.jpg" not in told.fetched
 
 
 async def test_no_more_are_fetched_at_a_time_than_it_takes(told: Told, clock: Clock) -> None:

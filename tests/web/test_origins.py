@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from proxy.cli import app
 from proxy.media import Format
+from proxy.origins.held import MOST_WAITING
 from tests.origins.server import reply, running
 from tests.pictures import photo, saved
 from tests.web.serving import client
@@ -67,3 +69,19 @@ def test_a_mistake_in_the_file_is_one_line(tmp_path: Path, monkeypatch: pytest.M
     outcome = CliRunner().invoke(app, ["serve", "--port", "0", "--origins", str(file)])
     assert outcome.exit_code == 2
     assert f"{file}:2:18" in outcome.stderr
+
+
+async def test_what_is_refused_in_a_burst_costs_the_origin_nothing(renderers: str) -> None:
+    """Without a wait, and where a page asks for no more than a burst's worth, nothing is refused."""
+    async with running() as server:
+        server.put("*", reply(saved(photo(60, 30), Format.PNG)))
+        async with client(renderers, origin=server.url, private_networks=True, queue_size=8) as http:
+            answers = await asyncio.gather(*(http.get(f"/w_30/{n}.png") for n in range(200)))
+            refused = [each for each in answers if each.status_code == 503]
+            assert {each.status_code for each in answers} == {200, 503}
+            assert {each.headers["cache-control"] for each in refused} == {"no-store"}
+            assert all(int(each.headers["retry-after"]) >= 1 for each in refused)
+            assert len(server.asked) <= 32 + MOST_WAITING
+        async with client(renderers, origin=server.url, private_networks=True) as http:
+            page = await asyncio.gather(*(http.get(f"/w_31/{n}.png") for n in range(60)))
+            assert {each.status_code for each in page} == {200}

@@ -92,6 +92,7 @@ async def test_what_nobody_waits_for_takes_no_place_from_readers(supervisor: Sup
     workers = Workers(supervisor.socket_path, queue_size=1)
     behind = asyncio.create_task(workers.run_behind("sleep", {"seconds": 0.3}, b"", 5))
     await asyncio.sleep(0.1)
+    workers.require_room()
     await workers.run("echo", {}, b"", 5)
     await behind
     await workers.run("echo", {}, b"", 5)
@@ -231,14 +232,38 @@ async def test_a_process_that_may_open_no_more_files_is_overloaded(worker: Worke
 
 async def test_a_full_queue_is_refused_at_once(alone: Supervisor) -> None:
     worker = Workers(alone.socket_path, queue_size=3)
-    jobs = [asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"", 5)) for _ in range(3)]
-    await asyncio.sleep(0)
+    jobs = []
+    for _ in range(3):
+        worker.require_room()
+        jobs.append(asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"", 5)))
+        await asyncio.sleep(0)
     with pytest.raises(Overloaded) as refused:
-        await worker.run("echo", {}, b"", 5)
+        worker.require_room()
     assert refused.value.facts["retry_after"] >= 1
     assert not any(job.done() for job in jobs)
     await asyncio.gather(*jobs)
-    assert (await worker.run("echo", {}, b"room again", 5)).body == b"room again"
+    worker.require_room()
+
+
+async def test_what_was_on_its_way_to_a_full_queue_is_taken_up_to_as_many_again(alone: Supervisor) -> None:
+    worker = Workers(alone.socket_path, queue_size=3)
+    jobs = [asyncio.create_task(worker.run("sleep", {"seconds": 0.05}, b"", 5)) for _ in range(7)]
+    done = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(each) for each in done] == [Reply] * 6 + [Overloaded]
+
+
+async def test_originals_that_wait_are_bounded_in_bytes_but_never_all_refused(alone: Supervisor) -> None:
+    worker = Workers(alone.socket_path, queue_bytes=1_000)
+    large = asyncio.create_task(worker.run("echo", {}, bytes(5_000), 5))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        worker.require_room()
+    with pytest.raises(Overloaded):
+        await worker.run("echo", {}, b"one more", 5)
+    assert len((await large).body) == 5_000
+    worker.require_room()
+    two = [asyncio.create_task(worker.run("echo", {}, bytes(500), 5)) for _ in range(2)]
+    assert [len(each.body) for each in await asyncio.gather(*two)] == [500, 500]
 
 
 async def test_waiting_too_long_is_an_overload(alone: Supervisor) -> None:
