@@ -41,12 +41,12 @@ def alone(importable_tasks: None) -> Iterator[Supervisor]:
 
 @pytest.fixture
 def workers(supervisor: Supervisor) -> Workers:
-    return Workers(supervisor.socket_path, queue_size=1_000)
+    return Workers(supervisor.socket_path, queue_size=1_000, queue_timeout=60)
 
 
 @pytest.fixture
 def worker(alone: Supervisor) -> Workers:
-    return Workers(alone.socket_path)
+    return Workers(alone.socket_path, queue_timeout=60)
 
 
 @pytest.fixture
