@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -52,9 +52,11 @@ def serve(settings: Settings) -> int:
     """
     logs.configure(settings.log_format, settings.log_level)
     asyncio.run(check(settings))
+    asked: list[int] = []
     for each in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again when it has drained, for the exit code: ours is 0 then.
-        signal.signal(each, lambda *_: None)
+        # Until uvicorn listens itself. It raises the signal again when it has drained, for the exit code:
+        # ours is 0 then.
+        signal.signal(each, lambda number, _: asked.append(number))
     open_more_files()
     with ExitStack() as stack:
         listeners = [stack.enter_context(bind(settings.host, settings.port))]
@@ -86,9 +88,11 @@ def serve(settings: Settings) -> int:
         )
         announce(settings, port, metrics_port)
         if settings.workers > 1:
-            Processes(config, listeners, deployment).run()
+            processes = Processes(config, listeners, deployment)
+            processes.signal_queue.extend(asked)
+            processes.run()
         else:
-            Process(config, deployment).run(listeners)
+            Process(config, deployment, asked).run(listeners)
     return 0
 
 
@@ -123,11 +127,20 @@ def count_together(renderers: str) -> Path:
 
 
 class Process(uvicorn.Server):
-    """The one web process. After a signal it is not ready for `drain_delay`, and stops accepting then."""
+    """
+    The one web process. After a signal it is not ready for `drain_delay`, and stops accepting then; `asked`
+    are those that came before it listened.
+    """
 
-    def __init__(self, config: uvicorn.Config, deployment: Deployment) -> None:
+    def __init__(self, config: uvicorn.Config, deployment: Deployment, asked: Collection[int]) -> None:
         super().__init__(config)
         self._deployment = deployment
+        self._asked = asked
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._asked:
+            self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         delay = self._deployment.settings.drain_delay

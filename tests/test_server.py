@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from proxy.media import Format
+from tests.deployments import deployed
 from tests.pictures import photo, saved
 
 Serve = Callable[..., tuple["subprocess.Popen[str]", str]]
@@ -65,6 +66,16 @@ def test_a_server_that_is_told_to_stop_exits_well(
     process.send_signal(number)
     assert process.wait(PATIENCE) == 0
     assert not answers(base)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("web_processes", [1, 2])
+def test_a_server_that_is_told_to_stop_while_it_starts_exits_well(
+    tmp_path: Path, number: signal.Signals, web_processes: int
+) -> None:
+    with deployed(origin=str(tmp_path), workers=web_processes) as server:
+        server.process.send_signal(number)
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_nothing_outlives_a_server_that_is_killed(serve: Serve) -> None:
