@@ -27,7 +27,7 @@ _STATUS = re.compile(r"status code: ([1-5][0-9]{2})\b")
 # A store says 403 of who it does not know, of what it keeps to itself, and of what is not there.
 _UNKNOWN = re.compile(
     r"<Code>(?:SignatureDoesNotMatch|InvalidAccessKeyId|ExpiredToken|InvalidToken|RequestTimeTooSkewed"
-    r"|AuthenticationFailed)</Code>"
+    r"|AuthenticationFailed|AuthorizationFailure)</Code>"
 )
 _GONE = 410
 _PASSING = {429, 500, 502, 503, 504}

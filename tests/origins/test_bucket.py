@@ -219,6 +219,17 @@ async def test_the_status_of_a_store_is_told_and_not_its_words(
     assert len(server.asked) == tries
 
 
+@pytest.mark.parametrize("code, status", [("AuthenticationFailed", 403), ("ExpiredToken", 400)])
+async def test_a_store_that_does_not_know_us_says_so_in_many_words(
+    server: Server, code: str, status: int
+) -> None:
+    server.put("*", reply(f"<Error>\n  <Code>{code}</Code></Error>".encode(), status=status))
+    told = PROVIDERS["az"][1] | {"endpoint": server.url}
+    with pytest.raises(OriginRefused) as failure:
+        await BucketOrigin(open_store("az://media", told, 5.0), LIMITS).fetch("tom.jpg")
+    assert failure.value.facts == {"origin_status": status}
+
+
 async def test_what_a_bucket_says_about_keeping_is_heeded(server: Server) -> None:
     server.put(
         "*",
