@@ -38,7 +38,10 @@ def rotated(image: pyvips.Image, angle: float, size: Size, background: Backgroun
     if corner.alpha < 255:
         image = with_alpha(image)
     turned = _turned(image, angle, size, corner)
-    return ground.composite2(turned, "over").cast("uchar") if ground is not None else turned
+    if ground is None:
+        return turned
+    # What lies on an opaque ground is opaque.
+    return ground.composite2(turned, "over").extract_band(0, n=3).cast("uchar")
 
 
 def extended(image: pyvips.Image, margins: Margins, edge: Edge, background: Background) -> pyvips.Image:
@@ -73,7 +76,7 @@ def dominant(image: pyvips.Image) -> Colour:
     The mean of the fullest cell of a colour histogram, transparent pixels left out; white when there are
     no others.
     """
-    small = _small(image, _HISTOGRAM_SIDE)
+    small = _small(image.copy_memory(), _HISTOGRAM_SIDE)
     opaque = [pixel for pixel in _pixels(small) if pixel[-1] >= 128]
     if not opaque:
         return WHITE
@@ -134,6 +137,8 @@ def _turned(image: pyvips.Image, angle: float, size: Size, corner: Colour) -> py
 
 def blurred(image: pyvips.Image, size: Size) -> pyvips.Image:
     """An opaque, blurred copy that covers `size`."""
+    # Scaling asks for the same rows again and again; what is still to be made would be made each time.
+    image = image.copy_memory()
     scale = _BLURRED_SIDE / max(size.width, size.height)
     width, height = (max(1, round(side * scale)) for side in (size.width, size.height))
     opaque = image.flatten(background=_colours(dominant(image))) if image.hasalpha() else image

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 import pyvips
 
 from proxy.colours import Colour, Painted
+from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import Format
 from proxy.pipeline import render
 from proxy.places import Border, Edge
 from proxy.spec import Fit, Output, Spec
-from tests.pictures import disc, gradient, loaded, near, pixel, plain, quadrants, saved
+from tests.pictures import disc, gradient, loaded, near, photo, pixel, plain, quadrants, saved
 
 WITH_ALPHA = [Format.PNG, Format.WEBP, Format.TIFF]
 ORANGE = (255, 140, 0)
@@ -138,3 +141,17 @@ def test_a_border_comes_after_effects() -> None:
     options = {"extend": Border(10, 10, 10, 10), "grayscale": True, "background": Colour(255, 0, 0)}
     image = rendered(saved(quadrants(40, 40), Format.PNG), format=Output.PNG, **options)
     assert pixel(image, 0.0, 0.0) == (255, 0, 0)
+
+
+def test_a_picture_that_is_turned_on_a_blurred_ground_is_made_once() -> None:
+    """And not once for each row of the small copies that the ground is made of: 22 s of CPU at this size."""
+    body = saved(photo(2400, 1800), Format.JPEG)
+    started = process_time()
+    jpeg = render(body, parse_options("rotate_45,b_blurred,f_jpeg"), Limits())
+    assert process_time() - started < 8
+    assert (jpeg.width, jpeg.height) == (2970, 2970)
+
+
+def test_what_lies_on_a_blurred_ground_has_no_transparency_left() -> None:
+    body = saved(disc(60, 40, 200, 30, 30), Format.PNG)
+    assert not loaded(render(body, parse_options("rotate_30,b_blurred,f_png"), Limits()).body).hasalpha()
