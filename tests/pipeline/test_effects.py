@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from time import process_time
 
 import pytest
 
@@ -180,6 +181,16 @@ def test_a_large_effect_on_a_smaller_copy_looks_the_same(asked: str) -> None:
     other = f"{name}_{float(size) - 1:g}"
     difference = (affected(image, parse_options(asked)) - affected(image, parse_options(other))).abs()
     assert difference.avg() < 3
+
+
+def test_a_median_of_many_pixels_is_made_on_a_smaller_copy_sooner() -> None:
+    """On all of these 12 million it takes 6 s."""
+    image = photo(4000, 3000)
+    started = process_time()
+    after = affected(image, parse_options("median_31")).copy_memory()
+    assert process_time() - started < 3.5
+    small, other = (each.resize(0.05).crop(5, 5, 190, 140) for each in (after, image))
+    assert (small - other).abs().avg() < 3
 
 
 @pytest.mark.parametrize(
