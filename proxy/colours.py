@@ -92,13 +92,11 @@ class TintKind:
 class PercentTint:
     """The same as Cloudinary writes it."""
 
-    hint: ClassVar[str] = "percent from 0 to 100, then one opaque colour: 40:blue; nothing is 60:red"
+    hint: ClassVar[str] = "percent from 0 to 100 (60), and then one opaque colour (red): 40, 40:blue"
 
     def parse(self, text: str | None) -> Tint:
-        if text is None:
-            return Tint(opaque("red"), 60.0)
-        percent, colour = re.split(r"[_:=]", text, maxsplit=1)
-        return Tint(opaque(colour), within(decimal(percent), 0, 100))
+        percent, *colour = re.split(r"[_:=]", text or "60", maxsplit=1)
+        return Tint(opaque(colour[0] if colour else "red"), within(decimal(percent), 0, 100))
 
     def format(self, value: Tint) -> str:
         return f"{plain(value.percent)}:{value.colour.hex}"

@@ -11,7 +11,6 @@ Everything is split first and decoded afterwards, once.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from proxy.errors import (
     UnknownOverlay,
     UnknownPreset,
 )
+from proxy.hints import nearest, of_option
 from proxy.keys import check_key, clean_key
 from proxy.layers import Overlays
 from proxy.media import ENCODER, FORMATS
@@ -207,14 +207,15 @@ def read_item(item: str) -> Mapping[str, Any]:
         name, given = split_effect(given)
     if (option := BY_NAME.get(name)) is None:
         raise UnknownOption(
-            f"no option {shown(name)!r}" + nearest(name, BY_NAME),
+            f"no option {shown(name)!r}" + of_option(name, item, BY_NAME),
             option=shown(name), value=shown(item), allowed=sorted(BY_NAME),
         )  # fmt: skip
     try:
         value = option.kind.parse(given)
     except ValueError:
         raise InvalidValue(
-            f"{name!r} takes {option.kind.hint}, not {'nothing' if given is None else repr(shown(given))}",
+            f"{name!r} takes {option.kind.hint}, not {'nothing' if given is None else repr(shown(given))}"
+            + nearest(given or "", option.kind.describe().get("choices", ())),
             option=name, value="" if given is None else shown(given), allowed=option.kind.hint,
         ) from None  # fmt: skip
     return option.expand(value) if option.expand else {option.name: value}
@@ -231,7 +232,7 @@ def split_effect(text: str) -> tuple[str, str | None]:
     for end in reversed(ends):
         if (name := f"{FAMILY}_{text[:end]}") in BY_NAME:
             return name, text[end + 1 :] if end < len(text) else None
-    return f"{FAMILY}_{split_name(text)[0]}", text
+    return f"{FAMILY}_{re.split(r'[:=]|_(?=-?[0-9])', text)[0]}", text
 
 
 def refuse_conflicts(found: Written, origin: Mapping[str, str]) -> None:
@@ -255,11 +256,6 @@ def conflict(origin: Mapping[str, str], one: str, other: str, why: str) -> Confl
         f"{shown(origin[one])!r} and {shown(origin[other])!r} cannot both hold: {why}",
         option=OPTIONS[one].names[-1], value=shown(origin[one]), allowed="one of the two",
     )  # fmt: skip
-
-
-def nearest(name: str, names: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name[:64], names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def shown(text: str) -> str:

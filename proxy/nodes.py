@@ -19,7 +19,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from proxy.errors import InvalidRequest
-from proxy.grammar import nearest, shown
+from proxy.grammar import shown
+from proxy.hints import nearest
 from proxy.kinds import Names
 
 DEEPEST = 8  # levels of nesting; our files have four
@@ -137,7 +138,7 @@ def entries(node: Node, what: str, names: Collection[str] = ()) -> dict[str, Nod
     for key, value in node.value:
         name = key.value if isinstance(key, ScalarNode) else given(key)
         if names and name not in names:
-            near = nearest(name, dict.fromkeys(names))
+            near = nearest(name, names)
             raise fault(key, f"{what} takes {', '.join(names)}, not {shown(name)!r}{near}")
         if not re.fullmatch(Names.pattern, name, re.ASCII):
             allowed = "1 to 64 letters, digits, '.', '_' or '-', the first a letter or a digit"

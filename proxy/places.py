@@ -32,7 +32,7 @@ class Side:
     low: ClassVar[int] = 1
     high: ClassVar[int] = LONGEST
     largest_share: ClassVar[float] = 10.0
-    hint: ClassVar[str] = f"a whole number from 1 to {LONGEST}, or a share of the source such as 0.5"
+    hint: ClassVar[str] = f"a whole number from 1 to {LONGEST}, or a share up to 10 such as 0.5"
 
     def parse(self, text: str | None) -> Length:
         text = written(text)
@@ -203,8 +203,10 @@ class Region:
 
 @dataclass(frozen=True)
 class RegionKind:
-    hint: ClassVar[str] = "left_top_width_height or width_height, each in px or a share of the source (0.5)"
     most: ClassVar[int] = 65_535
+    hint: ClassVar[str] = (
+        f"left_top_width_height or width_height, each in px up to {most} or a share of the source (0.5)"
+    )
 
     def parse(self, text: str | None) -> Region:
         lengths = [self._length(part) for part in words(text)]

@@ -108,7 +108,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
         case TintKind():
             return st.sampled_from(["red", "ff8800", "rgb:369", "rgb(1,2,3)", "f80_40", "red:12.5", "#fff=9"])
         case PercentTint():
-            return st.sampled_from([None, "40:blue", "0_f00", "100:rgb:336699", "12.5=rgb(1,2,3)"])
+            return st.sampled_from([None, "40", "40:blue", "0_f00", "100:rgb:336699", "12.5=rgb(1,2,3)"])
         case TwoColours():
             colour = st.sampled_from(["red", "001144", "f80", "rgb(1,2,3)"])
             return joined(colour, colour)
