@@ -132,18 +132,38 @@ def quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def items(option: Option) -> st.SearchStrategy[str]:
-    def item(name: str, separator: str, argument: str | None) -> str:
-        return name if argument is None else f"{name}{separator}{quoted(argument)}"
+def item(name: str, separator: str, argument: str | None) -> str:
+    return name if argument is None else f"{name}{separator}{quoted(argument)}"
 
+
+def items(option: Option) -> st.SearchStrategy[str]:
     return st.builds(item, st.sampled_from(option.names), st.sampled_from("_:="), arguments(option.kind))
 
 
-TABLE = {option.name: option for option in BY_NAME.values() if option.name != "presets"}
+def pairs(option: Option) -> st.SearchStrategy[tuple[str, str]]:
+    """One argument under two names of an option."""
+    name, separator = st.sampled_from(option.names), st.sampled_from("_:=")
+    spelled = st.tuples(name, separator, name, separator, arguments(option.kind))
+    return spelled.map(lambda drawn: (item(*drawn[:2], drawn[4]), item(*drawn[2:])))
 
-written_options = st.lists(st.sampled_from([*TABLE]), unique=True, min_size=1, max_size=8).flatmap(
+
+TABLE = {option.name: option for option in BY_NAME.values() if option.name != "presets"}
+some_names = st.lists(st.sampled_from([*TABLE]), unique=True, min_size=1, max_size=8)
+
+written_options = some_names.flatmap(
     lambda names: st.tuples(*(items(TABLE[name]) for name in names)).map(",".join)
 )
+
+
+@st.composite
+def _respelled(draw: st.DrawFn) -> tuple[str, str]:
+    spelled = [draw(pairs(TABLE[name])) for name in draw(some_names)]
+    others = draw(st.permutations([other for _, other in spelled]))
+    return ",".join(one for one, _ in spelled), "&".join(others)
+
+
+respelled = _respelled()
+"""The same options twice, under other names, separated otherwise and in another order."""
 
 
 def accepted(text: str) -> bool:

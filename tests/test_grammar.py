@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -20,7 +21,7 @@ from proxy.errors import (
 )
 from proxy.grammar import canonical, format_options, parse_options, read_options, split_path
 from proxy.spec import BY_NAME, OPTIONS, SPELLINGS, Option, Spec
-from tests.strategies import specs, written_options
+from tests.strategies import respelled, specs, written_options
 
 
 @given(specs)
@@ -38,6 +39,28 @@ def test_order_never_matters(spec: Spec, chance: random.Random) -> None:
     items = format_options(spec).split(",")
     chance.shuffle(items)
     assert parse_options("&".join(items)) == spec
+
+
+@given(respelled)
+def test_another_spelling_is_the_same_or_the_same_refusal(spellings: tuple[str, str]) -> None:
+    one, other = (read_or_refused(text) for text in spellings)
+    assert one == other
+
+
+def read_or_refused(text: str) -> Spec | type[InvalidRequest]:
+    try:
+        return parse_options(text)
+    except InvalidRequest as error:
+        return type(error)
+
+
+@given(written_options)
+def test_a_preset_means_what_its_options_mean(text: str) -> None:
+    try:
+        spec = parse_options(text)
+    except InvalidRequest:
+        return
+    assert replace(parse_options("p_a", {"a": read_options(text)}), presets=()) == spec
 
 
 @given(written_options)
