@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from proxy.boxes import Box, Size
+from proxy.boxes import Box, Size, exact, offset
 from proxy.geometry import Corners, Plan
 from proxy.grammar import Written, format_item, parse_options, read_item, split_items
-from proxy.layers import Overlays
-from proxy.places import Strategy
+from proxy.layers import Overlays, PlaceKind
+from proxy.laying import gaps, lettered, measured
+from proxy.places import Compass, Strategy
 from proxy.spec import OPTIONS, Spec
 
 WHERE: Mapping[Strategy, str] = {
@@ -72,6 +73,10 @@ def explain_plan(spec: Spec, plan: Plan, source: Size) -> Iterator[tuple[str, st
     if plan.crop.size != (plan.resize.swapped if plan.turn % 2 else plan.resize):
         place = WHERE.get(plan.strategy) if plan.strategy else None
         yield "crop", f"{_size(plan.crop.size)} {place}" if place else _box(plan.crop)
+    if spec.flatten:
+        yield "flatten", "on its background"
+    if effects := [each for name, each in _items(spec).items() if OPTIONS[name].about == "effect"]:
+        yield "effects", ", then ".join(effects)
     if plan.canvas is not None:
         yield "canvas", f"{_size(plan.canvas.size)}, the picture at {_point(plan.canvas)}"
     if plan.radii is not None:
@@ -83,7 +88,33 @@ def explain_plan(spec: Spec, plan: Plan, source: Size) -> Iterator[tuple[str, st
     if plan.result != plan.rotated:
         sides = ("top", "right", "bottom", "left")
         yield "extend", ", ".join(f"{side} {getattr(plan.extend, side)}" for side in sides) + " px"
+    if spec.text is not None or spec.overlay is not None:
+        yield "overlay", _overlay(spec, plan)
     yield "result", _size(plan.result)
+
+
+def _overlay(spec: Spec, plan: Plan) -> str:
+    """How large a picture is, and so where its corner lies, is known when it is there."""
+    dpr, width = exact(plan.dpr), spec.overlay_width
+    px = None if width is None else min(measured(width, plan.result, dpr), plan.result.width)
+    if spec.text is not None:
+        lines = f"{lettered(spec, plan.result, plan.dpr)} px high, wrapped at {px or plan.result.width} px"
+        told = [f"text {spec.text!r}", lines]
+    else:
+        told = [f"{spec.overlay}", f"{px} px wide" if px else f"at {plan.dpr:g} times its size"]
+    if spec.overlay_tile:
+        told.append("{} and {} px between tiles".format(*gaps(spec, plan.result, plan.dpr)))
+    else:
+        told.append(f"at {PlaceKind().format(spec.overlay_position or Compass.CENTER)}")
+        moved = [
+            offset(by or 0.0, side, dpr)
+            for by, side in (
+                (spec.overlay_x, plan.result.width),
+                (spec.overlay_y, plan.result.height),
+            )
+        ]
+        told += [f"{moved[0]} and {moved[1]} px from there"] if any(moved) else []
+    return ", ".join(told)
 
 
 def _radii(radii: Corners) -> str:

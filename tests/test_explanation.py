@@ -76,6 +76,15 @@ def test_whatever_is_accepted_can_be_explained(text: str) -> None:
         ("r_max", ["round: corners of 200x150 px"]),
         ("r_10:20,dpr_1", ["round: corners of 10, 20, 10, 20 px"]),
         ("bo_4px_solid_red", ["line: 4 px around, which takes 408x308", "result: 408x308"]),
+        ("sepia,grayscale,blur_3", ["effects: grayscale, then blur_3, then sepia_100", "result: 400x300"]),
+        ("flatten,negate", ["flatten: on its background", "effects: negate"]),
+        ("l_logo.png", ["overlay: logo.png, at 1 times its size, at center"]),
+        (
+            "dpr_0.5,l_logo,lw_0.2,lg_se,lx_10,ly_0.1",
+            ["overlay: logo, 80 px wide, at southeast, 5 and 30 px from there"],
+        ),
+        ("l_a:b.png,lw_90,lt,lx_7", ["overlay: a/b.png, 90 px wide, 7 and 0 px between tiles"]),
+        ("text_Hi,ts_20", ["overlay: text 'Hi', 20 px high, wrapped at 400 px, at center"]),
         ("extend_1_2_3_4", ["extend: top 1, right 2, bottom 3, left 4 px", "result: 406x304"]),
     ],
 )  # fmt: skip
