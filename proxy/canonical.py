@@ -26,7 +26,7 @@ PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.THUMB: (Fit.COVER, True),
     Mode.AUTO: (Fit.COVER, True),
 }
-"""Modes that are a fit and whether it may enlarge."""
+"""Modes that are a fit and whether it may enlarge; `thumb` is so where it is not around faces."""
 
 AROUND: Mapping[Mode, Strategy] = {Mode.THUMB: Strategy.FACE, Mode.AUTO: Strategy.ATTENTION}
 """Modes that bring an anchor of their own, for when none is given."""
@@ -48,7 +48,7 @@ ONE_SIDED: Mapping[Mode, tuple[Fit, bool]] = {
 }
 """With one side given, the other follows and these have nothing left to decide."""
 
-CUTTING = (Mode.LFILL, Mode.CROP)
+CUTTING = (Mode.LFILL, Mode.CROP, Mode.THUMB)
 PADDING = (Mode.LPAD, Mode.MPAD)
 
 
@@ -120,7 +120,8 @@ def merge_mode(spec: Spec) -> Spec:
     if mode is not None and mode in PLAIN:
         fit, enlarge = PLAIN[mode]
         anchor = spec.position or AROUND.get(mode)
-        spec = replace(spec, mode=None, fit=fit, enlarge=enlarge, position=anchor)
+        nearer = mode is Mode.THUMB and anchor is Strategy.FACE and two_sided(spec)
+        spec = replace(spec, mode=mode if nearer else None, fit=fit, enlarge=enlarge, position=anchor)
     elif mode is Mode.SCALE and two_sided(spec):
         spec = replace(spec, mode=None, fit=Fit.FILL, enlarge=True)
     elif mode is not None and mode in ONE_SIDED and not two_sided(spec):

@@ -139,7 +139,7 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
         flip=spec.flip,
         flop=spec.flop,
         crop=Box(*position(whole.resize, shown, spec.position, *offsets, dpr), shown.width, shown.height),
-        strategy=strategy if shown != whole.resize else None,
+        strategy=strategy if shown != whole.resize or spec.mode is Mode.THUMB else None,
         canvas=None
         if canvas is None
         else Box(*position(canvas, shown, spec.position, *offsets, dpr), canvas.width, canvas.height),
@@ -185,7 +185,7 @@ def meet(spec: Spec, source: Size) -> tuple[Asked, Fraction]:
     if width is None and height is None:
         return floored(spec, source, Asked(ONE, ONE), min(dpr, ONE)), min(dpr, ONE)
     mode = MODES[spec.mode or spec.fit]
-    if not (spec.enlarge or spec.mode in (Mode.MFIT, Mode.MPAD, Mode.CROP)):
+    if not (spec.enlarge or spec.mode in (Mode.MFIT, Mode.MPAD, Mode.CROP, Mode.THUMB)):
         # What the same box gives at dpr 1 tells how much may be added before anything is enlarged.
         room = min(dpr, 1 / mode(source, width, height, False).largest)
     else:

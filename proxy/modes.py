@@ -146,6 +146,11 @@ def crop(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
     return Asked(ONE, ONE, width, height)
 
 
+def thumb(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+    """For a picture without faces; how near one comes to those that there are is known when they are seen."""
+    return cover(source, width, height, True)
+
+
 MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], Asked]] = {
     Fit.COVER: cover,
     Fit.CONTAIN: contain,
@@ -157,5 +162,6 @@ MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], Asked]] = {
     Mode.LPAD: lpad,
     Mode.MPAD: mpad,
     Mode.CROP: crop,
+    Mode.THUMB: thumb,
 }
 """Every mode that `canonical.settle` leaves."""

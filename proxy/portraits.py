@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from proxy.boxes import Box, Size
 
+SHARE = 0.5
+"""Of a thumbnail's side: faces are found from chin to brows, and have hair and a neck."""
+
 
 def gathered(faces: Iterable[Box], room: Size) -> Box:
     """Around the largest face, and around each that is smaller as long as all of it fits into `room`."""
@@ -35,6 +38,11 @@ def centred(around: Box, outer: Size, inner: Size) -> Box:
         inner.width,
         inner.height,
     )
+
+
+def nearness(around: Box, kept: Size) -> float:
+    """What a picture is enlarged by when `around` takes `SHARE` of what is kept of it; never made smaller."""
+    return max(1.0, SHARE * min(kept.width / around.width, kept.height / around.height))
 
 
 def stretched(box: Box, was: Size, now: Size) -> Box:

@@ -15,13 +15,13 @@ from proxy.boxes import Box, Size
 from proxy.errors import TooCostly
 from proxy.geometry import Plan
 from proxy.media import Note
-from proxy.narrowing import View, forward
+from proxy.narrowing import View, forward, narrowed
 from proxy.pipeline import decode
 from proxy.pipeline.canvas import flattened
 from proxy.pipeline.decode import Header
 from proxy.pipeline.edge import libvips
 from proxy.places import Strategy
-from proxy.portraits import centred, gathered, stretched
+from proxy.portraits import centred, gathered, nearness, stretched
 
 LOOKED_AT = 1000
 """px of the longer side of what is searched: faces of 80 px and more are found, an eighth of a square."""
@@ -39,14 +39,17 @@ def looked_at(size: Size) -> Size:
     return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
 
 
-def facing(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tuple[Plan, tuple[Note, ...]]:
+def facing(
+    body: bytes | memoryview, head: Header, kept: Box, plan: Plan, *, nearer: bool
+) -> tuple[Plan, tuple[Note, ...]]:
     """
     The plan for what is `kept` of the upright picture, with boxes in place of the strategy `face`, or with
-    `attention` where no face is known.
+    `attention` where no face is known. `nearer` makes the faces as large as thumbnails show them, and at most
+    as large as they are.
     """
     if Strategy.FACE not in (plan.strategy, plan.region_strategy):
         return plan, ()
-    region, crop = plan.region, plan.crop
+    region = plan.region
     searched = kept
     if plan.region_strategy is None:
         searched = replace(region, left=kept.left + region.left, top=kept.top + region.top)
@@ -59,14 +62,34 @@ def facing(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tup
     if plan.region_strategy is not None:
         region = centred(gathered(faces, region.size), kept.size, region.size)
         faces = [replace(face, left=face.left - region.left, top=face.top - region.top) for face in faces]
+    plan = replace(plan, region=region, region_strategy=None)
     if plan.strategy is not None:
-        view = View(
-            region=region, resize=plan.resize, turn=plan.turn, flip=plan.flip, flop=plan.flop, crop=crop
-        )
-        turned = [forward(stretched(face, region.size, plan.resize), plan.resize, view) for face in faces]
-        outer = plan.resize.swapped if plan.turn % 2 else plan.resize
-        crop = centred(gathered(turned, crop.size), outer, crop.size)
-    return replace(plan, region=region, crop=crop, strategy=None, region_strategy=None), ()
+        plan = _around(faces, plan, nearer=nearer)
+    return plan, ()
+
+
+def _around(faces: list[Box], plan: Plan, *, nearer: bool) -> Plan:
+    """`faces` are px of the region."""
+    view = View(
+        region=plan.region, resize=plan.resize, turn=plan.turn, flip=plan.flip, flop=plan.flop, crop=plan.crop
+    )
+    around = _gathered(faces, view)
+    if nearer:
+        own = max(1.0, plan.region.width / plan.resize.width)
+        factor = min(nearness(around, plan.crop.size), own)
+        grown = Size(round(plan.resize.width * factor), round(plan.resize.height * factor))
+        view = replace(view, resize=grown)
+        around = _gathered(faces, view)
+    outer = view.resize.swapped if view.turn % 2 else view.resize
+    view = replace(view, crop=centred(around, outer, plan.crop.size))
+    if view.resize != plan.resize:
+        view = narrowed(view)
+    return replace(plan, region=view.region, resize=view.resize, crop=view.crop, strategy=None)
+
+
+def _gathered(faces: list[Box], view: View) -> Box:
+    turned = [forward(stretched(face, view.region.size, view.resize), view.resize, view) for face in faces]
+    return gathered(turned, view.crop.size)
 
 
 def _attentive(plan: Plan) -> Plan:

@@ -22,7 +22,7 @@ from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import chosen
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.faces import facing
-from proxy.spec import Spec
+from proxy.spec import Mode, Spec
 
 _LOOKED_AT = 1_000_000
 """Pixels. Larger pictures are searched in a smaller copy first, and then only around what was found there."""
@@ -40,7 +40,8 @@ def planned(
     """
     with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
         kept = _trimmed(body, head, spec.trim)
-        plan, notes = facing(body, head, kept, geometry.plan(spec, kept.size, limits, max_side))
+        plan = geometry.plan(spec, kept.size, limits, max_side)
+        plan, notes = facing(body, head, kept, plan, nearer=spec.mode is Mode.THUMB)
         left, top = _place(body, head, kept, plan)
     return replace(plan, region=replace(plan.region, left=kept.left + left, top=kept.top + top)), notes
 

@@ -101,6 +101,41 @@ def test_a_region_may_be_cut_around_a_face() -> None:
     assert faces_of("crop_300_300,g_face", picture) == 1
 
 
+@pytest.mark.parametrize("box", ["w_200,h_200", "w_120,h_240", "w_300,h_100"])
+def test_a_thumbnail_comes_near_to_a_face(box: str) -> None:
+    body = saved(crowd(1000, 600, (640, 300, 120)), Format.PNG)
+    kept = loaded(render(body, parse_options(f"{box},c_thumb"), LIMITS).body)
+    shown = enlarged(kept)
+    assert 0.4 < only(shown).width / min(shown.width, shown.height) < 0.65
+
+
+@pytest.mark.parametrize("turn", UNDO)
+def test_a_thumbnail_is_near_however_it_is_turned(turn: str) -> None:
+    body = saved(crowd(1200, 500, (950, 190, 130)), Format.PNG)
+    kept = loaded(render(body, parse_options(f"w_240,h_240,c_thumb,{turn}"), LIMITS).body)
+    assert 0.4 < only(enlarged(UNDO[turn](kept).copy_memory())).width / 600 < 0.65
+
+
+def test_a_thumbnail_of_two_shows_both() -> None:
+    picture = crowd(1200, 500, (400, 150, 120), (590, 190, 110))
+    assert faces_of("w_200,h_200,c_thumb", picture) == 2
+
+
+def test_no_face_is_made_larger_than_it_is() -> None:
+    body = saved(crowd(1000, 600, (640, 300, 120)), Format.PNG)
+    thumb, filled = (
+        render(body, parse_options(f"w_600,h_600,{way}"), LIMITS) for way in ("c_thumb", "g_face")
+    )
+    assert thumb.body == filled.body
+
+
+def test_a_thumbnail_without_a_face_is_filled() -> None:
+    body = saved(photo(600, 200), Format.PNG)
+    thumb = render(body, parse_options("w_100,h_100,c_thumb"), LIMITS)
+    assert thumb.notes == (Note.NO_FACE,)
+    assert thumb.body == render(body, parse_options("w_100,h_100,c_fill,g_attention"), LIMITS).body
+
+
 def test_where_no_face_is_seen_the_eye_decides_and_a_note_says_so() -> None:
     body = saved(photo(600, 200), Format.PNG)
     looked = render(body, parse_options("w_100,h_100,g_face"), LIMITS)
