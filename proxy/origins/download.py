@@ -24,7 +24,7 @@ from proxy.media import Original
 from proxy.origins.keeping import keeping
 from proxy.origins.keys import forbidden, not_found, too_large
 from proxy.origins.trying import Passing, Trier, timed_out
-from proxy.origins.unpacking import Unpacker
+from proxy.origins.unpacking import CODINGS, Unpacker
 
 HEADERS = {
     "Accept": "*/*",
@@ -165,11 +165,11 @@ class Downloader:
         coding = response.headers.get("content-encoding", "").strip().lower()
         if coding in ("", "identity"):
             return await self._original(key, response, response.aiter_raw())
-        if not Unpacker.takes(coding):
+        if coding not in CODINGS:
             raise OriginFailed(
                 f"the origin compressed '{key}' in a way that it was asked not to", origin_status=status
             )
-        return await self._original(key, response, _unpacked(key, response, Unpacker(coding)))
+        return await self._original(key, response, _unpacked(key, response, CODINGS[coding]()))
 
     async def _original(self, key: str, response: httpx.Response, body: AsyncIterator[bytes]) -> Original:
         if self._max_bytes < _length(response) < math.inf:

@@ -6,26 +6,32 @@ is never there at once.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Protocol
+
+import brotli
 
 _PIECE = 1 << 18  # bytes
-_WRAPPED = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
-class Unpacker:
-    """Of one body in one coding, see `takes`. ValueError for what is none in that coding."""
-
-    def __init__(self, coding: str) -> None:
-        self._unpack = zlib.decompressobj(_WRAPPED[coding])
-        self._may_be_bare = coding == "deflate"
-        self._begun = False
-
-    @staticmethod
-    def takes(coding: str) -> bool:
-        return coding in _WRAPPED
+class Unpacker(Protocol):
+    """Of one body in one coding. Both raise ValueError for what is none in that coding."""
 
     def pieces(self, part: bytes) -> Iterator[bytes]:
         """What `part` unpacks to, never much of it at a time."""
+
+    def end(self) -> None:
+        """To be called after the last part: something may be missing."""
+
+
+class _Deflated:
+    def __init__(self, bits: int, *, may_be_bare: bool = False) -> None:
+        self._unpack = zlib.decompressobj(bits)
+        self._may_be_bare = may_be_bare
+        self._begun = False
+
+    def pieces(self, part: bytes) -> Iterator[bytes]:
         while True:
             try:
                 piece = self._unpack.decompress(part, _PIECE)
@@ -45,6 +51,36 @@ class Unpacker:
                 return
 
     def end(self) -> None:
-        """To be called after the last part: ValueError when something is missing."""
         if not self._unpack.eof:
             raise ValueError("it ends too early")
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._unpack = brotli.Decompressor()
+
+    def pieces(self, part: bytes) -> Iterator[bytes]:
+        while True:
+            try:
+                piece = self._unpack.process(part, output_buffer_limit=_PIECE)
+            except brotli.error as failure:
+                raise ValueError("no such coding, or it goes on after its end") from failure
+            if piece:
+                yield piece
+            elif self._unpack.can_accept_more_data():
+                return
+            if self._unpack.is_finished():
+                return
+            part = b""
+
+    def end(self) -> None:
+        if not self._unpack.is_finished():
+            raise ValueError("it ends too early")
+
+
+CODINGS: Mapping[str, Callable[[], Unpacker]] = {
+    "gzip": partial(_Deflated, 16 + zlib.MAX_WBITS),
+    "x-gzip": partial(_Deflated, 16 + zlib.MAX_WBITS),
+    "deflate": partial(_Deflated, zlib.MAX_WBITS, may_be_bare=True),
+    "br": _Brotli,
+}

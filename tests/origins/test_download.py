@@ -8,8 +8,9 @@ import hashlib
 import time
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
+import brotli
 import httpx
 import pytest
 from hypothesis import given
@@ -154,6 +155,7 @@ PACKED = {
     "x-gzip": ("X-GZIP", gzip.compress(PHOTO)),
     "deflate": ("deflate", deflated(PHOTO, 15)),
     "bare deflate": ("deflate", deflated(PHOTO, -15)),
+    "br": ("br", brotli.compress(PHOTO)),
 }
 
 
@@ -176,11 +178,17 @@ async def test_what_was_compressed_and_is_damaged_has_failed(
             await origin.fetch("tom.jpg")
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "gzip": lambda: deflated(bytes(1 << 29), 31)[:90_000],
+    "deflate": lambda: deflated(bytes(1 << 29), 15)[:90_000],
+    "br": lambda: brotli.compress(bytes(1 << 29), quality=1)[:90_000],
+}
+
+
+@pytest.mark.parametrize("coding", BOMBS)
 async def test_a_bomb_is_cut_off_at_what_may_be_read(server: Server, origin: HTTPOrigin, coding: str) -> None:
-    """Half a gigabyte in half a megabyte, of which 100 kB may be read."""
-    bomb = deflated(bytes(1 << 29), 31 if coding == "gzip" else 15)[:90_000]
-    server.put("/base/tom.jpg", reply(bomb, content_encoding=coding))
+    """Half a gigabyte in half a megabyte or less, of which 100 kB may be read."""
+    server.put("/base/tom.jpg", reply(BOMBS[coding](), content_encoding=coding))
     tracemalloc.start()
     try:
         with pytest.raises(OriginalTooLarge):
@@ -190,7 +198,7 @@ async def test_a_bomb_is_cut_off_at_what_may_be_read(server: Server, origin: HTT
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress", "nonsense"])
+@pytest.mark.parametrize("coding", ["zstd", "gzip, gzip", "compress", "nonsense"])
 async def test_what_was_compressed_in_another_way_is_refused_before_it_is_read(
     server: Server, origin: HTTPOrigin, coding: str
 ) -> None:
