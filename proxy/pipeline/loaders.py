@@ -61,7 +61,7 @@ def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips
     if format in OWN:
         return OWN[format](body)
     load = getattr(pyvips.Image, LOADERS[format])
-    return load(body, access="sequential", fail_on="error", **options)
+    return load(body, access="sequential", **{"fail_on": "error", **options})
 
 
 @cache

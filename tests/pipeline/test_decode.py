@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size
 from proxy.errors import BrokenImage, TooManyPixels, UnusableOriginal
+from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import Format
 from proxy.pipeline import decode, render
@@ -128,6 +129,37 @@ def test_half_a_file_is_broken(format: Format) -> None:
     with pytest.raises(BrokenImage) as refused:
         render(half, Spec(width=40), LIMITS)
     assert "vips" not in refused.value.message.lower()
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("options", ["w_40", "w_400", "crop_0_0_100_300,w_40", "w_40,h_40,g_entropy"])
+def test_a_jpeg_without_its_last_rows_is_broken_though_it_says_that_it_ends(
+    options: str, progressive: bool
+) -> None:
+    body = saved(photo(400, 300), Format.JPEG, interlace=progressive)
+    cut = body[: len(body) * 3 // 4] + b"\xff\xd9"
+    with pytest.raises(BrokenImage, match="jpeg image that was cut short"):
+        render(cut, parse_options(options), LIMITS)
+
+
+WHOLE = saved(photo(400, 300), Format.JPEG, restart_interval=5, keep="none")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(WHOLE + bytes(1000), id="zeros behind the end"),
+        pytest.param(WHOLE + WHOLE, id="another picture behind the end"),
+        pytest.param(WHOLE.replace(b"\xff\xc0", b"\0\0\xff\xc0", 1), id="bytes between segments"),
+        pytest.param(WHOLE[:2] + b"\xff\xff" + WHOLE[2:], id="fill bytes"),
+        pytest.param(WHOLE[:2] + b"\xff\xe1\0\x0eExif\0\0II*\0\xff\xff" + WHOLE[2:], id="broken EXIF"),
+        pytest.param(WHOLE[:2] + b"\xff\xe0\0\x10JFIF\0\2\1\0\0\1\0\1\0\0" + WHOLE[2:], id="JFIF 2"),
+        pytest.param(WHOLE.replace(b"\xff\xd3", b"\xff\xd4", 1), id="a restart out of order"),
+    ],
+)
+def test_an_odd_jpeg_is_shown(odd: bytes) -> None:
+    rendered = render(odd, Spec(width=40), LIMITS)
+    assert (rendered.width, rendered.height) == (40, 30)
 
 
 @given(
