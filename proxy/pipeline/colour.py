@@ -9,6 +9,21 @@ from proxy.spec import Icc
 
 _BANDS = {"rgb": 3, "grey": 1, "cmyk": 4}
 _RGB_BANDS = (3, 4)
+_MOST = {"char": 127, "short": 32_767, "int": 2_147_483_647, "uint": 4_294_967_295}
+_SIXTEEN = {"srgb": "rgb16", "rgb16": "rgb16", "b-w": "grey16", "grey16": "grey16", "multiband": "multiband"}
+
+
+def ordinary(image: pyvips.Image) -> pyvips.Image:
+    """
+    Numbers that only TIFFs of scientists have, as those that photographs have: whole ones of other widths as
+    16 bits, negative ones as black, and grey floats as what RGB ones are, light from 0 to 1.
+    """
+    most, sixteen = _MOST.get(image.format), _SIXTEEN.get(image.interpretation)
+    if most and sixteen:
+        return (image * (65_535 / most)).cast("ushort").copy(interpretation=sixteen)
+    if image.format in ("float", "double") and image.interpretation == "b-w":
+        return image[0].bandjoin([image[0]] * 2).copy(interpretation="scrgb")
+    return image
 
 
 def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, depth: int = 8) -> pyvips.Image:

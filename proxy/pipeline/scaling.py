@@ -7,7 +7,7 @@ import pyvips
 from proxy.boxes import Size
 from proxy.pipeline import profiles
 from proxy.pipeline.alpha import apart, weighted
-from proxy.pipeline.colour import described, eight_bits, obeyed, to_rgb
+from proxy.pipeline.colour import as_srgb, described, eight_bits, obeyed, ordinary, to_rgb
 from proxy.spec import Icc, Kernel, Spec
 
 
@@ -22,7 +22,21 @@ def resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Sp
 
     What is finer than 8 bits stays so until the colours are converted. Without `linear-light` and `gamma`
     values are scaled as they are encoded, and before they are converted: there are fewer of them then.
+
+    A profile that no picture can be made with is ignored: some are damaged behind a header that is in order.
     """
+    image = ordinary(image)
+    try:
+        made = _resampled(image, target, profile, spec)
+        as_srgb(made)
+    except pyvips.Error:
+        if profile is None:
+            raise
+        return _resampled(described(image, None), target, None, spec)
+    return made
+
+
+def _resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
     if spec.linear_light and _size(image) != target:
         return _in_linear_light(image, target, profile, spec)
     if spec.gamma is not None:

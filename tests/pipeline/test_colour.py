@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import pyvips
 
 from proxy.limits import Limits
 from proxy.media import Format
+from proxy.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.colour import to_rgb
-from proxy.spec import Output, Spec
+from proxy.pipeline.describe import describe
+from proxy.spec import Icc, Output, Spec
 from tests.pictures import gradient, loaded, near, pixel, plain, saved, tagged
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix
 
@@ -120,3 +124,39 @@ def test_an_srgb_profile_changes_no_pixel() -> None:
 def test_bands_that_nobody_named_are_colours() -> None:
     image = plain(20, 20, 10, 20, 30).bandjoin([40, 50]).copy(interpretation="multiband")
     assert middle(saved(image, Format.TIFF))[:3] == (10, 20, 30)
+
+
+@pytest.mark.parametrize("icc", Icc)
+@pytest.mark.parametrize("options", [{}, {"width": 4}, {"width": 4, "linear_light": True}, {"gamma": (2.2,)}])
+def test_a_profile_that_is_damaged_inside_costs_no_picture(icc: Icc, options: dict[str, Any]) -> None:
+    """Its header and its table are in order, and its curves are zeros: nothing can be made with it."""
+    whole = matrix(ADOBE, gamma(2.2))
+    profile = whole.replace(gamma(2.2), bytes(len(gamma(2.2))))
+    assert len(profile) == len(whole)
+    body = saved(tagged(plain(8, 8, 200, 100, 50), icc_profile_data=profile), Format.TIFF, keep="icc")
+    spec = Spec(format=Output.PNG, icc=icc, **options)
+    image = loaded(render(body, spec, Limits()).body)
+    if icc is not Icc.P3:
+        assert near(pixel(image, 0.5, 0.5), (200, 100, 50), 1)
+    seen = describe(body, spec, Limits(), Bucket())["dominant"]
+    assert near(tuple(bytes.fromhex(seen[1:])), (200, 100, 50), 1)
+
+
+@pytest.mark.parametrize(
+    ("format", "scale"),
+    [("char", 0.5), ("short", 32_767 / 255), ("uint", 4_294_967_295 / 255), ("int", 2_147_483_647 / 255)],
+)
+def test_whole_numbers_of_any_width_are_levels(format: str, scale: float) -> None:
+    colour = (200, 100, 50)
+    image = (plain(8, 8, *colour).cast("double") * scale).cast(format)
+    grey = (plain(8, 8, 100).cast("double") * scale).cast(format).copy(interpretation="b-w")
+    assert near(middle(saved(image, Format.TIFF)), colour, 2)
+    assert near(middle(saved(grey, Format.TIFF)), (100, 100, 100), 2)
+
+
+def test_grey_floats_are_light_as_those_of_colours_are() -> None:
+    light = plain(8, 8, 200, 100, 50).colourspace("scrgb")
+    for band, value in enumerate((200, 100, 50)):
+        body = saved(light[band].copy(interpretation="b-w"), Format.TIFF)
+        assert near(middle(body), (value,) * 3, 1)
+    assert near(middle(saved(light, Format.TIFF)), (200, 100, 50), 1)
