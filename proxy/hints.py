@@ -11,7 +11,7 @@ SHORTEST = 3
 """Letters. Shorter names are all alike."""
 
 FOREIGN = (
-    "ac", "af", "br", "co", "d", "dn", "du", "eo", "fl", "fps", "if", "ki", "so", "sp", "u", "vc", "vs",
+    "ac", "af", "br", "co", "d", "dn", "du", "eo", "fl", "fps", "if", "ki", "so", "sp", "u", "vc", "vs", "z",
 )  # fmt: skip
 """https://cloudinary.com/documentation/transformation_reference: what has no counterpart here."""
 

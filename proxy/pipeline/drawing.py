@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyvips
 
 from proxy.boxes import Margins, Size
-from proxy.colours import WHITE
+from proxy.colours import WHITE, Painted
 from proxy.geometry import Plan
 from proxy.pipeline import canvas
 from proxy.pipeline.effects import affected
@@ -30,19 +30,24 @@ def drawn(
     image = cut(image, plan)
     if spec.flatten:
         image = canvas.flattened(image, spec.background)
-    image = affected(image, spec)
+    image = held(affected(image, spec), spec)
     if plan.canvas is not None:
-        image = canvas.barred(image, plan.canvas, spec.background)
+        image = held(canvas.barred(image, plan.canvas, spec.background), spec)
     if plan.radii is not None or plan.line:
         colour = spec.line.colour if spec.line else WHITE
-        image = outlined(image, plan.radii, plan.line, colour, spec.background)
+        image = held(outlined(image, plan.radii, plan.line, colour, spec.background), spec)
     if plan.angle:
-        image = canvas.rotated(image, plan.angle, plan.rotated, spec.background)
+        image = held(canvas.rotated(image, plan.angle, plan.rotated, spec.background), spec)
     if plan.extend != Margins():
         edge = spec.extend.edge if spec.extend else Edge.BACKGROUND
         image = canvas.extended(image, plan.extend, edge, spec.background)
     image = laid(image, over)
     return image if alpha else canvas.flattened(image, spec.background)
+
+
+def held(image: pyvips.Image, spec: Spec) -> pyvips.Image:
+    """In memory where steps to come look at it for their ground: it would be made anew for each look."""
+    return image.copy_memory() if isinstance(spec.background, Painted) else image
 
 
 def mirrored(image: pyvips.Image, plan: Plan) -> pyvips.Image:
