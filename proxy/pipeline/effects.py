@@ -192,7 +192,8 @@ def _smaller(image: pyvips.Image, factor: int, work: Work) -> pyvips.Image:
     """`work` on a copy whose sides are divided by `factor`, at the size of `image`."""
     if factor == 1:
         return work(image)
-    small = work(image.shrink(factor, factor, ceil=True))
+    # Held, since enlarging asks for each of its rows again and again.
+    small = work(image.shrink(factor, factor, ceil=True)).copy_memory()
     return small.resize(image.width / small.width, vscale=image.height / small.height, kernel="cubic")
 
 
