@@ -18,7 +18,7 @@ def warm(
     options: Annotated[list[str], typer.Argument(metavar="OPTIONS...", help="As in URLs: w_300,f_auto")],
     keys: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="One key a line, '-': stdin; else all of the origin's folder."),
+        typer.Option(metavar="FILE", help="One key a line, '-': stdin; else all of folders and buckets."),
     ] = None,
     at_once: Annotated[
         int | None, typer.Option(min=1, metavar="NUMBER", help="Renditions at a time; else two a renderer.")

@@ -10,10 +10,15 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import obstore
+from obstore import exceptions
+
+from proxy import objectstores
 from proxy.app import presets, road, sources, terms
+from proxy.caches.address import masked
 from proxy.errors import ProxyError
 from proxy.negotiation import Bucket
 from proxy.purging import open_purging
@@ -28,6 +33,9 @@ from proxy.workers.supervisor import Supervisor
 
 BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 """What browsers accept: each gets its own picture where a URL leaves the format open."""
+
+LISTED = 30.0
+"""Seconds for one page of the list of what is in a bucket."""
 
 
 @dataclass(slots=True)
@@ -98,27 +106,48 @@ class Warming:
 
 
 def pictures(settings: Settings) -> Iterator[str]:
-    """The keys of all pictures in the origins that are folders. Raises ValueError when none is."""
+    """
+    The keys of all pictures in the origins that can be listed, which are folders and buckets. Raises
+    ValueError when none can, or when one does not let itself be.
+    """
     known = sources(settings)
     origins = {"": known.default, **{f"{name}/": source for name, source in known.named.items()}}
-    folders = {prefix: _folder(source) for prefix, source in origins.items() if source is not None}
-    if not any(folders.values()):
-        raise ValueError("no origin is a folder that could be listed: name a file of keys with --keys")
-    for prefix, folder in folders.items():
-        if folder is not None:
-            yield from (prefix + key for key in _listing(folder))
-
-
-def _folder(source: Source) -> Path | None:
-    parts = urlsplit(source.url)
-    folder = Path(unquote(parts.path) if parts.scheme == "file" else source.url).expanduser()
     # Where keys are rewritten, names of files are not the keys.
-    return folder if parts.scheme in ("", "file") and folder.is_dir() and not source.rewrite else None
+    listings = {
+        prefix: listing
+        for prefix, source in origins.items()
+        if source is not None and not source.rewrite and (listing := _listing(source)) is not None
+    }
+    if not listings:
+        raise ValueError("no origin is a folder or a bucket that could be listed: name a file with --keys")
+    for prefix, listing in listings.items():
+        yield from (prefix + key for key in listing if _is_picture(key))
 
 
-def _listing(folder: Path) -> Iterator[str]:
+def _listing(source: Source) -> Iterator[str] | None:
+    parts = urlsplit(source.url)
+    if parts.scheme in objectstores.SCHEMES:
+        return _in_bucket(source)
+    folder = Path(unquote(parts.path) if parts.scheme == "file" else source.url).expanduser()
+    return _in_folder(folder) if parts.scheme in ("", "file") and folder.is_dir() else None
+
+
+def _in_folder(folder: Path) -> Iterator[str]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix[1:].lower() in SUFFIXES:
-                yield Path(place, name).relative_to(folder).as_posix()
+        yield from (Path(place, name).relative_to(folder).as_posix() for name in sorted(names))
+
+
+def _in_bucket(source: Source) -> Iterator[str]:
+    store = objectstores.open_store(source.url, {**source.options, **source.secrets}, LISTED)
+    try:
+        for page in obstore.list(store):
+            yield from (found["path"] for found in page)
+    except (exceptions.BaseError, OSError) as failure:
+        kind = type(failure).__name__.removesuffix("Error")
+        raise ValueError(f"the origin {masked(source.url)!r} cannot be listed: {kind}") from None
+
+
+def _is_picture(key: str) -> bool:
+    hidden = any(name.startswith(".") for name in key.split("/"))
+    return not hidden and PurePosixPath(key).suffix[1:].lower() in SUFFIXES

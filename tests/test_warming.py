@@ -9,16 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import obstore
 import pytest
 
 from proxy.media import Format
+from proxy.objectstores import open_store
 from tests.deployments import ROOT, deployed
 from tests.pictures import photo, plain, saved
+from tests.s3 import S3Server
 from tests.services import redis_server
 
 COUNTS = re.compile(r"made (\d+), made elsewhere (\d+), there already (\d+), failed (\d+)\n")
@@ -45,12 +48,15 @@ def settings(folder: Path, tmp_path: Path, **more: str) -> dict[str, str]:
 
 @contextmanager
 def warm(
-    given: dict[str, str], *arguments: str, stderr: int = subprocess.PIPE
+    given: dict[str, str],
+    *arguments: str,
+    stderr: int = subprocess.PIPE,
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    environ = {f"IMAGE_PROXY_{name.upper()}": text for name, text in given.items()}
+    settings = {f"IMAGE_PROXY_{name.upper()}": text for name, text in given.items()}
     with subprocess.Popen(
         [sys.executable, "-c", "from proxy.cli import main; main()", "warm", *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | settings | dict(environ or {}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -61,6 +67,16 @@ def warm(
         finally:
             if started.poll() is None:
                 started.kill()
+
+
+def known_to(s3: S3Server) -> dict[str, str]:
+    """Variables with which its buckets can be had."""
+    return {
+        "AWS_ACCESS_KEY_ID": s3.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_access_key,
+        "AWS_REGION": s3.region,
+        "AWS_ENDPOINT_URL": s3.endpoint,
+    }
 
 
 def counts(printed: str) -> list[int]:
@@ -114,6 +130,33 @@ def test_a_run_that_was_stopped_is_taken_up(folder: Path, tmp_path: Path) -> Non
     assert (made + there, failed) == (69, 0)
     assert made > 0
     assert there > 0
+
+
+def test_the_keys_of_a_bucket_are_listed_too(s3: S3Server, tmp_path: Path) -> None:
+    store = open_store(f"s3://{s3.bucket}/to-be-warmed", s3.config, 30.0)
+    picture = saved(photo(64, 48), Format.PNG)
+    for key in ("tom.PNG", "cats/ü 1+2%.png", ".hidden/no.png", "cats/notes.txt"):
+        obstore.put(store, key, picture)
+    given = {
+        "origins": f"shop=s3://{s3.bucket}/to-be-warmed,other=http://127.0.0.1:9",
+        "cache": f"disk://{tmp_path / 'cache'}",
+        "renderers": "1",
+        "private_networks": "true",
+        "fetch_timeout": "30s",
+    }
+    with warm(given, "w_20", environ=known_to(s3)) as started:
+        printed, said = started.communicate(timeout=120)
+    assert said == ""
+    assert counts(printed) == [2, 0, 0, 0]
+
+
+def test_a_bucket_that_cannot_be_listed_is_one_line(s3: S3Server) -> None:
+    given = {"origin": "s3://no-such-bucket", "cache": "none"}
+    with warm(given, "w_20", environ=known_to(s3)) as started:
+        printed, said = started.communicate(timeout=120)
+    assert started.returncode == 2
+    assert printed == ""
+    assert re.fullmatch(r"image-proxy: the origin 's3://no-such-bucket' cannot be listed: \w+\n", said), said
 
 
 def test_two_machines_share_the_work(folder: Path, tmp_path: Path) -> None:
