@@ -30,7 +30,6 @@ from proxy.workers import wire
 
 Task = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 
-START_SECONDS = 60
 PATIENCE = struct.pack("ll", 5, 0)
 """struct timeval: how long a web process may stall before its renderer turns to the next job."""
 
@@ -45,7 +44,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(START_SECONDS)
+    signal.alarm(order["start_seconds"])
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     _confine(memory_bytes=order["memory_bytes"], nice=order["nice"])
     tasks: Mapping[str, Task] = importlib.import_module(order["tasks"]).TASKS

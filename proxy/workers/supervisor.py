@@ -26,6 +26,9 @@ BACKLOG = 1024
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 """Seconds between attempts to start a renderer that dies before it is ready."""
 
+STARTS = 3
+"""How many times a renderer may be too slow to start before that is a reason to give up."""
+
 KEPT = {"HOME", "LANG", "PATH", "TMPDIR", "TZ"}
 KEPT_PREFIXES = ("DYLD_", "FONTCONFIG_", "LC_", "LD_", "MALLOC_", "VIPS_", "XDG_")
 """What a renderer may know of our environment: where its libraries are, and no secret of any kind."""
@@ -41,7 +44,8 @@ FIXED = {
 class Supervisor:
     """
     A context manager: entering starts `renderers` processes and waits until all are ready (RuntimeError if
-    one is not); leaving finishes the jobs that were accepted or wait, then ends the processes.
+    one dies, or takes longer than `start_seconds` three times in a row); leaving finishes the jobs that were
+    accepted or wait, then ends the processes.
 
     `tasks` is a module with a mapping TASKS of names to `proxy.workers.renderer.Task`. `memory_bytes` bounds
     each renderer's address space. A renderer is replaced after `recycle_after` jobs, and when it keeps more
@@ -55,10 +59,13 @@ class Supervisor:
         tasks: str = "proxy.pipeline.tasks",
         memory_bytes: int = 2_000_000_000,
         recycle_after: int = 1_000,
+        start_seconds: int = 60,
         nice: int = 10,
     ) -> None:
         self._renderers = renderers
-        self._order = {"tasks": tasks, "memory_bytes": memory_bytes, "nice": nice}
+        self._order = {
+            "tasks": tasks, "memory_bytes": memory_bytes, "start_seconds": start_seconds, "nice": nice
+        }  # fmt: skip
         self._recycle_after = recycle_after
         self._folder = tempfile.TemporaryDirectory(prefix="image-proxy-", ignore_cleanup_errors=True)
         self.socket_path = str(Path(self._folder.name, "renderers"))
@@ -120,9 +127,12 @@ class Supervisor:
         """
         # The first generation ends at different times, so that the pool never recycles all at once.
         jobs = max(1, self._recycle_after * (slot + 1) // self._renderers)
-        delay = 0.0
+        delay, slow = 0.0, 0
         while not self._stopping.wait(delay):
             ready, status = self._live(slot, jobs)
+            slow = slow + 1 if status == -signal.SIGALRM else STARTS
+            if slow >= STARTS:
+                self._tell(slot, False)
             jobs = self._recycle_after
             delay = 0.0 if ready else min(LONGEST_DELAY, max(FIRST_DELAY, delay * 2))
             if status != 0 and not self._stopping.is_set():
@@ -138,12 +148,12 @@ class Supervisor:
                 assert child.stdout is not None
                 ready = child.stdout.readline() == wire.READY
                 self._count(alive=int(ready))
-                self._tell(slot, ready)
+                if ready:
+                    self._tell(slot, ready)
                 status = child.wait()
                 self._count(alive=-int(ready))
         except OSError:  # no process to be had: out of memory or of pids
             log.exception("a renderer cannot be started")
-        self._tell(slot, ready)
         return ready, status
 
     def _count(self, *, alive: int = 0, deaths: int = 0) -> None:

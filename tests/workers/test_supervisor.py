@@ -76,6 +76,34 @@ async def test_a_renderer_is_replaced_after_its_number_of_jobs(importable_tasks:
         assert supervisor.deaths == 0
 
 
+SLOW_AT_FIRST = """
+import pathlib, time
+starts = pathlib.Path({starts!r})
+starts.touch()
+starts.write_text(starts.read_text() + ".")
+if len(starts.read_text()) <= {slow}:
+    time.sleep(60)
+from tests.workers.tasks import TASKS
+"""
+
+
+@pytest.mark.parametrize("slow", [2, 3])
+async def test_a_renderer_that_is_slow_to_start_is_tried_three_times(
+    importable_tasks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: int
+) -> None:
+    starts = tmp_path / "starts"
+    (tmp_path / "slow_at_first.py").write_text(SLOW_AT_FIRST.format(starts=str(starts), slow=slow))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    supervisor = Supervisor(renderers=1, tasks="slow_at_first", start_seconds=5)
+    if slow == 3:
+        with pytest.raises(RuntimeError, match="do not start"), supervisor:
+            pass
+        return
+    with supervisor:
+        assert await _pid(Workers(supervisor.socket_path)) in supervisor.pids()
+    assert starts.read_text() == "..."
+
+
 async def test_the_first_generation_is_not_replaced_all_at_once(importable_tasks: None) -> None:
     with Supervisor(renderers=2, tasks=TASKS, recycle_after=10) as supervisor:
         workers = Workers(supervisor.socket_path)
