@@ -16,6 +16,7 @@ from proxy.caches.link import Link
 from proxy.caches.redis import PREFIX
 from proxy.caches.redis_ledger import RedisLedger
 from proxy.caches.tiered import disk_of, redis_of
+from proxy.leases import PATIENCE, STEP
 from proxy.purges import Mark, Purged, Purges, Subject
 
 LOOK = 0.01
@@ -114,6 +115,7 @@ def open_purging(cache: str, originals_cache: str, folder: Path) -> Purging:
     address = redis_of(cache)
     cluster = None
     if address is not None:
-        link = Link(connect(address), tier="purges")
+        # No reader waits here, and what is not heard is served on: more time than a cache has.
+        link = Link(connect(address, step=STEP), tier="purges", patience=PATIENCE)
         cluster = RedisLedger(link, prefix=address.options.get("prefix", PREFIX))
     return Purging(FileLedger(disk / "purges"), cluster)
