@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 from urllib.parse import quote
 
+import pytest
+
 from proxy.origins.remote import remote_hosts
 from proxy.settings import InvalidSettings, load
 from tests.origins.server import redirect, running
@@ -74,6 +76,7 @@ def test_the_table_has_several_hundred_spellings() -> None:
     assert len(set(HOSTS)) > 500
 
 
+@pytest.mark.slow
 async def test_no_spelling_of_an_address_inside_is_connected_to(renderers: str) -> None:
     """Not even where the operator listed it."""
     async with running() as server:
@@ -90,6 +93,7 @@ async def test_no_spelling_of_an_address_inside_is_connected_to(renderers: str) 
     assert readable.status_code == 200
 
 
+@pytest.mark.slow
 async def test_no_redirect_leads_to_an_address_inside(renderers: str) -> None:
     async with running() as origin, running() as outside:
         flags = {"origin": origin.url, "private_networks": True}
