@@ -87,6 +87,22 @@ def is_named(image: pyvips.Image) -> bool:
     return bool(image.get_typeof("icc-profile-data")) and not profiles.is_srgb(image.get("icc-profile-data"))
 
 
+def greyed(image: pyvips.Image) -> pyvips.Image | None:
+    """
+    One band, and alpha where there is any, of a picture whose colours are all greys; `None` of others, and of
+    one with a profile, which is about colours.
+    """
+    if is_named(image):
+        return None
+    step = max(1, min(image.width, image.height) // 64)
+    for each in (image.subsample(step, step), image):
+        red, green, blue = (each[band] for band in range(3))
+        if (red - green).abs().max() or (red - blue).abs().max():
+            return None
+    grey = image[0].bandjoin(image[3]) if image.hasalpha() else image[0]
+    return grey.copy(interpretation="b-w")
+
+
 def in_colours_of(other: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
     """`image`, which is sRGB without alpha, in the space of `other`."""
     if not is_named(other):

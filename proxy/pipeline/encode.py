@@ -110,4 +110,17 @@ def encoded(
     save = getattr(kept(image, keep), saver.operation)
     flags = FLAGS[keep] | (ICC if is_named(image) else 0)
     written: bytes = save(keep=flags, **settings)
-    return written
+    return see_through(written) if format is Format.WEBP and image.hasalpha() else written
+
+
+_WEBP_ALPHA = 0x10
+
+
+def see_through(webp: bytes) -> bytes:
+    """
+    RFC 9649, 2.7: says that there is transparency. libwebp says so where a frame has some, and not where
+    frames leave some of the canvas alone: whoever trusts the flag sees black there.
+    """
+    if webp[12:16] != b"VP8X":
+        return webp
+    return webp[:20] + bytes((webp[20] | _WEBP_ALPHA,)) + webp[21:]

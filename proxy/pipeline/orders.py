@@ -33,7 +33,9 @@ def order(
     still = made.frames == 1
     if spec.format is Output.BEST and still:
         side = max(plan.result.width, plan.result.height)
-        found = negotiation.candidates(accepted, savable(), alpha=bool(image.hasalpha()))
+        # jpeg holds neither.
+        exact = bool(image.hasalpha()) or spec.lossless
+        found = negotiation.candidates(accepted, savable(), alpha=exact)
         formats = tuple(each for each in found if FORMATS[each].max_side >= side)
     same = is_unchanged(spec, head, plan) and head.format in formats
     wanted = Order(

@@ -12,7 +12,9 @@ import pyvips
 from proxy.errors import ResultTooLarge
 from proxy.kinds import AutoQuality
 from proxy.media import FORMATS, Format
+from proxy.pipeline.colour import greyed
 from proxy.pipeline.encode import MOST_SECONDS, SAVERS, encoded
+from proxy.pipeline.metadata import FLAGS, ICC
 from proxy.pipeline.quality import (
     CURVES,
     FULL_CHROMA,
@@ -195,9 +197,13 @@ def _without_quality(
     smallest: File | None = None
     count = 0
     lossy = order.max_bytes is not None and order.still
+    # A third of the numbers, where the format has greys. An sRGB profile may not be in such a file.
+    with_profile = FLAGS[order.keep] & ICC
+    grey = greyed(image) if format is Format.PNG and not with_profile else None
     for way in bearable_ways(format, image.width * image.height, lossy=lossy):
         settings, exact = way.settings, way.exact
-        body = encoded(image, format, None, order.keep, **{**order.settings.get(format, {}), **settings})
+        shown = image if grey is None or settings.get("palette") else grey
+        body = encoded(shown, format, None, order.keep, **{**order.settings.get(format, {}), **settings})
         count += 1
         if exact and settings.get("palette") and not _same(image, body, format):
             continue

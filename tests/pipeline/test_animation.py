@@ -262,3 +262,20 @@ def test_a_is_an_angle_and_a_flag_and_rotate_is_no_flag() -> None:
     assert not parse_options("a_false").animated
     with pytest.raises(InvalidValue, match="rotate"):
         parse_options("rotate_false")
+
+
+@pytest.mark.parametrize("options", ["f_webp", "f_webp,lossless"])
+def test_what_no_frame_covers_is_transparent_to_every_reader(options: str) -> None:
+    """libwebp crops frames to what they draw, and forgets to say that there is nothing around it."""
+    frames = []
+    for left in (10, 30, 50):
+        frame = Image.new("RGBA", (120, 90))
+        frame.paste((255, 40, 0, 255), (left, 20, left + 30, 60))
+        frames.append(frame)
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=100, disposal=2)
+    seen = Image.open(io.BytesIO(render(file.getvalue(), parse_options(options), LIMITS).body))
+    for at, left in enumerate((10, 30, 50)):
+        seen.seek(at)
+        alpha = seen.convert("RGBA").getchannel("A")
+        assert [alpha.getpixel(place) for place in ((left + 5, 40), (100, 80), (2, 2))] == [255, 0, 0]

@@ -226,3 +226,41 @@ def test_a_curve_rises_and_reads_both_ways(curve: tuple[tuple[int, float], ...])
     assert len({similarity for _, similarity in curve}) == len(curve)
     for quality in range(1, 101):
         assert quality_for(curve, similarity_at(curve, quality)) == quality
+
+
+@pytest.mark.parametrize("options", ["f_png", "w_90,f_png", "f_best,lossless", "greyscale,f_png,keep_exif"])
+def test_greys_are_written_as_greys(options: str) -> None:
+    picture = photo(120, 90)[0].copy(interpretation="b-w")
+    colours = picture.bandjoin([picture, picture]).copy(interpretation="srgb")
+    for original in (picture, colours):
+        body = made(saved(original, Format.PNG), options, Bucket()).body
+        assert body[25] == 0
+        if "w_90" not in options:
+            assert (loaded(body)[0] - picture).abs().max() == 0
+
+
+def test_greys_keep_their_transparency() -> None:
+    picture = photo(120, 90)[0].bandjoin(photo(120, 90, 5)[0]).copy(interpretation="b-w")
+    body = made(saved(picture, Format.PNG), "f_png").body
+    assert body[25] == 4
+    assert (loaded(body) - picture).abs().max() == 0
+
+
+@pytest.mark.parametrize("options", ["f_png", "f_png,keep_icc", "f_png,icc_p3"])
+def test_colours_stay_colours_and_profiles_are_about_them(options: str) -> None:
+    grey = photo(120, 90)[0].copy(interpretation="b-w")
+    original = photo(120, 90) if options == "f_png" else grey
+    assert made(saved(original, Format.PNG), options).body[25] == 2
+
+
+def test_a_grey_png_is_no_larger_than_it_was() -> None:
+    picture = saved(photo(200, 150)[0].copy(interpretation="b-w"), Format.PNG, compression=6, keep="none")
+    assert len(made(picture, "_").body) <= len(picture)
+
+
+@pytest.mark.parametrize(("accepted", "format"), [(Bucket(), Format.PNG), (Bucket(webp=True), Format.WEBP)])
+def test_the_best_without_loss_is_no_format_that_has_some(accepted: Bucket, format: Format) -> None:
+    body = saved(photo(200, 150), Format.PNG)
+    best = render(body, parse_options("f_best,lossless"), Limits(), accepted)
+    assert best.format is format
+    assert (loaded(best.body)[:3] - loaded(body)).abs().max() == 0
