@@ -1,7 +1,7 @@
 """
 A cold `w_300,h_200` of a 12-megapixel JPEG from an HTTP origin, and its hit: ours beside other servers.
 
-    python benchmarks/servers.py [--ipx FOLDER] [--thumbor COMMAND] [--rounds 7]
+    python benchmarks/servers.py [--ipx FOLDER] [--thumbor COMMAND] [--originals none] [--rounds 7]
 
 FOLDER is one in which `npm install ipx` ran; COMMAND is thumbor's. The servers take turns in short rounds,
 so that a noisy machine is noisy for all of them; each original has a name that nobody asked for before. Shown
@@ -185,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--ipx", type=Path)
     parser.add_argument("--thumbor")
+    parser.add_argument("--originals", default="none", help="our --originals-cache")
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
     with ExitStack() as stack:
@@ -198,7 +199,8 @@ def main() -> None:
         base = f"http://127.0.0.1:{port}/"
         serve = [str(Path(sys.executable).with_name("image-proxy")), "serve", "--port", str(own)]
         serve += ["--origin", base, "--private-networks", "--renderers", str(RENDERERS)]
-        serve += ["--cache", "memory://64MB", "--log-level", "warning"]
+        # None of the others keeps originals, of which this never asks for one twice.
+        serve += ["--cache", "memory://64MB", "--originals-cache", given.originals, "--log-level", "warning"]
         pid = stack.enter_context(running(serve, own))
         servers = [Server("ours", pid, f"http://127.0.0.1:{own}/w_300,h_200/{{}}")]
         if given.ipx:
@@ -208,9 +210,7 @@ def main() -> None:
         if given.thumbor:
             port = free_port()
             config = folder / "thumbor.conf"
-            config.write_text(
-                "STORAGE = 'thumbor.storages.no_storage'\nALLOW_UNSAFE_URL = True\nQUALITY = 80\n"
-            )
+            config.write_text(THUMBOR)
             command = [given.thumbor, "-i", "127.0.0.1", "-p", str(port), "-c", str(config)]
             command += ["--processes", str(RENDERERS), "-l", "critical"]
             pid = stack.enter_context(running(command, port))
