@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 
 from proxy import __version__, catalogue, flags, tables
 from proxy.boxes import Size
+from proxy.environment import InvalidSettings, variable
 from proxy.errors import ProxyError
 from proxy.explanation import explain_options, explain_plan
 from proxy.geometry import plan
@@ -30,7 +31,7 @@ from proxy.media import FORMATS
 from proxy.presets import EMPTY, InvalidPresets, Presets, load_presets
 from proxy.purge_command import purge
 from proxy.refused import Refused
-from proxy.settings import InvalidSettings, Settings, load, variable
+from proxy.settings import Settings, load
 from proxy.sourcefile import InvalidSources
 from proxy.units import SECONDS
 from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from inspect import Parameter, Signature
 from pathlib import Path
 from types import NoneType
@@ -12,7 +13,8 @@ import typer
 from pydantic.fields import FieldInfo
 
 from proxy import tables
-from proxy.settings import Settings, settings_table
+from proxy.environment import flag, variable
+from proxy.settings import Settings
 from proxy.units import BYTES, PIXELS, SECONDS, Units
 
 QUANTITIES: tuple[tuple[Units, str], ...] = ((BYTES, "SIZE"), (PIXELS, "PIXELS"), (SECONDS, "TIME"))
@@ -61,6 +63,39 @@ def _bare(annotation: Any) -> Any:
         return _bare(get_args(annotation)[0])
     members = [member for member in get_args(annotation) if member is not NoneType]
     return _bare(members[0]) if NoneType in get_args(annotation) else annotation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One setting as documentation shows it."""
+
+    flag: str
+    environment: str
+    default: str
+    meaning: str
+
+
+def settings_table() -> list[Row]:
+    return [
+        Row(
+            flag=flag(name),
+            environment=variable(name),
+            default=_shown(field),
+            meaning=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(field: FieldInfo) -> str:
+    if isinstance(field.json_schema_extra, dict):
+        return str(field.json_schema_extra["shown"])
+    if field.default in (None, "", ()):
+        return "none"
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
+    units = next((each for each in field.metadata if isinstance(each, Units)), None)
+    return units.format(field.default) if units else str(field.default)
 
 
 def settings_listing() -> str:

@@ -1,104 +1,42 @@
-"""
-What one deployment is told: flags over environment over defaults, and every mistake named.
-
-Longer than 300 lines because half of it is one table that has nowhere to be cut: the fields of Settings.
-"""
+"""What one deployment is told: flags over environment over defaults, and every mistake named."""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
-import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from proxy.environment import PREFIX, InvalidSettings, problem_of, read_environment
 from proxy.limits import Limits
-from proxy.signing import Secret, parse_secrets
-from proxy.units import BYTES, PIXELS, SECONDS, Units
-
-PREFIX = "IMAGE_PROXY_"
-SHORT_SECRET = 32  # bytes: as much as the HMAC that it keys (RFC 2104 section 3)
-PLACEHOLDERS = re.compile(
-    rb"(?:my|your|top)?(?:admin|secret|secrets|token|password)(?:here)?|"
-    rb"change(?:it|me)?|default|example|placeholder|replaceme|test|todo|x+"
+from proxy.settingkinds import (
+    Bytes,
+    Count,
+    Delay,
+    Hosts,
+    Lifetime,
+    MountPoint,
+    Pixels,
+    Port,
+    Processes,
+    ScriptsOrigin,
+    Secrets,
+    Timeout,
+    Token,
+    Words,
 )
+from proxy.signing import Secret, parse_secrets
+
+SHORT_SECRET = 32  # bytes: as much as the HMAC that it keys (RFC 2104 section 3)
 CONFIDENTIAL = frozenset({"secrets", "admin_token"})  # never shown, and never empty by accident
 
 _LIMITS = Limits()
-_HOST = re.compile(r"(?:\.?[\w-]+(?:\.[\w-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_MOUNT = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
-# What Kubernetes puts into every container of a namespace that has a Service named image-proxy.
-_SERVICE_LINK = re.compile(r".*_SERVICE_(?:HOST|PORT(?:_\w+)?)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?")
-
-
-class InvalidSettings(Exception):
-    """This deployment cannot start as it was told to. `problems` are sentences, and hold no secret."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-def _split(given: object) -> object:
-    return [item.strip() for item in given.split(",") if item.strip()] if isinstance(given, str) else given
-
-
-def _lower(given: object) -> object:
-    return given.lower() if isinstance(given, str) else given
-
-
-def _hosts(given: tuple[str, ...]) -> tuple[str, ...]:
-    hosts = tuple(host.lower() for host in given)
-    for host in hosts:
-        if not _HOST.fullmatch(host):
-            raise ValueError(
-                "takes host names such as 'a.example.com' or 'a.example.com:8443', or '.example.com' for "
-                f"subdomains, not {host!r}"
-            )
-    return hosts
-
-
-def _origin(given: str) -> str:
-    if given != "*" and not _ORIGIN.fullmatch(given):
-        raise ValueError(f"takes '*' or an origin such as 'https://www.example.com', not {given!r}")
-    return given
-
-
-def _mount(given: str) -> str:
-    mount = "/" + given.strip("/") if given.strip("/") else ""
-    if not _MOUNT.fullmatch(mount):
-        raise ValueError(f"takes a path such as '/_ipx', not {given!r}")
-    return mount
-
-
-def _refuse_placeholder(secret: bytes) -> None:
-    if PLACEHOLDERS.fullmatch(re.sub(rb"[^a-z0-9]", b"", secret.lower())):
-        raise ValueError("a placeholder protects nothing; make a secret with `openssl rand -hex 32`")
-
-
-def _secrets(given: SecretStr) -> SecretStr:
-    for secret in parse_secrets(given.get_secret_value()):
-        _refuse_placeholder(secret.value)
-    return given
-
-
-def _token(given: SecretStr) -> SecretStr:
-    token = given.get_secret_value()
-    if not re.fullmatch(r"[!-~]+", token):
-        raise ValueError("takes visible ASCII characters without spaces: it is sent in an HTTP header")
-    _refuse_placeholder(token.encode())
-    return given
 
 
 def _cores() -> int:
@@ -138,14 +76,6 @@ def _is_loopback(host: str) -> bool:
 
 
 Policy = Literal["deny", "presets", "listed", "allow"]
-Port = Annotated[int, Field(ge=0, le=65_535)]
-Count = Annotated[int, Field(ge=1)]
-Processes = Annotated[int, Field(ge=1, le=1024)]
-Bytes = Annotated[int, BYTES, BeforeValidator(BYTES.parse), Field(ge=1)]
-Pixels = Annotated[int, PIXELS, BeforeValidator(PIXELS.parse), Field(ge=1)]
-Timeout = Annotated[float, SECONDS, BeforeValidator(SECONDS.parse), Field(gt=0, le=3600)]
-Delay = Annotated[float, SECONDS, BeforeValidator(SECONDS.parse), Field(ge=0, le=3600)]
-Lifetime = Annotated[int, SECONDS, BeforeValidator(SECONDS.parse), Field(ge=0, lt=2**31)]  # RFC 9111 1.2.2
 
 
 class Settings(BaseSettings):
@@ -175,7 +105,7 @@ class Settings(BaseSettings):
         repr=False,
         description="Named origins: a YAML file, or name=url pairs, comma-separated. Keys begin with a name.",
     )
-    remote_hosts: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)] = Field(
+    remote_hosts: Hosts = Field(
         (),
         description="Hosts allowed in keys that are URLs, comma-separated; '.example.com': its subdomains.",
     )
@@ -199,7 +129,7 @@ class Settings(BaseSettings):
     originals_max_age: Lifetime = Field(
         60, description="How long an original is used unasked when its origin does not say how long."
     )
-    secrets: Annotated[SecretStr, AfterValidator(_secrets)] | None = Field(
+    secrets: Secrets | None = Field(
         None,
         description="Secrets that sign URLs, 'secret' or 'id:secret', comma-separated; the first one signs.",
     )
@@ -213,12 +143,12 @@ class Settings(BaseSettings):
         False, description="The second word that '--unsigned allow' needs on an address other than loopback."
     )
     presets: Path = Field(Path("presets.yaml"), description="YAML file of presets, lists and overlays.")
-    allow_origin: Annotated[str, AfterValidator(_origin)] = Field(
+    allow_origin: ScriptsOrigin = Field(
         "*",
         description="Whose scripts may read renditions and their timing: '*', or one 'https://host'.",
     )
-    mount: Annotated[str, AfterValidator(_mount)] = Field("", description="Path prefix such as '/_ipx'.")
-    admin_token: Annotated[SecretStr, AfterValidator(_token)] | None = Field(
+    mount: MountPoint = Field("", description="Path prefix such as '/_ipx'.")
+    admin_token: Token | None = Field(
         None,
         description="Opens the admin surface to its bearer; without one it is off, and on loopback open.",
     )
@@ -270,7 +200,7 @@ class Settings(BaseSettings):
         description="Lines for people or for machines, on stderr.",
         json_schema_extra={"shown": "human on a terminal, else json"},
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Words] = Field(
         "info", description="The least of what is logged."
     )
 
@@ -344,61 +274,7 @@ class _Environment(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        return dict(read_environment(os.environ))
-
-
-def variable(name: str) -> str:
-    return PREFIX + name.upper()
-
-
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def read_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """
-    The text given to each setting by `IMAGE_PROXY_NAME`, or by the file that `IMAGE_PROXY_NAME_FILE` names,
-    less a trailing newline. Empty means not given. Raises InvalidSettings for unknown names, files that
-    cannot be read, a setting given both ways, and an empty secret, which is a deployment gone wrong.
-    """
-    given: dict[str, str] = {}
-    problems: list[str] = []
-    direct = {variable(name): name for name in Settings.model_fields}
-    by_file = {f"{known}_FILE": name for known, name in direct.items()}
-    for each, text in environ.items():
-        if not each.startswith(PREFIX) or _is_service_link(each, text):
-            continue
-        name = direct.get(each) or by_file.get(each)
-        if name is None:
-            problems.append(_unknown(each, [*direct, *by_file]))
-            continue
-        if each in by_file and text:
-            if environ.get(variable(name)):
-                problems.append(f"{variable(name)} and {each} are both set; unset one")
-            try:
-                text = Path(text).read_text().rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not text"
-                problems.append(f"{each}: {text!r} cannot be read: {reason}")
-                continue
-        if text:
-            given[name] = text
-        elif name in CONFIDENTIAL:
-            problems.append(f"{each} is empty; unset it to have none")
-    if problems:
-        raise InvalidSettings(problems)
-    return given
-
-
-def _is_service_link(each: str, text: str) -> bool:
-    by_value = each.endswith("_PORT") and text.startswith(("tcp://", "udp://", "sctp://"))
-    return by_value or _SERVICE_LINK.fullmatch(each) is not None
-
-
-def _unknown(each: str, known: list[str]) -> str:
-    bare = {name.removeprefix(PREFIX): name for name in known}
-    near = difflib.get_close_matches(each.removeprefix(PREFIX).upper(), bare, n=1)
-    return f"no setting {each!r}" + (f"; did you mean {bare[near[0]]!r}?" if near else "")
+        return dict(read_environment(os.environ, Settings.model_fields, CONFIDENTIAL))
 
 
 def load(**flags: object) -> Settings:
@@ -411,51 +287,8 @@ def load(**flags: object) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         problems = [
-            _problem(each, given) for each in error.errors() if each["type"] != "default_factory_not_called"
+            problem_of(each, given, CONFIDENTIAL)
+            for each in error.errors()
+            if each["type"] != "default_factory_not_called"
         ]
     raise InvalidSettings(problems)
-
-
-def _problem(error: ErrorDetails, given: Mapping[str, object]) -> str:
-    own = error.get("ctx", {}).get("error")
-    if not error["loc"]:
-        return str(own)
-    name = str(error["loc"][0])
-    where = flag(name) if name in given else variable(name)
-    if own is not None:
-        return f"{where}: {own}"
-    message = error["msg"][0].lower() + error["msg"][1:]
-    return f"{where}: {message}" + ("" if name in CONFIDENTIAL else f", not {error['input']!r}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One setting as documentation shows it."""
-
-    flag: str
-    environment: str
-    default: str
-    meaning: str
-
-
-def settings_table() -> list[Row]:
-    return [
-        Row(
-            flag=flag(name),
-            environment=variable(name),
-            default=_shown(field),
-            meaning=field.description or "",
-        )
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def _shown(field: FieldInfo) -> str:
-    if isinstance(field.json_schema_extra, dict):
-        return str(field.json_schema_extra["shown"])
-    if field.default in (None, "", ()):
-        return "none"
-    if isinstance(field.default, bool):
-        return str(field.default).lower()
-    units = next((each for each in field.metadata if isinstance(each, Units)), None)
-    return units.format(field.default) if units else str(field.default)

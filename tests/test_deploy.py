@@ -10,8 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from proxy import __version__
+from proxy.environment import PREFIX, InvalidSettings, variable
 from proxy.grammar import parse_options
-from proxy.settings import PREFIX, InvalidSettings, Settings, load, variable
+from proxy.settings import Settings, load
 
 ROOT = Path(__file__).parent.parent
 MANIFESTS = sorted((ROOT / "k8s").glob("*.yaml"))

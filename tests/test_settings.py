@@ -10,14 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.environment import InvalidSettings, read_environment
+from proxy.flags import settings_table
 from proxy.limits import Limits
-from proxy.settings import (
-    InvalidSettings,
-    Settings,
-    load,
-    read_environment,
-    settings_table,
-)
+from proxy.settings import CONFIDENTIAL, Settings, load
 from proxy.signing import Secret
 from proxy.units import BYTES, PIXELS, SECONDS, Units
 
@@ -37,9 +33,13 @@ def problems(**flags: object) -> list[str]:
     return caught.value.problems
 
 
+def environment(environ: dict[str, str]) -> dict[str, str]:
+    return read_environment(environ, Settings.model_fields, CONFIDENTIAL)
+
+
 def environment_problems(environ: dict[str, str]) -> list[str]:
     with pytest.raises(InvalidSettings) as caught:
-        read_environment(environ)
+        environment(environ)
     return caught.value.problems
 
 
@@ -187,13 +187,13 @@ def test_an_unknown_variable_without_a_near_name_is_refused() -> None:
 
 
 def test_other_programs_variables_are_none_of_our_business() -> None:
-    assert read_environment({"PATH": "/bin", "image_proxy_port": "1", "IMAGE_PROX": "x"}) == {}
+    assert environment({"PATH": "/bin", "image_proxy_port": "1", "IMAGE_PROX": "x"}) == {}
 
 
 def test_what_kubernetes_sets_for_a_service_of_our_name_is_passed_over() -> None:
     """Unless told not to, it gives every pod `IMAGE_PROXY_PORT=tcp://10.0.0.1:80` and more."""
     assert (
-        read_environment(
+        environment(
             {
                 "IMAGE_PROXY_PORT": "tcp://10.0.0.1:80",
                 "IMAGE_PROXY_PORT_80_TCP": "tcp://10.0.0.1:80",

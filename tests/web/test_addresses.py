@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from proxy.environment import InvalidSettings
 from proxy.origins.remote import remote_hosts
-from proxy.settings import InvalidSettings, load
+from proxy.settings import load
 from tests.origins.server import redirect, running
 from tests.web.serving import client
 

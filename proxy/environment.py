@@ -1,0 +1,92 @@
+"""How settings are given, by flags, variables and files, and how what is wrong is told in their words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from pydantic_core import ErrorDetails
+
+PREFIX = "IMAGE_PROXY_"
+
+# What Kubernetes puts into every container of a namespace that has a Service named image-proxy.
+_SERVICE_LINK = re.compile(r".*_SERVICE_(?:HOST|PORT(?:_\w+)?)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?")
+
+
+class InvalidSettings(Exception):
+    """This deployment cannot start as it was told to. `problems` are sentences, and hold no secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def read_environment(
+    environ: Mapping[str, str], names: Collection[str], confidential: Collection[str]
+) -> dict[str, str]:
+    """
+    The text given to each setting by `IMAGE_PROXY_NAME`, or by the file that `IMAGE_PROXY_NAME_FILE` names,
+    less a trailing newline. Empty means not given. Raises InvalidSettings for unknown names, files that
+    cannot be read, a setting given both ways, and an empty secret, which is a deployment gone wrong.
+    """
+    given: dict[str, str] = {}
+    problems: list[str] = []
+    direct = {variable(name): name for name in names}
+    by_file = {f"{known}_FILE": name for known, name in direct.items()}
+    for each, text in environ.items():
+        if not each.startswith(PREFIX) or _is_service_link(each, text):
+            continue
+        name = direct.get(each) or by_file.get(each)
+        if name is None:
+            problems.append(_unknown(each, [*direct, *by_file]))
+            continue
+        if each in by_file and text:
+            if environ.get(variable(name)):
+                problems.append(f"{variable(name)} and {each} are both set; unset one")
+            try:
+                text = Path(text).read_text().rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not text"
+                problems.append(f"{each}: {text!r} cannot be read: {reason}")
+                continue
+        if text:
+            given[name] = text
+        elif name in confidential:
+            problems.append(f"{each} is empty; unset it to have none")
+    if problems:
+        raise InvalidSettings(problems)
+    return given
+
+
+def _is_service_link(each: str, text: str) -> bool:
+    by_value = each.endswith("_PORT") and text.startswith(("tcp://", "udp://", "sctp://"))
+    return by_value or _SERVICE_LINK.fullmatch(each) is not None
+
+
+def _unknown(each: str, known: list[str]) -> str:
+    bare = {name.removeprefix(PREFIX): name for name in known}
+    near = difflib.get_close_matches(each.removeprefix(PREFIX).upper(), bare, n=1)
+    return f"no setting {each!r}" + (f"; did you mean {bare[near[0]]!r}?" if near else "")
+
+
+def problem_of(error: ErrorDetails, given: Mapping[str, object], confidential: Collection[str]) -> str:
+    """A sentence that names the culprit by the flag, if it was `given` as one, or else by the variable."""
+    own = error.get("ctx", {}).get("error")
+    if not error["loc"]:
+        return str(own)
+    name = str(error["loc"][0])
+    where = flag(name) if name in given else variable(name)
+    if own is not None:
+        return f"{where}: {own}"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{where}: {message}" + ("" if name in confidential else f", not {error['input']!r}")
