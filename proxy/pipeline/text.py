@@ -21,14 +21,17 @@ FONT = "DejaVu Sans"
 
 _ALIGN = {Align.LEFT: "low", Align.CENTER: "centre", Align.RIGHT: "high"}
 
+_LONG = 2
+"""Times its room: a word that is longer is broken, since it could not be read any more if it were shrunk."""
+
 _RADIUS = 4
 """px that an outline grows in one pass; what it costs grows with the square."""
 
 
 def lettering(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
     """
-    RGBA, and where it lies on `canvas`: wrapped between words, then made smaller when it is wider than asked
-    for or higher than the canvas.
+    RGBA, and where it lies on `canvas`: wrapped between words, and within those that are far too long, then
+    made smaller when it is wider than asked for or higher than the canvas.
 
     Raises InvalidValue when there is nothing to see in the text.
     """
@@ -36,14 +39,10 @@ def lettering(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
     size = laying.lettered(spec, canvas, dpr)
     widest = laying.wrapped(spec, canvas, dpr)
     with libvips(InvalidValue, "'text' has nothing in it that can be drawn"):
-        letters = pyvips.Image.text(
-            html.escape(spec.text or "", quote=False),
-            font=f"{spec.text_font or FONT} {size}px",
-            width=max(widest - 2 * line, 1),
-            wrap="word",
-            align=_ALIGN[spec.text_align],
-            dpi=72,
-        ).copy_memory()
+        room = max(widest - 2 * line, 1)
+        letters = _letters(spec, size, room, "word")
+        if letters.width > _LONG * room:
+            letters = _letters(spec, size, room, "word-char")
         image = _inked(letters, spec.text_color or WHITE)
         if spec.text_outline:
             thick = _grown(
@@ -56,6 +55,17 @@ def lettering(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
     x, y = spec.overlay_x or 0.0, spec.overlay_y or 0.0
     left, top = position(canvas, found, spec.overlay_position, x, y, exact(dpr))
     return image, Box(left, top, found.width, found.height)
+
+
+def _letters(spec: Spec, size: int, width: int, wrap: str) -> pyvips.Image:
+    return pyvips.Image.text(
+        html.escape(spec.text or "", quote=False),
+        font=f"{spec.text_font or FONT} {size}px",
+        width=width,
+        wrap=wrap,
+        align=_ALIGN[spec.text_align],
+        dpi=72,
+    ).copy_memory()
 
 
 def _inked(mask: pyvips.Image, colour: Colour) -> pyvips.Image:

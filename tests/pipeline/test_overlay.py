@@ -209,6 +209,16 @@ def test_a_text_too_large_is_made_smaller() -> None:
     assert height <= 100
 
 
+def test_a_word_that_is_far_too_long_is_broken() -> None:
+    """It would be a line of a few px otherwise, which nobody can read."""
+    _, _, width, height = inked(drawn(f"text_{'W' * 14},ts_20"))
+    assert height < 25
+    _, _, broken, lines = inked(drawn(f"text_{'W' * 40},ts_20"))
+    assert broken <= 200
+    assert width <= 200
+    assert lines > 2 * height
+
+
 def test_markup_is_text() -> None:
     plainly = drawn("text_bold,ts_20,lg_nw")
     marked = drawn(f"text_{quote('<b>bold</b>')},ts_20,lg_nw")
