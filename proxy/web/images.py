@@ -95,8 +95,10 @@ class Images:
             return other_method(method, vary=seems_to_vary(scope["raw_path"]))
         if b"cdn-loop" in headers and goes_round(headers[b"cdn-loop"]):
             return problem(508, "loop", "this request came from here")
-        answered = await self._answer(scope, headers)
-        return (*answered[:2], b"") if method == "HEAD" else answered
+        if method == "HEAD":
+            headers.pop(b"range", None)  # of GET alone (RFC 9110 section 14.2)
+            return (*(await self._answer(scope, headers))[:2], b"")
+        return await self._answer(scope, headers)
 
     async def _answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answered:
         raw_path, query = scope["raw_path"], scope["query_string"]
