@@ -65,12 +65,13 @@ def kept(image: pyvips.Image, keep: Keep) -> pyvips.Image:
 
 
 def _goes(name: str, keep: Keep) -> bool:
-    if name == "exif-ifd0-Orientation":
+    if name in ("exif-ifd0-Orientation", "jpeg-thumbnail-data"):
+        # A thumbnail shows what a crop has removed; libvips writes none without this field.
         return True
     allowed = _ALLOWED.get(keep)
     if allowed is None:
         return False
-    if name in ("exif-data", "jpeg-thumbnail-data"):
+    if name == "exif-data":
         # Without the block as it came, libvips writes a new one from the fields that are left.
         return True
     tag = _FIELD.fullmatch(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -128,3 +129,27 @@ def test_what_is_said_of_it_is_what_keep_exif_would_keep(given: str) -> None:
         "ISOSpeedRatings": "200", "DateTimeOriginal": "2026:01:02 03:04:05",
     }  # fmt: skip
     assert "secret" not in str(said)
+
+
+def with_thumbnail(jpeg: bytes) -> bytes:
+    """Exif 2.32, 4.5.7: a second directory, and in it where the thumbnail is and how long."""
+    thumbnail = saved(photo(16, 12), Format.JPEG, keep="none") + b"secret-thumbnail"
+    first = struct.pack("<HHHIII", 1, Tag.Make, 2, 4, int.from_bytes(b"Me\0\0", "little"), 26)
+    at = 8 + len(first) + 2 + 3 * 12 + 4
+    rows = ((0x0103, 3, 1, 6), (0x0201, 4, 1, at), (0x0202, 4, 1, len(thumbnail)))
+    second = struct.pack("<H", 3) + b"".join(struct.pack("<HHII", *row) for row in rows) + bytes(4)
+    exif = b"Exif\0\0" + struct.pack("<2sHI", b"II", 42, 8) + first + second + thumbnail
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+@pytest.mark.parametrize("keep", Keep)
+@pytest.mark.parametrize("wanted", OUTPUTS)
+def test_a_thumbnail_of_the_whole_never_leaves(wanted: Output, keep: Keep) -> None:
+    body = with_thumbnail(saved(photo(60, 40), Format.JPEG, keep="none"))
+    assert dict(Image.open(BytesIO(body)).getexif().get_ifd(ExifTags.IFD.IFD1))
+    made = render(body, Spec(width=20, height=20, format=wanted, keep=keep), Limits()).body
+    assert b"secret-thumbnail" not in made
+    exif = Image.open(BytesIO(made)).getexif()
+    assert not exif.get_ifd(ExifTags.IFD.IFD1).keys() & {0x0201, 0x0202}
+    if wanted in WITH_EXIF and keep in (Keep.EXIF, Keep.ALL):
+        assert exif[Tag.Make].startswith("Me")
