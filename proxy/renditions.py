@@ -23,6 +23,7 @@ from proxy.errors import (
     Overloaded,
     ProxyError,
     ResultTooLarge,
+    TooCostly,
     UnusableOriginal,
     again,
 )
@@ -51,6 +52,9 @@ PASSING = (OriginFailed, Overloaded)
 
 PAUSE = 10.0
 """Seconds from a failed renewal until the next is tried, so that not everybody waits for a dead origin."""
+
+AGAIN = 3_600.0
+"""Seconds until what took too long to finish is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +293,10 @@ class Renditions:
         return await self._fetches.join(f"{after}\n{key}", lambda: self._origin.fetch(key))
 
     async def _finish(self, wish: Wish, name: str, shown: Rendition) -> None:
-        """In place of `shown`, what it stands in for; where that cannot be made, `shown` for good."""
+        """
+        In place of `shown`, what it stands in for; where that cannot be made, `shown` for good; and where it
+        took too long, which may be the machine's fault, `shown` until that is tried once more.
+        """
         try:
             ingredients = await self._ingredients(wish, shown.after_purge)
             if ingredients.bridged:
@@ -298,6 +305,10 @@ class Renditions:
             rendition = replace(rendition, after_purge=shown.after_purge)
         except PASSING as failure:
             log.warning("finishing_failed", error=failure.code)
+            return
+        except TooCostly as failure:
+            log.warning("finishing_failed", error=failure.code)
+            await self._cache.put(name, shown, min(AGAIN, wish.lifetimes.kept))
             return
         except ProxyError as refusal:
             log.info("finishing_refused", error=refusal.code)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache
-from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut
+from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut, TooCostly
 from proxy.freshness import PASSES, Lifetimes
 from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import Format, Rendition
 from proxy.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
-from proxy.renditions import PAUSE, Answer, Renditions
+from proxy.renditions import AGAIN, PAUSE, Answer, Renditions
 from proxy.wishes import Wish, wish_for
-from proxy.workers.pool import Workers
+from proxy.workers.pool import Reply, Workers
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
 from tests.pictures import photo, plain, saved
@@ -122,6 +123,44 @@ async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Serve
     assert len(server.asked) == 2
     clock.forward(PASSES + 1)
     assert (await hurried.get(asked)).rendition == answer.rendition
+    await hurried.close()
+    await cache.close()
+    await origin.close()
+
+
+class Hurried(Workers):
+    """Takes too long over whatever nobody waits for."""
+
+    behind = 0
+
+    async def run_behind(self, *job: Any, **more: Any) -> Reply:
+        self.behind += 1
+        raise TooCostly("this picture took longer than 10 s to render")
+
+
+async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
+    renderers: str, server: Server, clock: Clock
+) -> None:
+    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
+    workers = Hurried(renderers)
+    hurried = Renditions(
+        origin=origin, cache=cache, renderers=workers, limits=Limits(avif_budget=0), clock=clock
+    )
+    lifetimes = replace(LIFETIMES, s_maxage=86_400)
+    asked = wish_for(parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), lifetimes)
+    await hurried.get(asked)
+    async with asyncio.timeout(20):
+        while not workers.behind:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    for hits, seconds in ((True, 1), (True, AGAIN - 2), (False, 2)):
+        clock.forward(seconds)
+        answer = await hurried.get(asked)
+        assert (answer.hit, answer.rendition.is_passing) == (hits, True)
+    async with asyncio.timeout(20):
+        while workers.behind < 2:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
     await hurried.close()
     await cache.close()
     await origin.close()
