@@ -22,7 +22,7 @@ class Format(StrEnum):
     """Where the linked libvips has it."""
 
 
-class Source(StrEnum):
+class InputOnly(StrEnum):
     """Formats that originals may have and renditions never do."""
 
     SVG = "svg"
@@ -31,7 +31,7 @@ class Source(StrEnum):
     ICO = "ico"
 
 
-Incoming = Format | Source
+Incoming = Format | InputOnly
 
 
 class Note(StrEnum):

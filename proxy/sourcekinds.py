@@ -76,7 +76,7 @@ class _Url:
 
 
 class FormatName:
-    names: ClassVar[tuple[str, ...]] = (*Format, *media.Source)
+    names: ClassVar[tuple[str, ...]] = (*Format, *media.InputOnly)
     hint: ClassVar[str] = "one of " + ", ".join(names)
 
     def parse(self, text: str | None) -> str:

@@ -12,7 +12,7 @@ from proxy.colours import Colour
 from proxy.errors import InvalidValue
 from proxy.geometry import Plan
 from proxy.limits import Limits
-from proxy.media import FORMATS, Format, Note, Source
+from proxy.media import FORMATS, Format, InputOnly, Note
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import savable
@@ -49,7 +49,7 @@ def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negot
     head = decode.header(body, limits, spec.page or 0)
     if not spec.autoorient:
         head = replace(head, orientation=1)
-    if head.format is Source.SVG and spec.mode is None:
+    if head.format is InputOnly.SVG and spec.mode is None:
         spec = replace(spec, enlarge=True)  # it is drawn, not enlarged
     notes: tuple[Note, ...] = ()
     frames = _frames(spec, head)

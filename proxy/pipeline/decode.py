@@ -12,7 +12,7 @@ import pyvips
 from proxy.boxes import Box, Size
 from proxy.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
 from proxy.limits import Limits
-from proxy.media import Format, Incoming, Source
+from proxy.media import Format, Incoming, InputOnly
 from proxy.pipeline import vector
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.endings import is_cut_gif
@@ -83,7 +83,7 @@ def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
     if limits.formats is not None and format not in limits.formats:
         accepted = ", ".join(limits.formats)
         raise NotAnImage(f"the original is {format}; its origin may have {accepted}", allowed=accepted)
-    declared = vector.judged(body, limits) if format is Source.SVG else extent(body, format)
+    declared = vector.judged(body, limits) if format is InputOnly.SVG else extent(body, format)
     if declared is not None:
         _gate(Size(*declared), limits)
     if format is Format.GIF and is_cut_gif(body):
@@ -98,7 +98,7 @@ def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
             option="page", value=str(page), allowed=f"0 to {found.pages - 1}",
         )  # fmt: skip
     _gate(found.stored, limits)
-    told = declared is not None or format is Source.SVG
+    told = declared is not None or format is InputOnly.SVG
     if page == 0 and told and found.stored == Size(1, 1) and declared != (1, 1):
         raise BrokenImage(f"the original's {format} header contradicts itself")
     if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
@@ -140,7 +140,7 @@ def _scaled(
     turned = TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
     with _decoding(head):
-        if head.format is Source.SVG:
+        if head.format is InputOnly.SVG:
             image = _rasterised(body, region, target)
         elif region == Box(0, 0, head.upright.width, head.upright.height):
             on_load = _on_load(head, target if loaders_may_scale(spec) else head.stored)
@@ -189,7 +189,7 @@ def _rasterised(body: bytes | memoryview, region: Box, target: Size) -> pyvips.I
     """A drawing has no pixels of its own: it gets those that are shown."""
     scale = max(target.width / region.width, target.height / region.height)
     scale = min(scale, (MOST_DRAWN / region.size.pixels) ** 0.5)
-    drawing = opened(body, Source.SVG, scale=scale)
+    drawing = opened(body, InputOnly.SVG, scale=scale)
     left = min(round(region.left * scale), drawing.width - 1)
     top = min(round(region.top * scale), drawing.height - 1)
     width = min(max(1, round(region.width * scale)), drawing.width - left)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from proxy.media import Format, Incoming, Source
+from proxy.media import Format, Incoming, InputOnly
 from proxy.pipeline import bmp, ico
 
 Body = bytes | memoryview
@@ -176,9 +176,9 @@ _READERS: Mapping[Incoming, Callable[[Body], Extent | None]] = {
     Format.GIF: _gif,
     Format.WEBP: _webp,
     Format.AVIF: _avif,
-    Source.HEIC: _avif,
+    InputOnly.HEIC: _avif,
     Format.TIFF: _tiff,
     Format.JXL: _jxl,
-    Source.BMP: _bmp,
-    Source.ICO: _ico,
+    InputOnly.BMP: _bmp,
+    InputOnly.ICO: _ico,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.media import Format, Incoming, Source
+from proxy.media import Format, Incoming, InputOnly
 from proxy.pipeline import bitmap, vector
 
 LOADERS: Mapping[Incoming, str] = {
@@ -19,26 +19,26 @@ LOADERS: Mapping[Incoming, str] = {
     Format.AVIF: "heifload_buffer",
     Format.GIF: "gifload_buffer",
     Format.TIFF: "tiffload_buffer",
-    Source.SVG: "svgload_buffer",
-    Source.HEIC: "heifload_buffer",
+    InputOnly.SVG: "svgload_buffer",
+    InputOnly.HEIC: "heifload_buffer",
     Format.JXL: "jxlload_buffer",
 }
 """Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
 
 OWN: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = {
-    Source.BMP: bitmap.of_bmp,
-    Source.ICO: bitmap.of_ico,
+    InputOnly.BMP: bitmap.of_bmp,
+    InputOnly.ICO: bitmap.of_ico,
 }
 """What is decoded here: libvips would hand it to ImageMagick, where it has that."""
 
-PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.JXL, Source.HEIC})
+PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.JXL, InputOnly.HEIC})
 
-HELD_WHOLE = frozenset({Format.AVIF, Source.HEIC, Format.JXL})
+HELD_WHOLE = frozenset({Format.AVIF, InputOnly.HEIC, Format.JXL})
 """Whatever is wanted of them, they are decoded whole."""
 
 SAMPLES: Mapping[Incoming, bytes] = {
-    Source.SVG: b"<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'><path d='M0 0h1v1z'/></svg>",
-    Source.HEIC: b64decode(
+    InputOnly.SVG: b"<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'><path d='M0 0h1v1z'/></svg>",
+    InputOnly.HEIC: b64decode(
         """
         AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAVZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA
         AA5waXRtAAAAAAABAAAAImlsb2MAAAAAREAAAQABAAAAAAF6AAEAAAAAAAAAGQAAACNpaW5mAAAAAAABAAAAFWluZmUCAAAAAAEA
@@ -56,7 +56,7 @@ SAMPLES: Mapping[Incoming, bytes] = {
 
 
 def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
-    if format is Source.SVG:
+    if format is InputOnly.SVG:
         body = vector.plain(body)
     if format in OWN:
         return OWN[format](body)

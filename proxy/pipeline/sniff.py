@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from proxy.errors import NotAnImage
-from proxy.media import Format, Incoming, Source
+from proxy.media import Format, Incoming, InputOnly
 from proxy.pipeline import bmp
 
 _AV1_BRANDS = frozenset({b"avif", b"avis"})
@@ -25,7 +25,7 @@ _MAGIC: tuple[tuple[bytes, Incoming], ...] = (
     (b"MM\0+", Format.TIFF),
     (b"\xff\x0a", Format.JXL),
     (b"\0\0\0\x0cJXL ", Format.JXL),
-    (b"\0\0\1\0", Source.ICO),
+    (b"\0\0\1\0", InputOnly.ICO),
 )
 
 # Atomic: without, comments could be divided in two ways each, and a text of many would take for ever.
@@ -36,11 +36,11 @@ _SVG = re.compile(
 _SVG_STARTS_WITHIN = 4096
 
 NAMES: Mapping[Incoming, str] = {
-    Source.SVG: "an SVG image",
-    Source.HEIC: "a HEIC image",
+    InputOnly.SVG: "an SVG image",
+    InputOnly.HEIC: "a HEIC image",
     Format.JXL: "a JPEG XL image",
-    Source.BMP: "a BMP image",
-    Source.ICO: "an icon (ICO)",
+    InputOnly.BMP: "a BMP image",
+    InputOnly.ICO: "an icon (ICO)",
 }
 
 _OTHERS: tuple[tuple[bytes, str], ...] = (
@@ -61,7 +61,7 @@ _MARKUP: tuple[tuple[bytes, str], ...] = (
 )
 
 
-EVERYTHING: tuple[Incoming, ...] = (*Format, *Source)
+EVERYTHING: tuple[Incoming, ...] = (*Format, *InputOnly)
 
 
 def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = EVERYTHING) -> Incoming:
@@ -82,10 +82,10 @@ def _recognised(head: bytes) -> Incoming | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return Format.WEBP
     if head[4:8] == b"ftyp" and _brands(head) & (_AV1_BRANDS | _HEVC_BRANDS):
-        return Format.AVIF if _brands(head) & _AV1_BRANDS else Source.HEIC
+        return Format.AVIF if _brands(head) & _AV1_BRANDS else InputOnly.HEIC
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp.HEADERS:
-        return Source.BMP
-    return Source.SVG if _SVG.match(head.removeprefix(b"\xef\xbb\xbf")) else None
+        return InputOnly.BMP
+    return InputOnly.SVG if _SVG.match(head.removeprefix(b"\xef\xbb\xbf")) else None
 
 
 def _brands(head: bytes) -> frozenset[bytes]:

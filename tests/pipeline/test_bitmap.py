@@ -13,7 +13,7 @@ from PIL import Image
 from proxy.boxes import Size
 from proxy.errors import BrokenImage, ProxyError, TooCostly, TooManyPixels
 from proxy.limits import Limits
-from proxy.media import Format, Incoming, Source
+from proxy.media import Format, Incoming, InputOnly
 from proxy.pipeline import decode, render
 from proxy.pipeline.bitmap import MOST_RUNS, unrolled
 from proxy.pipeline.loaders import loadable, opened
@@ -70,7 +70,7 @@ def bmp(
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
 def test_a_bmp_has_the_pixels_that_pillow_saved(mode: str, width: int, height: int) -> None:
     picture = drawing(width, height, mode)
-    assert pixels(pillow(picture, "BMP"), Source.BMP, 3) == picture.convert("RGB").tobytes()
+    assert pixels(pillow(picture, "BMP"), InputOnly.BMP, 3) == picture.convert("RGB").tobytes()
 
 
 @pytest.mark.parametrize("written", ["png", "bmp"])
@@ -79,13 +79,13 @@ def test_an_icon_has_those_of_its_largest_picture(mode: str, bands: int, written
     picture = drawing(48, 48, mode)
     body = pillow(picture, "ICO", sizes=[(16, 16), (48, 48), (32, 32)], bitmap_format=written)
     assert decode.header(body, LIMITS).stored == Size(48, 48)
-    assert pixels(body, Source.ICO, bands) == picture.tobytes()
+    assert pixels(body, InputOnly.ICO, bands) == picture.tobytes()
 
 
 def test_among_pictures_of_one_size_the_one_of_most_bits_is_shown() -> None:
     poor, rich = drawing(16, 16, "1"), drawing(16, 16, "RGB")
     pictures = [pillow(poor, "PNG"), pillow(rich, "PNG"), pillow(poor, "PNG")]
-    assert pixels(icon(*zip((1, 24, 8), pictures, strict=True)), Source.ICO, 3) == rich.tobytes()
+    assert pixels(icon(*zip((1, 24, 8), pictures, strict=True)), InputOnly.ICO, 3) == rich.tobytes()
 
 
 def icon(*pictures: tuple[int, bytes]) -> bytes:
@@ -104,21 +104,21 @@ def test_an_icons_mask_is_its_transparency() -> None:
         size=(2, 4), depth=1, palette=((10, 20, 30), (200, 100, 50)),
     )[14:]  # fmt: skip
     dark, bright = (10, 20, 30), (200, 100, 50)
-    assert pixels(icon((1, dib)), Source.ICO, 4) == bytes((*dark, 255, *bright, 0, *bright, 0, *dark, 0))
+    assert pixels(icon((1, dib)), InputOnly.ICO, 4) == bytes((*dark, 255, *bright, 0, *bright, 0, *dark, 0))
 
 
 def test_transparency_that_is_zero_everywhere_was_not_meant() -> None:
     rows = bytes((1, 2, 3, 0, 4, 5, 6, 0))
     masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     body = bmp(rows, size=(2, 1), depth=32, compression=3, masks=masks, header=56)
-    assert pixels(body, Source.BMP, 3) == bytes((3, 2, 1, 6, 5, 4))
+    assert pixels(body, InputOnly.BMP, 3) == bytes((3, 2, 1, 6, 5, 4))
     body = bmp(rows[:-1] + b"\x80", size=(2, 1), depth=32, compression=3, masks=masks, header=56)
-    assert pixels(body, Source.BMP, 4) == bytes((3, 2, 1, 0, 6, 5, 4, 128))
+    assert pixels(body, InputOnly.BMP, 4) == bytes((3, 2, 1, 0, 6, 5, 4, 128))
 
 
 def test_without_a_mask_the_fourth_byte_means_nothing() -> None:
     body = bmp(bytes((1, 2, 3, 99)), size=(1, 1), depth=32)
-    assert pixels(body, Source.BMP, 3) == bytes((3, 2, 1))
+    assert pixels(body, InputOnly.BMP, 3) == bytes((3, 2, 1))
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ def test_colours_of_few_bits_fill_the_range(
 ) -> None:
     rows = struct.pack("<HH", word, 0)
     body = bmp(rows, size=(1, 1), depth=16, compression=compression, masks=masks)
-    assert pixels(body, Source.BMP, len(colour)) == bytes(colour)
+    assert pixels(body, InputOnly.BMP, len(colour)) == bytes(colour)
 
 
 def test_a_negative_height_is_a_picture_from_the_top_down() -> None:
     rows = bytes((0, 0, 0, 0, 255, 255, 255, 0))
-    assert pixels(bmp(rows, size=(1, -2), depth=24), Source.BMP, 3) == bytes(3) + b"\xff" * 3
-    assert pixels(bmp(rows, size=(1, 2), depth=24), Source.BMP, 3) == b"\xff" * 3 + bytes(3)
+    assert pixels(bmp(rows, size=(1, -2), depth=24), InputOnly.BMP, 3) == bytes(3) + b"\xff" * 3
+    assert pixels(bmp(rows, size=(1, 2), depth=24), InputOnly.BMP, 3) == b"\xff" * 3 + bytes(3)
 
 
 def test_runs_of_eight_bits() -> None:
@@ -158,7 +158,7 @@ def test_runs_of_four_bits() -> None:
 def test_a_run_length_encoded_picture_is_painted() -> None:
     packed = bytes((2, 1, 0, 0, 1, 0, 1, 1, 0, 1))
     body = bmp(packed, size=(2, 2), depth=8, compression=1, palette=((9, 9, 9), (200, 100, 50)))
-    assert pixels(body, Source.BMP, 3) == bytes((9, 9, 9, 200, 100, 50, 200, 100, 50, 200, 100, 50))
+    assert pixels(body, InputOnly.BMP, 3) == bytes((9, 9, 9, 200, 100, 50, 200, 100, 50, 200, 100, 50))
 
 
 def test_more_runs_than_there_is_time_for_are_refused() -> None:
@@ -235,7 +235,7 @@ def test_no_runs_are_a_surprise(packed: bytes, width: int, height: int, depth: i
 
 
 def test_a_rendition_is_png_where_it_is_transparent_and_else_jpeg() -> None:
-    assert {Source.BMP, Source.ICO} <= loadable()
+    assert {InputOnly.BMP, InputOnly.ICO} <= loadable()
     icons = render(pillow(drawing(48, 48, "RGBA"), "ICO", sizes=[(48, 48)]), Spec(width=16), LIMITS)
     assert (icons.format, icons.width, icons.height) == (Format.PNG, 16, 16)
     photo = render(memoryview(pillow(drawing(40, 30, "RGB"), "BMP")), Spec(width=20), LIMITS)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import NotAnImage
-from proxy.media import Format, Incoming, Source
+from proxy.media import Format, Incoming, InputOnly
 from proxy.pipeline.sniff import sniff
 from tests.pictures import HERE, plain, saved
 
@@ -36,15 +36,15 @@ SVG = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 @pytest.mark.parametrize(
     ("body", "source"),
     [
-        (ftyp(b"heic", b"mif1"), Source.HEIC),
-        (ftyp(b"mif1", b"heic"), Source.HEIC),
-        (SVG, Source.SVG),
-        (b"\xef\xbb\xbf <?xml version='1.0'?>\n" + SVG, Source.SVG),
-        (b"<!-- <html> -->\n<!-- two --><SVG:svg>", Source.SVG),
-        (b"<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'svg11.dtd'>" + SVG, Source.SVG),
-        (b"<!DOCTYPE svg [<!ENTITY a 'b'> ]>" + SVG, Source.SVG),
-        (b"BM\x36\0\0\0" + bytes(8) + b"\x28\0\0\0", Source.BMP),
-        (b"\0\0\1\0\1\0", Source.ICO),
+        (ftyp(b"heic", b"mif1"), InputOnly.HEIC),
+        (ftyp(b"mif1", b"heic"), InputOnly.HEIC),
+        (SVG, InputOnly.SVG),
+        (b"\xef\xbb\xbf <?xml version='1.0'?>\n" + SVG, InputOnly.SVG),
+        (b"<!-- <html> -->\n<!-- two --><SVG:svg>", InputOnly.SVG),
+        (b"<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'svg11.dtd'>" + SVG, InputOnly.SVG),
+        (b"<!DOCTYPE svg [<!ENTITY a 'b'> ]>" + SVG, InputOnly.SVG),
+        (b"BM\x36\0\0\0" + bytes(8) + b"\x28\0\0\0", InputOnly.BMP),
+        (b"\0\0\1\0\1\0", InputOnly.ICO),
         (b"\xff\x0a\xfa", Format.JXL),
     ],
 )
@@ -85,4 +85,4 @@ def test_a_refusal_names_what_was_seen_and_what_is_accepted(body: bytes, name: s
 @given(st.binary(max_size=600))
 def test_any_bytes_have_a_format_or_are_no_image(body: bytes) -> None:
     with contextlib.suppress(NotAnImage):
-        assert isinstance(sniff(body), Format | Source)
+        assert isinstance(sniff(body), Format | InputOnly)

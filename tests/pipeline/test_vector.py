@@ -8,7 +8,7 @@ import pytest
 from proxy.errors import BrokenImage, NotAnImage, ProxyError, TooCostly, TooManyPixels
 from proxy.grammar import parse_options
 from proxy.limits import Limits
-from proxy.media import Format, Source
+from proxy.media import Format, InputOnly
 from proxy.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.loaders import SAMPLES, loadable
@@ -141,7 +141,7 @@ def test_a_stretched_drawing_is_bounded() -> None:
 
 
 def test_what_this_libvips_decodes_was_found_by_decoding() -> None:
-    assert loadable() >= {*Format, Source.SVG} - {Format.JXL}
+    assert loadable() >= {*Format, InputOnly.SVG} - {Format.JXL}
     for source, sample in SAMPLES.items():
         if source in loadable():
             assert render(sample, parse_options("f_png"), LIMITS).width >= 1
