@@ -37,7 +37,7 @@ HELD_WHOLE = frozenset({Format.AVIF, InputOnly.HEIC, Format.JXL})
 """Whatever is wanted of them, they are decoded whole."""
 
 SAMPLES: Mapping[Incoming, bytes] = {
-    InputOnly.SVG: b"<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'><path d='M0 0h1v1z'/></svg>",
+    InputOnly.SVG: b"<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'><path d='M0 0h1v1'/></svg>",
     InputOnly.HEIC: b64decode(
         """
         AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAVZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA
