@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent.parent
 ROUNDS, HITS = 25, 2_000
 SCOPE = {
     "type": "http",
+    "http_version": "1.1",
     "method": "GET",
     "path": "/w_300,f_webp/tom.jpg",
     "raw_path": b"/w_300,f_webp/tom.jpg",

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Scope
 
 from proxy.app import Deployment, create_app
 from proxy.errors import family
@@ -138,8 +139,17 @@ async def test_ten_thousand_keys_make_no_more_series_than_one(renderers: str, or
 
     async def ask(path: str) -> bytes:
         sent.clear()
-        scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "headers": []}
-        await app({**scope, "query_string": b"", "server": ("127.0.0.1", 80)}, receive, send)
+        scope: Scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1")],
+            "server": ("127.0.0.1", 80),
+        }
+        await app(scope, receive, send)
         return b"".join(message.get("body", b"") for message in sent)
 
     settings = load(origin=str(originals), cache="memory://64MB", log_level="error", log_format="json")

@@ -45,6 +45,7 @@ def order(
         max_bytes=spec.max_bytes,
         original_bytes=len(body) if same else None,
         original_quality=jpeg_quality(body) if same and formats == (Format.JPEG,) == (head.format,) else None,
+        original_grey=same and head.interpretation in ("b-w", "grey16"),
         still=still,
         settings={format: encoder_settings(spec, format) for format in formats},
     )

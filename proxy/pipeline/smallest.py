@@ -70,7 +70,8 @@ palette is one of them when it holds every colour. Then what is left when the fi
 class Order:
     """
     How a picture is to be written. `formats`: in the smallest of these. `max_bytes` must not be passed;
-    `original_bytes` and `original_quality`, of an original that this is the same picture as, should not.
+    `original_bytes` and `original_quality`, of an original that this is the same picture as, should not;
+    `original_grey` is whether that has greys in place of colours.
     `still` is not so for animations: there is one picture to compare, and they have many. `settings` are what
     the URL says of a format's saver.
     """
@@ -81,6 +82,7 @@ class Order:
     max_bytes: int | None = None
     original_bytes: int | None = None
     original_quality: int | None = None
+    original_grey: bool = False
     still: bool = True
     settings: Mapping[Format, Settings] = field(default_factory=dict)
 
@@ -197,9 +199,9 @@ def _without_quality(
     smallest: File | None = None
     count = 0
     lossy = order.max_bytes is not None and order.still
-    # A third of the numbers, where the format has greys. An sRGB profile may not be in such a file.
+    # An sRGB profile may not be in a file of greys.
     with_profile = FLAGS[order.keep] & ICC
-    grey = greyed(image) if format is Format.PNG and not with_profile else None
+    grey = greyed(image) if order.original_grey and format is Format.PNG and not with_profile else None
     for way in bearable_ways(format, image.width * image.height, lossy=lossy):
         settings, exact = way.settings, way.exact
         shown = image if grey is None or settings.get("palette") else grey

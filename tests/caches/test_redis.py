@@ -319,8 +319,8 @@ async def test_a_password_is_used_and_never_logged_nor_shown(
             print(cache, cache.stats())
             await cache.close()
     out, err = capsys.readouterr()
-    assert "cache_failed" in out
-    assert "AuthenticationError" in out
+    assert "cache_failed" in err
+    assert "AuthenticationError" in err
     for secret in ("p@ss", "p%40ss", "canary"):
         assert secret not in out + err
 

@@ -20,7 +20,7 @@ PNG = Spec(format=Output.PNG)
 
 
 def middle(body: bytes, spec: Spec = PNG) -> tuple[int, ...]:
-    return pixel(loaded(render(body, spec, Limits()).body), 0.5, 0.5)
+    return pixel(loaded(render(body, spec, Limits()).body).colourspace("srgb"), 0.5, 0.5)
 
 
 @pytest.mark.parametrize("colour", COLOURS)

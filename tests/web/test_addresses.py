@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -78,13 +79,14 @@ def test_the_table_has_several_hundred_spellings() -> None:
 
 
 @pytest.mark.slow
-async def test_no_spelling_of_an_address_inside_is_connected_to(renderers: str) -> None:
+async def test_no_spelling_of_an_address_inside_is_connected_to(renderers: str, tmp_path: Path) -> None:
     """Not even where the operator listed it."""
     async with running() as server:
         # A listener that every one of them would reach, if only through the port.
         keys = [f"http://{host}:{server.port}/x" for host in HOSTS]
         keys += [form.format(f"127.0.0.1:{server.port}") for form in AROUND]
-        async with client(renderers, remote_hosts=",".join(listed(server.port))) as http:
+        hosts = ",".join(listed(server.port))
+        async with client(renderers, origin=str(tmp_path), remote_hosts=hosts) as http:
             for key in keys:
                 for path in (key, quote(key, safe="")):
                     answer = await http.get(f"/w_1/{quote(path, safe='%:/[]@;=', encoding='utf-8')}")
