@@ -10,16 +10,14 @@ the result is, so that who asks a little late makes nothing either.
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from redis.exceptions import RedisClusterException, RedisError
-
 from proxy.caches.link import Link
+from proxy.ear import Ear
 
 STEP, PATIENCE = 0.5, 0.6
 """Seconds for a step, and for all of a call: to be late here costs making it twice, and not just a miss."""
@@ -31,9 +29,6 @@ HEARTBEAT = 0.4
 
 POLL = 0.1
 """Seconds between two questions about one lease where nothing can be heard."""
-
-DEAF = 1.0
-"""Seconds until it is tried again to hear."""
 
 LANDED = 2.0
 """Seconds for which a result can be had from the lease: by then it is in the cache."""
@@ -224,80 +219,6 @@ class Hold:
 
     async def abandon(self) -> None:
         await self._leases.abandon(self._name, self._token)
-
-
-class Ear:
-    """
-    Hears the names of all leases that change, over one connection that is made when somebody first waits.
-    When it breaks everybody is woken, to look for themselves, and a second later it may be made again.
-    """
-
-    def __init__(self, link: Link, channel: str) -> None:
-        self.channel = channel
-        self._link = link
-        self._events: dict[str, set[asyncio.Event]] = {}
-        self._hearing: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
-        self._deaf_until = 0.0
-
-    @asynccontextmanager
-    async def listening(self, name: str) -> AsyncIterator[asyncio.Event]:
-        event = asyncio.Event()
-        events = self._events.setdefault(name, set())
-        events.add(event)
-        try:
-            await self.connect()
-            yield event
-        finally:
-            events.discard(event)
-            if not events and self._events.get(name) is events:
-                del self._events[name]
-
-    @property
-    def hears(self) -> bool:
-        return self._ready.is_set()
-
-    async def connect(self) -> None:
-        """Hear from now on, if that can be had."""
-        if self._hearing is None or self._hearing.done():
-            if time.monotonic() < self._deaf_until:
-                return
-            self._hearing = asyncio.create_task(self._hear())
-        if not self.hears:
-            ready = asyncio.ensure_future(self._ready.wait())
-            await asyncio.wait({self._hearing, ready}, return_when=asyncio.FIRST_COMPLETED)
-            ready.cancel()
-
-    async def close(self) -> None:
-        if self._hearing is not None:
-            self._hearing.cancel()
-            await asyncio.gather(self._hearing, return_exceptions=True)
-
-    async def _hear(self) -> None:
-        connection = self._link.client.line()
-        try:
-            async with asyncio.timeout(self._link.patience):
-                await connection.connect()  # type: ignore[no-untyped-call]
-                await connection.send_command("SUBSCRIBE", self.channel)
-                await connection.read_response()
-            self._ready.set()
-            while True:
-                self._tell(await connection.read_response(timeout=math.inf))
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
-            self._deaf_until = time.monotonic() + DEAF
-            self._link.failed(error)
-        finally:
-            self._ready.clear()
-            for events in self._events.values():
-                for event in events:
-                    event.set()
-            await connection.disconnect(nowait=True)
-
-    def _tell(self, message: object) -> None:
-        match message:
-            case [b"message", _, bytes(name)]:
-                for event in self._events.get(name.decode("utf-8", "replace"), ()):
-                    event.set()
 
 
 def _ms(seconds: float) -> int:
