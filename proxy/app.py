@@ -25,17 +25,16 @@ from proxy.flights import open_flights
 from proxy.freshness import Lifetimes
 from proxy.grammar import SIGNED
 from proxy.metrics import Facts, Metrics, exposed
-from proxy.objectstores import located
 from proxy.originals import Originals
 from proxy.origins.schemes import open_origins
-from proxy.presets import EMPTY, Presets, load_presets
+from proxy.presets import Presets
 from proxy.purges import Heard
 from proxy.purging import Purging, open_purging
 from proxy.reload import watch_presets
 from proxy.renditions import Renditions
+from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
-from proxy.sourcefile import read_origins
-from proxy.sources import Source, Sources
+from proxy.sources import Sources
 from proxy.web import pages
 from proxy.web.access import AccessLog, Answerer
 from proxy.web.asking import Terms
@@ -171,7 +170,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with road(settings, workers, purging, metrics) as renditions:
             images, info = (
-                Images(renditions, each, presets(settings), timing=settings.server_timing)
+                Images(renditions, each, deployed_presets(settings), timing=settings.server_timing)
                 for each in (terms(settings), replace(terms(settings), below=INFO, task="describe"))
             )
 
@@ -217,7 +216,7 @@ async def road(
     """From origin to cache and back, open. Raises ValueError and InvalidSources."""
     metrics = metrics or Metrics()
     await purging.open()
-    known = sources(settings)
+    known = deployed_sources(settings)
     origin = open_originals(settings, known, purging, metrics)
     cache = open_cache(settings.cache)
     metrics.watch("renditions", cache.stats)
@@ -237,20 +236,6 @@ async def road(
         await cache.close()
         await origin.close()
         await purging.close()
-
-
-def sources(settings: Settings) -> Sources:
-    """
-    Where originals come from: the default origin, unless there are named ones and it was not named too.
-    Raises InvalidSources.
-    """
-    default = Source(url=settings.origin)
-    found = Sources(default=default) if settings.origins is None else read_origins(settings.origins)
-    if "origin" in settings.model_fields_set:
-        found = replace(found, default=default, chosen=None)
-    if settings.private_networks:
-        found = found.private
-    return found.each(located)
 
 
 def open_originals(
@@ -285,10 +270,3 @@ def terms(settings: Settings) -> Terms:
         policy=settings.unsigned,
         lifetimes=Lifetimes(**{field.name: getattr(settings, field.name) for field in fields(Lifetimes)}),
     )
-
-
-def presets(settings: Settings) -> Presets:
-    """Those of the file; none when the default file is not there. Raises InvalidPresets."""
-    if not settings.presets.exists() and "presets" not in settings.model_fields_set:
-        return EMPTY
-    return load_presets(settings.presets)

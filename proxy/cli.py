@@ -1,16 +1,10 @@
-"""
-The command line: each command reads what it is given, asks one function, and prints the answer.
-
-Longer than 300 lines because half of it is what `--help` prints: commands that do more have modules of
-their own.
-"""
+"""The command line: each command reads what it is given, asks one function, and prints the answer."""
 
 from __future__ import annotations
 
 import json
 import math
 import platform
-import re
 import subprocess
 import sys
 import time
@@ -21,16 +15,16 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__, catalogue, flags, tables
-from proxy.boxes import Size
 from proxy.environment import InvalidSettings, variable
 from proxy.errors import ProxyError
-from proxy.explanation import explain_options, explain_plan
+from proxy.explanation import explain_options, explain_plan, read_size
 from proxy.geometry import plan
 from proxy.grammar import canonical, parse_options, read_options, resolve, split_path
 from proxy.media import FORMATS
-from proxy.presets import EMPTY, InvalidPresets, Presets, load_presets
+from proxy.presets import EMPTY, InvalidPresets, load_presets
 from proxy.purge_command import purge
 from proxy.refused import Refused
+from proxy.settingfiles import deployed_presets
 from proxy.settings import Settings, load
 from proxy.sourcefile import InvalidSources
 from proxy.units import SECONDS
@@ -172,7 +166,7 @@ def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, 
     if exp is not None:
         path = with_expiry(path, expiry(exp, time.time()))
     options = split_path(path.encode()).options
-    presets = presets_of(settings)
+    presets = deployed_presets(settings)
     if presets is EMPTY:  # URLs are written on other machines too, where their presets are not at hand
         read_options(options)
     else:
@@ -233,7 +227,7 @@ def explain(
     image-proxy explain s_300x200,g_west --source 4000x3000
     """
     settings = load()
-    presets = presets_of(settings)
+    presets = deployed_presets(settings)
     spec = parse_options(options, presets.options, presets.defaults, presets.layers)
     parts = [f"canonical: {canonical(spec)}"]
     if became := [
@@ -247,13 +241,6 @@ def explain(
         steps = explain_plan(spec, plan(spec, size, settings.limits, most), size)
         parts.append(tables.listing((step, (what,)) for step, what in steps))
     typer.echo("\n\n".join(parts))
-
-
-def read_size(text: str) -> Size:
-    sides = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text, re.ASCII)
-    if sides is None:
-        raise Refused(f"--source takes WIDTHxHEIGHT in px such as 4000x3000, not {text!r}")
-    return Size(int(sides[1]), int(sides[2]))
 
 
 @presets_app.command()
@@ -275,20 +262,13 @@ def check(
 @presets_app.command("list")
 def list_presets() -> None:
     """List the presets and what they stand for."""
-    presets = presets_of(load())
+    presets = deployed_presets(load())
     meanings = {
         name: resolve(each.options, defaults=presets.defaults, overlays=presets.layers)
         for name, each in presets.presets.items()
     }
     if meanings:
         typer.echo(tables.listing((name, (canonical(spec),)) for name, spec in meanings.items()))
-
-
-def presets_of(settings: Settings) -> Presets:
-    """Those of the file; none when the default file is not there. Raises InvalidPresets."""
-    if not settings.presets.exists() and "presets" not in settings.model_fields_set:
-        return EMPTY
-    return load_presets(settings.presets)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from proxy.grammar import Written, format_item, parse_options, read_item, split_
 from proxy.layers import Overlays, PlaceKind
 from proxy.laying import gaps, lettered, measured
 from proxy.places import Compass, Strategy
+from proxy.refused import Refused
 from proxy.spec import OPTIONS, Spec
 
 WHERE: Mapping[Strategy, str] = {
@@ -132,3 +134,10 @@ def _point(box: Box) -> str:
 
 def _box(box: Box) -> str:
     return f"{_size(box.size)} at {_point(box)}"
+
+
+def read_size(text: str) -> Size:
+    sides = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text, re.ASCII)
+    if sides is None:
+        raise Refused(f"--source takes WIDTHxHEIGHT in px such as 4000x3000, not {text!r}")
+    return Size(int(sides[1]), int(sides[2]))

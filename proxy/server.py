@@ -21,9 +21,10 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from proxy import logs
-from proxy.app import Deployment, open_originals, presets, sources
+from proxy.app import Deployment, open_originals
 from proxy.caches.tiered import open_cache
 from proxy.metrics import PROCESSES_FOLDER
+from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
 from proxy.signing import sign
 from proxy.sources import Sources
@@ -108,9 +109,9 @@ def open_more_files() -> None:
 
 async def check(settings: Settings) -> None:
     """Everything that a web process will open, opened once, so that a mistake is one line and no crash."""
-    presets(settings)
+    deployed_presets(settings)
     await open_cache(settings.cache).close()
-    await open_originals(settings, sources(settings)).close()
+    await open_originals(settings, deployed_sources(settings)).close()
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -178,7 +179,7 @@ def announce(settings: Settings, port: int, metrics_port: int | None) -> None:
             "unsigned URLs are served: anybody who reaches this address may ask for anything", file=sys.stderr
         )
     examples = ("w_300,h_200", "w_600,f_auto,q_auto", "w_400,h_400,g_attention,f_webp")
-    for options, key in zip(examples, keys(sources(settings)), strict=False):
+    for options, key in zip(examples, keys(deployed_sources(settings)), strict=False):
         path = f"/{options}/{quote(key)}"
         signature = (
             f"/s--{sign(settings.signing_secrets[0].value, path.encode())}--" if settings.secrets else ""

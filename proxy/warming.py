@@ -17,12 +17,13 @@ import obstore
 from obstore import exceptions
 
 from proxy import objectstores
-from proxy.app import presets, road, sources, terms
+from proxy.app import road, terms
 from proxy.caches.address import masked
 from proxy.errors import ProxyError
 from proxy.negotiation import Bucket
 from proxy.purging import open_purging
 from proxy.renditions import Renditions
+from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
 from proxy.sources import Source
 from proxy.urls import format_path
@@ -57,7 +58,7 @@ class Warming:
     def __init__(self, settings: Settings, options: Sequence[str]) -> None:
         self._settings = settings
         self._options = options
-        self._presets = presets(settings)
+        self._presets = deployed_presets(settings)
         # As whoever holds the secret may ask.
         self._terms: Terms = replace(terms(settings), mount="", secrets=(), policy="allow")
         for each in options:
@@ -110,7 +111,7 @@ def pictures(settings: Settings) -> Iterator[str]:
     The keys of all pictures in the origins that can be listed, which are folders and buckets. Raises
     ValueError when none can, or when one does not let itself be.
     """
-    known = sources(settings)
+    known = deployed_sources(settings)
     origins = {"": known.default, **{f"{name}/": source for name, source in known.named.items()}}
     # Where keys are rewritten, names of files are not the keys.
     listings = {

@@ -1,0 +1,32 @@
+"""What the files say that settings name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from proxy.objectstores import located
+from proxy.presets import EMPTY, Presets, load_presets
+from proxy.settings import Settings
+from proxy.sourcefile import read_origins
+from proxy.sources import Source, Sources
+
+
+def deployed_presets(settings: Settings) -> Presets:
+    """Those of the file; none when the default file is not there. Raises InvalidPresets."""
+    if not settings.presets.exists() and "presets" not in settings.model_fields_set:
+        return EMPTY
+    return load_presets(settings.presets)
+
+
+def deployed_sources(settings: Settings) -> Sources:
+    """
+    Where originals come from: the default origin, unless there are named ones and it was not named too.
+    Raises InvalidSources.
+    """
+    default = Source(url=settings.origin)
+    found = Sources(default=default) if settings.origins is None else read_origins(settings.origins)
+    if "origin" in settings.model_fields_set:
+        found = replace(found, default=default, chosen=None)
+    if settings.private_networks:
+        found = found.private
+    return found.each(located)
