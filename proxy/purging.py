@@ -10,19 +10,26 @@ from pathlib import Path
 
 import structlog
 
+from proxy.caches.bucket_ledger import BucketLedger, open_bucket_ledger
 from proxy.caches.clients import connect
 from proxy.caches.ledger import FileLedger
 from proxy.caches.link import Link
 from proxy.caches.redis import PREFIX
 from proxy.caches.redis_ledger import RedisLedger
-from proxy.caches.tiered import disk_of, redis_of
+from proxy.caches.tiered import bucket_of, disk_of, redis_of
 from proxy.leases import PATIENCE, STEP
 from proxy.purges import Mark, Purged, Purges, Subject
+
+PAUSE = 5.0
+"""Seconds until a bucket that did not say what was purged is asked again."""
 
 LOOK = 0.01
 """Seconds within which what another process of this machine has purged is heard of."""
 
 DEAF = "Redis did not answer, and hears of it when it is back"
+FORGETFUL = (
+    "the bucket took no note, so who starts without a disk or a Redis that remembers knows nothing of it"
+)
 FULL = "the disk took no note, so the other processes of this machine and those of later know nothing of it"
 
 log = structlog.get_logger()
@@ -31,12 +38,16 @@ log = structlog.get_logger()
 class Purging:
     """Owns its ledgers."""
 
-    def __init__(self, file: FileLedger, cluster: RedisLedger | None = None) -> None:
+    def __init__(
+        self, file: FileLedger, cluster: RedisLedger | None = None, bucket: BucketLedger | None = None
+    ) -> None:
         self._purges = Purges()
         self._file = file
         self._cluster = cluster
+        self._bucket = bucket
         self._looked_at = 0.0
         self._ear: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def latest(self) -> int:
@@ -70,16 +81,23 @@ class Purging:
                 marks = [Mark(max(int(time.time() * 1000), least), soft, tag) for tag in tags]
                 wrong.append(FULL)
         self._purges.learn(marks)
+        if self._bucket and not await self._bucket.keep(self._purges.marks()):
+            wrong.append(FORGETFUL)
         await asyncio.sleep(LOOK)
         return wrong
 
     async def open(self) -> None:
         """Hear of what happened while this process was away, and listen from now on."""
+        if self._bucket and not await self._recall(self._bucket):
+            self._asking = asyncio.create_task(self._keep_asking(self._bucket))
         if self._cluster:
             await self._hear(self._cluster)
             self._ear = asyncio.create_task(self._cluster.listen(partial(self._hear, self._cluster)))
 
     async def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
         if self._cluster is None:
             return
         if self._ear is not None:
@@ -89,6 +107,21 @@ class Purging:
                 await asyncio.wait([self._ear], timeout=1)
             await asyncio.gather(self._ear, return_exceptions=True)
         await self._cluster.close()
+
+    async def _recall(self, bucket: BucketLedger) -> bool:
+        marks = await bucket.read()
+        if marks is None:
+            return False
+        self._purges.learn(self._file.news())  # which is no news to the disk
+        if news := self._purges.learn(marks):
+            await self._keep(news)
+        return True
+
+    async def _keep_asking(self, bucket: BucketLedger) -> None:
+        heard = False
+        while not heard:
+            await asyncio.sleep(PAUSE)
+            heard = await self._recall(bucket)
 
     async def _hear(self, cluster: RedisLedger) -> None:
         top = await cluster.latest()
@@ -108,8 +141,9 @@ class Purging:
 
 def open_purging(cache: str, originals_cache: str, folder: Path) -> Purging:
     """
-    Purges are kept where what they are about is kept: beside the first tier on disk, in the first Redis.
-    Without a disk they are in `folder`, which all processes of this deployment share. Raises ValueError.
+    Purges are kept where what they are about is kept: beside the first tier on disk, in the first Redis, in
+    the first bucket. Without a disk they are in `folder`, which all processes of this deployment share.
+    Raises ValueError.
     """
     disk = disk_of(cache) or disk_of(originals_cache) or folder
     address = redis_of(cache)
@@ -118,4 +152,6 @@ def open_purging(cache: str, originals_cache: str, folder: Path) -> Purging:
         # No reader waits here, and what is not heard is served on: more time than a cache has.
         link = Link(connect(address, step=STEP), tier="purges", patience=PATIENCE)
         cluster = RedisLedger(link, prefix=address.options.get("prefix", PREFIX))
-    return Purging(FileLedger(disk / "purges"), cluster)
+    kept = bucket_of(cache)
+    bucket = open_bucket_ledger(kept) if kept else None
+    return Purging(FileLedger(disk / "purges"), cluster, bucket)

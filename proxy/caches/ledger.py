@@ -48,7 +48,7 @@ class FileLedger:
             log.warning("purges_not_read", error=type(error).__name__)
             return []
         self._read_to += len(whole) + 1 if whole else 0
-        return list(_marks(whole))
+        return list(marks_in(whole))
 
     def add(self, tags: Iterable[str], *, soft: bool, least: int) -> list[Mark]:
         """Marks with a number above all that are there, and of `least` or more. Raises OSError."""
@@ -66,14 +66,14 @@ class FileLedger:
 
     def _append(self, marks: Iterable[Mark]) -> None:
         with self._path.open("ab", buffering=0) as file:
-            lines, before = b"".join(map(_line, marks)), file.tell()
+            lines, before = lines_of(marks), file.tell()
             if file.write(lines) < len(lines):
                 file.truncate(before)  # half a line would take the next one along
                 raise OSError(errno.ENOSPC, "the disk is full")
             size = before + len(lines)
         if size > _LARGEST:
             unfinished = self._path.with_name(".unfinished-purges")
-            unfinished.write_bytes(b"".join(map(_line, self._known().marks())))
+            unfinished.write_bytes(lines_of(self._known().marks()))
             os.replace(unfinished, self._path)
 
     def _known(self) -> Purges:
@@ -89,11 +89,11 @@ class FileLedger:
             yield
 
 
-def _line(mark: Mark) -> bytes:
-    return json.dumps([mark.number, mark.soft, mark.tag]).encode() + b"\n"
+def lines_of(marks: Iterable[Mark]) -> bytes:
+    return b"".join(json.dumps([mark.number, mark.soft, mark.tag]).encode() + b"\n" for mark in marks)
 
 
-def _marks(lines: bytes) -> Iterator[Mark]:
+def marks_in(lines: bytes) -> Iterator[Mark]:
     for line in lines.splitlines():
         try:
             number, soft, tag = json.loads(line)

@@ -115,6 +115,12 @@ def redis_of(text: str) -> Address | None:
     return next((each for each in addresses if each.scheme.partition("+")[0] in ("redis", "rediss")), None)
 
 
+def bucket_of(text: str) -> Address | None:
+    """The first bucket among these tiers: what outlives all others. Raises ValueError."""
+    addresses = map(parse_address, _split(text))
+    return next((each for each in addresses if each.scheme in objectstores.SCHEMES), None)
+
+
 def disk_of(text: str) -> Path | None:
     """The first folder among these tiers. Raises ValueError."""
     addresses = map(parse_address, _split(text))
