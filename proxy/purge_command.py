@@ -21,6 +21,9 @@ Soft = Annotated[bool, typer.Option("--soft", help="Only make stale: served on w
 Server = Annotated[str, typer.Option(metavar="URL", help="Where it runs; as settings say when not given.")]
 
 
+SINGULAR = {"keys": "key", "tags": "tag", "presets": "preset", "prefixes": "prefix"}
+
+
 def purge(
     keys: Keys = None,
     tag: Tags = None,
@@ -44,7 +47,12 @@ def purge(
     settings = load()
     counts = request(server or address(settings), named | {"soft": soft}, settings)
     done = "made stale" if soft else "purged"
-    typer.echo(f"{', '.join(f'{counts[field]} {field}' for field in named)} {done}")
+    typer.echo(f"{done}: {', '.join(counted(field, counts[field]) for field in named if counts[field])}")
+
+
+def counted(field: str, count: int) -> str:
+    """`field` is a list of a request, which are all plural."""
+    return f"{count} {field if count != 1 else SINGULAR[field]}"
 
 
 def address(settings: Settings) -> str:

@@ -595,7 +595,7 @@ def test_a_server_that_runs_is_told_to_forget() -> None:
         for name, environ in (("known", token), ("unknown", no_token)):
             with process("purge", "tom.jpg", "--prefix", "a/", "--server", address, **environ) as purging:
                 answers[name] = "".join(purging.communicate(timeout=60)).strip()
-    assert answers["known"] == "1 keys, 0 tags, 0 presets, 1 prefixes purged"
+    assert answers["known"] == "purged: 1 key, 1 prefix"
     assert answers["unknown"] == f"image-proxy: {address} answers 401: an admin token is needed"
 
 
