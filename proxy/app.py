@@ -122,6 +122,8 @@ class Switch:
         if self.images is None or self._is_for_metrics(scope):
             return None
         path = scope["raw_path"]
+        if path == b"*":  # the whole server (RFC 9110 section 9.3.7), which is mostly pictures
+            return self.images
         if self._info.match(path):
             return self.info
         is_page = not path.startswith(self._below) or path.startswith(self._page_paths)

@@ -323,3 +323,9 @@ async def test_tags_stay_within_what_cdns_take() -> None:
     long = within_caps(["key-1", *(f"preset-{place}-" + "x" * 200 for place in range(10))])
     assert long[0] == "key-1"
     assert 800 < len(" ".join(long)) <= 1000
+
+
+async def test_what_the_whole_server_takes_is_told(client: httpx.AsyncClient) -> None:
+    found = await client.request("OPTIONS", "/", extensions={"target": b"*"})
+    assert (found.status_code, found.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert (await client.get("/", extensions={"target": b"*"})).status_code == 404
