@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,12 @@ import typer
 
 from proxy.refused import Refused
 from proxy.settings import load
+
+STOPPED = 128 + signal.SIGINT
+"""The exit code that shells know Ctrl-C by."""
+
+REPORTED = 30.0
+"""Seconds between two lines in a log."""
 
 
 def warm(
@@ -53,6 +61,9 @@ def warm(
         f"made {tally.made}, made elsewhere {tally.elsewhere}, there already {tally.there}, "
         f"failed {len(tally.failed)}"
     )
+    if tally.stopped:
+        typer.echo("stopped before the end: the same command goes on from here", err=True)
+        raise typer.Exit(STOPPED)
     raise typer.Exit(1 if tally.failed else 0)
 
 
@@ -62,10 +73,23 @@ def read_keys(file: str) -> Iterator[str]:
 
 
 @contextmanager
-def progress(steps: int) -> Iterator[Callable[[], None]]:
-    """A bar for people at a terminal, and nothing for a log."""
+def progress(steps: int, every: float = REPORTED) -> Iterator[Callable[[], None]]:
+    """A bar for people at a terminal, and for a log now and then a line."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield report(steps, every)
         return
     with typer.progressbar(length=steps, file=sys.stderr, label="warming") as bar:
         yield lambda: bar.update(1)
+
+
+def report(steps: int, every: float) -> Callable[[], None]:
+    count, told = 0, time.monotonic()
+
+    def done() -> None:
+        nonlocal count, told
+        count += 1
+        if time.monotonic() - told >= every:
+            told = time.monotonic()
+            typer.echo(f"warming: {count} of {steps}", err=True)
+
+    return done

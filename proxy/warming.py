@@ -41,12 +41,13 @@ LISTED = 30.0
 
 @dataclass(slots=True)
 class Tally:
-    """`failed` are sentences."""
+    """`failed` are sentences. `stopped`: by Ctrl-C, before all was done."""
 
     made: int = 0
     there: int = 0
     elsewhere: int = 0
     failed: list[str] = field(default_factory=list)
+    stopped: bool = False
 
 
 class Warming:
@@ -67,10 +68,17 @@ class Warming:
     def run(self, keys: Iterable[str], *, at_once: int, done: Callable[[], None]) -> Tally:
         """`at_once` of them at a time; `done` is called after each. Raises ValueError and OSError."""
         settings = self._settings
+        tally = Tally()
         with Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory) as renderers:
-            return asyncio.run(self._run(list(keys), renderers.socket_path, at_once, done))
+            try:
+                asyncio.run(self._run(list(keys), renderers.socket_path, at_once, tally, done))
+            except KeyboardInterrupt:
+                tally.stopped = True
+        return tally
 
-    async def _run(self, keys: list[str], renderers: str, at_once: int, done: Callable[[], None]) -> Tally:
+    async def _run(
+        self, keys: list[str], renderers: str, at_once: int, tally: Tally, done: Callable[[], None]
+    ) -> None:
         settings = self._settings
         workers = Workers(renderers, queue_size=at_once)
         purging = open_purging(settings.cache, settings.originals_cache, Path(renderers).parent)
@@ -78,11 +86,9 @@ class Warming:
         # at every single one.
         random.shuffle(keys)
         jobs = ((key, options) for key in keys for options in self._options)
-        tally = Tally()
         async with road(settings, workers, purging) as renditions, asyncio.TaskGroup() as group:
             for _ in range(at_once):
                 group.create_task(self._work(renditions, jobs, tally, done))
-        return tally
 
     async def _work(
         self, renditions: Renditions, jobs: Iterator[tuple[str, str]], tally: Tally, done: Callable[[], None]

@@ -19,6 +19,7 @@ import pytest
 
 from proxy.media import Format
 from proxy.objectstores import open_store
+from proxy.warm_command import progress
 from tests.deployments import ROOT, deployed
 from tests.pictures import photo, plain, saved
 from tests.s3 import S3Server
@@ -79,6 +80,10 @@ def known_to(s3: S3Server) -> dict[str, str]:
     }
 
 
+def kept_in(cache: Path) -> int:
+    return sum(not path.name.startswith(".") for path in cache.glob("*/*"))
+
+
 def counts(printed: str) -> list[int]:
     """Made, made elsewhere, there already, failed."""
     found = COUNTS.fullmatch(printed)
@@ -124,12 +129,41 @@ def test_a_run_that_was_stopped_is_taken_up(folder: Path, tmp_path: Path) -> Non
             time.sleep(0.02)
         time.sleep(0.5)
         started.send_signal(signal.SIGINT)
-        started.communicate(timeout=60)
-    assert started.returncode not in (0, None)
+        printed, said = started.communicate(timeout=60)
+    assert started.returncode == 130
+    assert said == "stopped before the end: the same command goes on from here\n"
+    before = counts(printed)[0]
+    assert before > 0
     made, _, there, failed = warmed(given, "w_390,f_avif")[0]
     assert (made + there, failed) == (69, 0)
     assert made > 0
-    assert there > 0
+    # What was in the air when it was stopped may be there without having been counted.
+    assert before <= there <= before + 1
+
+
+def test_what_was_made_before_a_crash_is_not_made_again(folder: Path, tmp_path: Path) -> None:
+    for place in range(60):
+        (folder / f"{place}.png").write_bytes(saved(plain(400, 300, place, place, 0), Format.PNG))
+    given = settings(folder, tmp_path)
+    with warm(given, "w_390,f_avif", "--at-once", "1") as started:
+        deadline = time.monotonic() + 60
+        while kept_in(tmp_path / "cache") < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        started.kill()
+        started.communicate(timeout=60)
+    kept = kept_in(tmp_path / "cache")
+    assert kept >= 5
+    made, _, there, failed = warmed(given, "w_390,f_avif")[0]
+    assert (made, there, failed) == (69 - kept, kept, 0)
+    assert made > 0
+
+
+def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    for every, lines in ((0.0, ["warming: 1 of 2", "warming: 2 of 2"]), (1000.0, [])):
+        with progress(2, every) as done:
+            done()
+            done()
+        assert capsys.readouterr().err.splitlines() == lines
 
 
 def test_the_keys_of_a_bucket_are_listed_too(s3: S3Server, tmp_path: Path) -> None:
