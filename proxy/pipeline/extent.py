@@ -25,7 +25,8 @@ def extent(body: Body, format: Incoming) -> Extent | None:
     try:
         reader = _READERS.get(format)
         return reader(body) if reader else None
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
+        # OverflowError: BigTIFF's places have 64 bits, more than a place in memory may have.
         return None
 
 

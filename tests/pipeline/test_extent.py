@@ -70,6 +70,11 @@ def test_a_header_that_stops_early_has_no_size(format: Format) -> None:
         assert extent(body[:length], format) in (None, (64, 64))
 
 
+@pytest.mark.parametrize("at", [1 << 31, 1 << 63, (1 << 64) - 1])
+def test_a_big_tiff_may_point_further_than_memory_reaches(at: int) -> None:
+    assert extent(b"II+\0\x08\0\0\0" + struct.pack("<Q", at), Format.TIFF) is None
+
+
 @given(format=st.sampled_from(HERE), body=st.binary(max_size=300))
 def test_no_bytes_are_a_surprise(format: Format, body: bytes) -> None:
     extent(body, format)
