@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench gallery docs lock clean redis s3 cdn
+.PHONY: help install faces run test lint bench gallery docs lock clean redis s3 cdn
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -44,6 +44,9 @@ $(VENV)/.installed: requirements-build.lock requirements.lock pyproject.toml | $
 	@$(call pip,--require-hashes --no-build-isolation -r requirements.lock)
 	@$(call pip,--no-deps --no-build-isolation -e .)
 	@touch $@
+
+faces: install ## add the detector of faces that g_face wants
+	@$(call pip,--no-build-isolation -e '.[faces]')
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "Installing what the tests need into $(VENV)"
