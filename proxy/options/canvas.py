@@ -72,7 +72,8 @@ class Canvas:
     background: Colour | Painted | None = option(
         "background", "b",
         kind=ColourKind(painted=True),
-        doc="What lies behind the picture: in bars, in corners, under transparency. White when not given.",
+        doc="Behind the picture: in bars and corners, and where it is transparent with `flatten` or in JPEG. "
+        "White when not given.",
         example="w_300,h_300,fit_contain,b_336699",
         about="canvas",
     )  # fmt: skip

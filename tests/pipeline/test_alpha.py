@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -9,8 +10,10 @@ from proxy.colours import Colour, Painted
 from proxy.grammar import parse_options
 from proxy.limits import Limits
 from proxy.media import Format
+from proxy.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.places import Border, Edge
+from proxy.presets import load_presets
 from proxy.spec import Fit, Output, Spec
 from tests.pictures import disc, gradient, loaded, near, photo, pixel, plain, quadrants, saved
 
@@ -62,6 +65,30 @@ def test_a_format_without_alpha_gets_a_ground(background: Colour, colour: tuple[
     image = rendered(body, background=background, format=Output.JPEG, quality=95)
     assert near(pixel(image, 0.02, 0.02), colour, 6)
     assert near(pixel(image, 0.5, 0.5), ORANGE, 6)
+
+
+@pytest.mark.parametrize(
+    ("options", "ground"),
+    [("w_50,b_red", None), ("w_50,b_red,flatten", (255, 0, 0)), ("w_50,b_red,f_jpeg,q_95", (255, 0, 0))],
+)
+def test_a_background_is_seen_through_the_picture_when_it_is_flattened(
+    options: str, ground: tuple[int, ...] | None
+) -> None:
+    body = saved(disc(100, 100, *ORANGE), Format.PNG)
+    corner = pixel(loaded(render(body, parse_options(options), Limits()).body), 0.02, 0.02)
+    assert near(corner[:3], ground, 6) if ground else corner[3] == 0
+
+
+def test_logos_of_partners_stand_on_white_in_formats_with_transparency_too() -> None:
+    presets = load_presets(Path(__file__).parents[2] / "presets.yaml")
+    spec = parse_options("p_partner", presets.options, presets.defaults)
+    body = saved(disc(400, 400, *ORANGE), Format.PNG)
+    made = render(body, spec, Limits(), Bucket(webp=True))
+    image = loaded(made.body)
+    assert (made.format, image.width, image.height) == (Format.WEBP, 320, 160)
+    for across in (0.1, 0.27, 0.9):
+        assert near(pixel(image, across, 0.03), (255, 255, 255, 255)[: image.bands], 3)
+    assert not image.hasalpha() or image[3].min() == 255
 
 
 def test_a_blurred_ground_is_opaque() -> None:
