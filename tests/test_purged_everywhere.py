@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import obstore
 import pytest
 
 from proxy.caches.bucket_ledger import FOLDER, BucketLedger
+from proxy.caches.ledger import FileLedger
 from proxy.media import Format
 from proxy.objectstores import open_store
 from proxy.purges import EVERYTHING, Mark, key_tag
+from proxy.purging import Purging
 from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running
 from tests.pictures import plain, saved
@@ -163,3 +166,42 @@ async def test_a_bucket_that_takes_no_note_is_told_to_who_purges(
         assert (answer.status_code, answer.json()["code"]) == (503, "purge_incomplete")
         assert "the bucket took no note" in answer.json()["detail"]
         assert (await http.get(f"{server.url}/w_20/cats/tom.png")).status_code == 200
+
+
+async def test_a_bucket_that_is_not_there_is_no_error(s3: S3Server) -> None:
+    ledger = BucketLedger(open_store("s3://no-such-bucket", s3.config, 30.0))
+    assert await ledger.read() is None
+    assert not await ledger.keep([Mark(1, False, EVERYTHING)])
+
+
+async def test_a_bucket_that_answers_late_is_heard_then(s3: S3Server, tmp_path: Path) -> None:
+    place, port = f"s3://{s3.bucket}/late", free_port()
+    assert await BucketLedger(open_store(place, s3.config, 30.0)).keep([Mark(7, False, EVERYTHING)])
+    road = open_store(place, {**s3.config, "endpoint": f"http://127.0.0.1:{port}"}, 30.0)
+    purging = Purging(FileLedger(tmp_path / "purges"), bucket=BucketLedger(road))
+    await purging.open()
+    assert purging.latest == 0
+    async with relay(port, urlsplit(s3.endpoint).port), asyncio.timeout(60):
+        while purging.latest != 7:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.05)
+        await purging.close()
+
+
+@asynccontextmanager
+async def relay(port: int, to: int | None) -> AsyncIterator[None]:
+    """Connections to `port` of this machine lead to another one."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while some := await reader.read(65_536):
+            writer.write(some)
+        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection("127.0.0.1", to)
+        await asyncio.gather(pass_on(reader, forth), pass_on(back, writer), return_exceptions=True)
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        server.close()

@@ -42,52 +42,49 @@ class BucketLedger:
 
     async def read(self) -> list[Mark] | None:
         """All that is known. `None` when the bucket does not say."""
-        for _ in range(_TRIES):
-            try:
-                return await self._call(self._read)
-            except FileNotFoundError:
-                continue  # what it held is in one that was not listed yet
-        return None
+        return await self._call(self._read)
 
     async def keep(self, marks: Iterable[Mark]) -> bool:
         """`marks` are all that are known, those that were read too. False when the bucket took no note."""
         path, known, covered = f"{FOLDER}{uuid.uuid4().hex}", lines_of(marks), tuple(self._covered)
-
-        async def write() -> bool:
-            await obstore.put_async(self._store, path, known, use_multipart=False)
-            return True
-
-        if not await self._call(write):
+        written = await self._call(partial(obstore.put_async, self._store, path, known, use_multipart=False))
+        if written is None:
             return False
         self._covered.add(path)
-        for each in covered:
-            await self._call(partial(self._remove, each))
+        await self._call(partial(self._remove, covered))
         return True
 
-    async def _read(self) -> list[Mark]:
-        paths = []
-        async for page in obstore.list(self._store, FOLDER):
-            paths += [found["path"] for found in page]
-        found = await asyncio.gather(*map(self._marks_of, paths))
-        self._covered.update(paths)
-        return [mark for marks in found for mark in marks]
+    async def _read(self) -> list[Mark] | None:
+        for _ in range(_TRIES):
+            paths = []
+            async for page in obstore.list(self._store, FOLDER):
+                paths += [found["path"] for found in page]
+            found = [
+                marks for marks in await asyncio.gather(*map(self._marks_of, paths)) if marks is not None
+            ]
+            if len(found) == len(paths):
+                self._covered.update(paths)
+                return [mark for marks in found for mark in marks]
+        return None
 
-    async def _marks_of(self, path: str) -> list[Mark]:
-        answer = await obstore.get_async(self._store, path)
-        return list(marks_in(bytes(await answer.bytes_async())))
+    async def _marks_of(self, path: str) -> list[Mark] | None:
+        """`None` for what was removed since it was listed: its marks are in an object that is newer."""
+        try:
+            answer = await obstore.get_async(self._store, path)
+            return list(marks_in(bytes(await answer.bytes_async())))
+        except (FileNotFoundError, exceptions.NotFoundError):
+            return None
 
-    async def _remove(self, path: str) -> None:
-        with suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, path)
-        self._covered.discard(path)
+    async def _remove(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            with suppress(FileNotFoundError, exceptions.NotFoundError):
+                await obstore.delete_async(self._store, path)
+            self._covered.discard(path)
 
     async def _call(self, work: Callable[[], Awaitable[_T]]) -> _T | None:
-        """Raises FileNotFoundError."""
         try:
             async with asyncio.timeout(self._patience):
                 return await work()
-        except (FileNotFoundError, exceptions.NotFoundError):
-            raise FileNotFoundError from None
         except (exceptions.BaseError, OSError, TimeoutError) as error:
             log.warning("purges_not_in_bucket", error=type(error).__name__)
             return None
