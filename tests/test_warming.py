@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import obstore
 import pytest
+from redis import Redis
 
 from proxy.media import Format
 from proxy.objectstores import open_store
@@ -206,6 +207,22 @@ def test_two_machines_share_the_work(folder: Path, tmp_path: Path) -> None:
     assert sum(made) == 400, "each is made once"
     assert min(made) > 0, "and not all by one"
     assert all(sum(each) == 400 and each[3] == 0 for each in both)
+
+
+def test_what_a_killed_machine_left_is_made_by_the_other(folder: Path, tmp_path: Path) -> None:
+    for place in range(31):
+        (folder / f"{place}.png").write_bytes(saved(photo(400, 300), Format.PNG))
+    options = [f"w_{width},f_png" for width in range(385, 395)]
+    with redis_server() as redis:
+        given = settings(folder, tmp_path, cache=redis.url)
+        with warm(given, *options) as one, warm(given, *options) as other, Redis(port=redis.port) as client:
+            deadline = time.monotonic() + 60
+            while int(client.dbsize()) < 20 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            one.kill()
+            made, elsewhere, there, failed = counts(other.communicate(timeout=300)[0])
+    assert (made + elsewhere + there, failed) == (400, 0)
+    assert made > 0
 
 
 def test_keys_come_from_a_file_or_from_stdin_and_those_that_fail_are_named(
