@@ -170,7 +170,7 @@ def path_of(scope: Scope) -> str:
     user and its query, which may be credentials of the other server.
     """
     path = SIGNED.sub(b"", scope["raw_path"])
-    if b":/" in path or b"%3" in path:
+    if b":/" in path or b":%2" in path or b"%3" in path:
         # Rarely, and this takes longer than all the rest.
         path = QUERY.sub(rb"\1%3F***", USER.sub(rb"\1***@", path))
     return escape(path.decode("utf-8", "backslashreplace"))

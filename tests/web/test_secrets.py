@@ -17,6 +17,8 @@ from tests.web.serving import client
         (b"/w_1/https://me:pw@cdn.test/a.jpg", "/w_1/https://***@cdn.test/a.jpg"),
         (b"/w_1/HTTPS:/me:p@w%40cdn.test/a.jpg", "/w_1/HTTPS:/***@cdn.test/a.jpg"),
         (b"/w_1/http%3A%2f%2Fme%3Apw%40cdn.test%2Fa.jpg", "/w_1/http%3A%2f%2F***@cdn.test%2Fa.jpg"),
+        (b"/w_1/https:%2F%2Fme:pw@cdn.test%2Fa.jpg", "/w_1/https:%2F%2F***@cdn.test%2Fa.jpg"),
+        (b"/w_1/https:%2f%2fme:pw@cdn.test/a.jpg", "/w_1/https:%2f%2f***@cdn.test/a.jpg"),
         (b"/w_1/https://cdn.test/a.jpg%3FX-Amz-Signature=pw%3Fpw", "/w_1/https://cdn.test/a.jpg%3F***"),
         (b"/w_1/https://cdn.test%3fpw@x", "/w_1/https://cdn.test%3F***"),
     ],
