@@ -166,6 +166,12 @@ class Processes(Multiprocess):
             time.sleep(self._deployment.settings.drain_delay)
         self.should_exit.set()
 
+    def terminate_all(self) -> None:
+        # Here too: who comes now would wait for as long as the others drain, for nobody.
+        for each in self.sockets:
+            each.close()
+        super().terminate_all()
+
 
 def announce(settings: Settings, port: int, metrics_port: int | None) -> None:
     """For people, on standard output: where it listens, and what to click first."""

@@ -68,6 +68,40 @@ def test_a_server_that_is_told_to_stop_exits_well(
     assert not answers(base)
 
 
+@pytest.mark.parametrize("web_processes", ["1", "2"])
+async def test_who_comes_while_a_server_drains_is_refused_at_once(serve: Serve, web_processes: str) -> None:
+    asked, gives = asyncio.Event(), asyncio.Event()
+    picture = saved(photo(64, 48), Format.JPEG)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await gives.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(picture) + picture)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as origin:
+        port = origin.sockets[0].getsockname()[1]
+        flags = ("--workers", web_processes, "--originals-cache", "none", "--private-networks")
+        limits = ("--fetch-timeout", "120s", "--drain-timeout", "120s")
+        process, base = await asyncio.to_thread(
+            serve, *flags, *limits, "--origin", f"http://127.0.0.1:{port}"
+        )
+        async with httpx.AsyncClient(base_url=base, timeout=4 * PATIENCE) as web:
+            under_way = asyncio.create_task(web.get("/w_30/a.jpg"))
+            await asyncio.wait_for(asked.wait(), PATIENCE)
+            process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + PATIENCE
+            while await asyncio.to_thread(answers_at_all, base):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            assert process.poll() is None
+            gives.set()
+            assert (await under_way).status_code == 200
+    assert await asyncio.to_thread(process.wait, PATIENCE) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("web_processes", [1, 2])
 def test_a_server_that_is_told_to_stop_while_it_starts_exits_well(
