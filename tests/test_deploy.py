@@ -13,6 +13,7 @@ from proxy import __version__
 from proxy.environment import PREFIX, InvalidSettings, variable
 from proxy.grammar import parse_options
 from proxy.settings import Settings, load
+from proxy.sources import Source
 
 ROOT = Path(__file__).parent.parent
 MANIFESTS = sorted((ROOT / "k8s").glob("*.yaml"))
@@ -147,6 +148,19 @@ def test_a_pod_has_the_time_to_drain(pod: Any) -> None:
 def test_renderers_fit_the_cores_of_a_pod(container: Any) -> None:
     settings = pairs((ROOT / "k8s" / "settings.env").read_text())
     assert settings[f"{PREFIX}RENDERERS"] == container["resources"]["limits"]["cpu"]
+
+
+def test_a_pod_has_the_memory_for_the_largest_originals(container: Any) -> None:
+    """What README.md adds up, and a quarter of it for what an allocator keeps."""
+    settings = pairs((ROOT / "k8s" / "settings.env").read_text())
+    assert not {f"{PREFIX}QUEUE_BYTES", f"{PREFIX}MAX_SOURCE_BYTES"} & settings.keys()
+    queue, largest = (Settings.model_fields[name].default for name in ("queue_bytes", "max_source_bytes"))
+    tiers = settings[f"{PREFIX}CACHE"] + settings[f"{PREFIX}ORIGINALS_CACHE"]
+    kept = 10**6 * sum(int(size) for size in re.findall(r"memory://([0-9]+)MB", tiers))
+    fetched = Source(url="").concurrency * largest
+    renderers = 150 * 10**6 * int(settings[f"{PREFIX}RENDERERS"])
+    limit = 2**30 * int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
+    assert 1.25 * (kept + queue + fetched + renderers) < limit
 
 
 def test_the_copy_of_the_presets_is_one() -> None:
