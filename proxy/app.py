@@ -23,7 +23,7 @@ from proxy import logs
 from proxy.caches.tiered import open_cache, open_originals_cache
 from proxy.flights import open_flights
 from proxy.freshness import Lifetimes
-from proxy.grammar import SIGNED
+from proxy.grammar import INFO, SIGNED
 from proxy.metrics import Facts, Metrics, exposed
 from proxy.originals import Originals
 from proxy.origins.schemes import open_origins
@@ -44,9 +44,6 @@ from proxy.workers.pool import Workers
 from proxy.workers.supervisor import counts
 
 log = structlog.get_logger()
-
-INFO = "/-/info"
-"""Below this, URLs ask what can be said about a picture."""
 
 SAMPLED = 1.0
 """Seconds between looks at what is not counted as it happens, where several processes count together."""

@@ -19,7 +19,7 @@ from proxy.environment import InvalidSettings, variable
 from proxy.errors import ProxyError
 from proxy.explanation import explain_options, explain_plan, read_size
 from proxy.geometry import plan
-from proxy.grammar import canonical, parse_options, read_options, resolve, split_path
+from proxy.grammar import INFO, canonical, parse_options, read_options, resolve, split_path
 from proxy.media import FORMATS
 from proxy.presets import EMPTY, InvalidPresets, load_presets
 from proxy.purge_command import purge
@@ -125,6 +125,7 @@ def sign(
     \b
     image-proxy sign /w_300,h_200/cats/tom.jpg
     image-proxy sign /w_300/cats/tom.jpg --exp 7d --base https://images.example.com
+    image-proxy sign /-/info/w_300/cats/tom.jpg
 
     Secret and mount are those of the environment, as `serve` reads them.
     """
@@ -163,9 +164,10 @@ def url(
 def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, base: str) -> str:
     if base:
         refuse_base(base)
+    below = INFO if path.startswith(f"{INFO}/") else ""
     if exp is not None:
-        path = with_expiry(path, expiry(exp, time.time()))
-    options = split_path(path.encode()).options
+        path = below + with_expiry(path.removeprefix(below), expiry(exp, time.time()))
+    options = split_path(path.encode(), below=below).options
     presets = deployed_presets(settings)
     if presets is EMPTY:  # URLs are written on other machines too, where their presets are not at hand
         read_options(options)

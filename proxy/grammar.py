@@ -56,6 +56,10 @@ class Address:
     signed: bytes
 
 
+INFO = "/-/info"
+"""Below this, URLs ask what can be said about a picture."""
+
+
 def split_path(raw_path: bytes, query: bytes = b"", mount: str = "", below: str = "") -> Address:
     """
     Split a request's raw path (ASGI `raw_path`: still percent-encoded) below `mount`; between it, or the

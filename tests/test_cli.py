@@ -110,6 +110,14 @@ def test_a_signature_may_go_into_the_query(secret: str) -> None:
     assert printed("sign", path, "--query") == f"{path}?s={sign(secret, path.encode())}"
 
 
+def test_what_is_said_about_a_picture_is_signed_too(secret: str) -> None:
+    path = "/-/info/w_300/cats/tom.jpg"
+    assert printed("sign", path) == f"/s--{sign(secret, path.encode())}--{path}"
+    ending = printed("sign", path, "--exp", "4102444800").rpartition("--")[2]
+    assert ending == "/-/info/w_300,exp_4102444800/cats/tom.jpg"
+    assert "no option 'w300'" in refused("sign", "/-/info/w300/cats/tom.jpg")
+
+
 def test_a_base_makes_a_whole_url_with_the_mount(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mount is no part of what is signed."""
     monkeypatch.setenv("IMAGE_PROXY_MOUNT", "/_ipx")
