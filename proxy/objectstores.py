@@ -66,7 +66,7 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
     """
     if "@" in urlsplit(url).netloc:
         raise ValueError("the URL of an object store takes no credentials: environment or files have them")
-    scheme = url.partition("://")[0].lower()
+    scheme = scheme_of(url)
     names = _OTHER_NAMES.get(scheme, {})
     endpoint = options.get("endpoint") or _said(_ENDPOINTS, scheme)
     known = {**options, **({"endpoint": endpoint} if endpoint else {})}
