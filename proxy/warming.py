@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,21 +20,25 @@ from obstore import exceptions
 from proxy import objectstores
 from proxy.app import road, terms
 from proxy.caches.address import masked
-from proxy.errors import ProxyError
+from proxy.errors import Overloaded, ProxyError
 from proxy.negotiation import Bucket
 from proxy.purging import open_purging
-from proxy.renditions import Renditions
+from proxy.renditions import Answer, Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
 from proxy.sources import Source
 from proxy.urls import format_path
 from proxy.web.asking import Ask, Terms, read_ask
 from proxy.web.headers import SUFFIXES
+from proxy.wishes import Wish
 from proxy.workers.pool import Workers
 from proxy.workers.supervisor import Supervisor
 
 BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 """What browsers accept: each gets its own picture where a URL leaves the format open."""
+
+PATIENCE = 60.0
+"""Seconds for which a rendition that is refused for want of room is asked for again."""
 
 LISTED = 30.0
 """Seconds for one page of the list of what is in a bucket."""
@@ -96,7 +101,7 @@ class Warming:
         for key, options in jobs:
             try:
                 for ask in self._asks(options, key):
-                    answer = await renditions.get(ask.wish)
+                    answer = await _made(renditions, ask.wish)
                     tally.there += answer.hit
                     tally.elsewhere += not answer.hit and answer.collapsed
                     tally.made += not answer.hit and not answer.collapsed
@@ -110,6 +115,18 @@ class Warming:
         yield ask
         if ask.varies:
             yield from (read_ask(self._terms, self._presets, path, b"", each) for each in BROWSERS[1:])
+
+
+async def _made(renditions: Renditions, wish: Wish) -> Answer:
+    """What is refused because too much is asked for is asked for again when that says, as by any client."""
+    given_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await renditions.get(wish)
+        except Overloaded as refusal:
+            if time.monotonic() > given_up:
+                raise
+            await asyncio.sleep(refusal.facts.get("retry_after", 1))
 
 
 def pictures(settings: Settings) -> Iterator[str]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +41,18 @@ def folder(tmp_path: Path) -> Path:
     (folder / "notes.txt").write_text("no picture")
     (folder / ".hidden" / "no.png").write_bytes(b"no")
     return folder
+
+
+def fill(folder: Path, count: int) -> None:
+    for place in range(count):
+        (folder / f"{place}.png").write_bytes(saved(plain(400, 300, place, place, 0), Format.PNG))
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """At most a minute: what follows says what is wrong then."""
+    deadline = time.monotonic() + 60
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def settings(folder: Path, tmp_path: Path, **more: str) -> dict[str, str]:
@@ -121,13 +133,10 @@ def test_a_second_run_makes_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_stopped_is_taken_up(folder: Path, tmp_path: Path) -> None:
-    for place in range(60):
-        (folder / f"{place}.png").write_bytes(saved(plain(400, 300, place, place, 0), Format.PNG))
+    fill(folder, 60)
     given = settings(folder, tmp_path)
     with warm(given, "w_390,f_avif", "--at-once", "1") as started:
-        deadline = time.monotonic() + 60
-        while not any((tmp_path / "cache").rglob("*")) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: any((tmp_path / "cache").rglob("*")))
         time.sleep(0.5)
         started.send_signal(signal.SIGINT)
         printed, said = started.communicate(timeout=60)
@@ -143,13 +152,10 @@ def test_a_run_that_was_stopped_is_taken_up(folder: Path, tmp_path: Path) -> Non
 
 
 def test_what_was_made_before_a_crash_is_not_made_again(folder: Path, tmp_path: Path) -> None:
-    for place in range(60):
-        (folder / f"{place}.png").write_bytes(saved(plain(400, 300, place, place, 0), Format.PNG))
+    fill(folder, 60)
     given = settings(folder, tmp_path)
     with warm(given, "w_390,f_avif", "--at-once", "1") as started:
-        deadline = time.monotonic() + 60
-        while kept_in(tmp_path / "cache") < 5 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: kept_in(tmp_path / "cache") >= 5)
         started.kill()
         started.communicate(timeout=60)
     kept = kept_in(tmp_path / "cache")
@@ -157,6 +163,11 @@ def test_what_was_made_before_a_crash_is_not_made_again(folder: Path, tmp_path: 
     made, _, there, failed = warmed(given, "w_390,f_avif")[0]
     assert (made, there, failed) == (69 - kept, kept, 0)
     assert made > 0
+
+
+def test_more_at_once_than_an_origin_lets_wait_are_made_all_the_same(folder: Path, tmp_path: Path) -> None:
+    fill(folder, 150)
+    assert warmed(settings(folder, tmp_path), "w_20", "--at-once", "150") == ([159, 0, 0, 0], "", 0)
 
 
 def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,9 +227,7 @@ def test_what_a_killed_machine_left_is_made_by_the_other(folder: Path, tmp_path:
     with redis_server() as redis:
         given = settings(folder, tmp_path, cache=redis.url)
         with warm(given, *options) as one, warm(given, *options) as other, Redis(port=redis.port) as client:
-            deadline = time.monotonic() + 60
-            while int(client.dbsize()) < 20 and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_for(lambda: int(client.dbsize()) >= 20)
             one.kill()
             made, elsewhere, there, failed = counts(other.communicate(timeout=300)[0])
     assert (made + elsewhere + there, failed) == (400, 0)
