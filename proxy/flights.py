@@ -23,7 +23,7 @@ from proxy.caches.link import Link
 from proxy.caches.redis import PREFIX
 from proxy.caches.tiered import redis_of
 from proxy.errors import OriginFailed, Overloaded, ProxyError, family
-from proxy.leases import LANDED, LARGEST, PATIENCE, STEP, Hold, Landed, Lead, Leases
+from proxy.leases import COORDINATION_STEP, COORDINATION_TIMEOUT, LANDED, LARGEST, Hold, Landed, Lead, Leases
 from proxy.media import Document, Rendition
 from proxy.singleflight import SingleFlight
 
@@ -183,5 +183,5 @@ def open_flights(cache: str) -> Flights:
     within: SingleFlight[Made] = SingleFlight()
     if (address := redis_of(cache)) is None:
         return within
-    link = Link(connect(address, step=STEP), tier="leases", patience=PATIENCE)
+    link = Link(connect(address, step=COORDINATION_STEP), tier="leases", patience=COORDINATION_TIMEOUT)
     return ClusterFlights(within, Leases(link, address.options.get("prefix", PREFIX)))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from proxy.caches.link import Link
 from proxy.ear import Ear
 
-STEP, PATIENCE = 0.5, 0.6
+COORDINATION_STEP, COORDINATION_TIMEOUT = 0.5, 0.6
 """Seconds for a step, and for all of a call: to be late here costs making it twice, and not just a miss."""
 
 LEASE = 1.5

@@ -16,14 +16,14 @@ from obstore.store import ObjectStore, from_url
 from proxy import __version__
 from proxy.sources import Source, scheme_of
 
-SCHEMES = ("s3", "gs", "az")
+BUCKET_SCHEMES = ("s3", "gs", "az")
 
-_ENDPOINTS: Mapping[str, tuple[str, ...]] = {
+ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "gs": ("GOOGLE_BASE_URL",),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
-_ACCOUNTS: Mapping[str, tuple[str, ...]] = {"az": ("AZURE_STORAGE_ACCOUNT_NAME",)}
+ACCOUNTS: Mapping[str, tuple[str, ...]] = {"az": ("AZURE_STORAGE_ACCOUNT_NAME",)}
 _OTHER_NAMES: Mapping[str, Mapping[str, str]] = {"gs": {"endpoint": "base_url"}}
 
 _CREDENTIALS = {"secret_access_key", "account_key", "sas_key"}
@@ -46,12 +46,15 @@ def located(source: Source) -> Source:
     they tell its bucket from another of the same name.
     """
     scheme = scheme_of(source.url)
-    said = {"endpoint": _said(_ENDPOINTS, scheme), "account_name": _said(_ACCOUNTS, scheme)}
+    said = {
+        "endpoint": from_environment(ENDPOINTS, scheme),
+        "account_name": from_environment(ACCOUNTS, scheme),
+    }
     found = {name: text for name, text in said.items() if text}
     return replace(source, options={**found, **source.options}) if found else source
 
 
-def _said(variables: Mapping[str, tuple[str, ...]], scheme: str) -> str:
+def from_environment(variables: Mapping[str, tuple[str, ...]], scheme: str) -> str:
     return next(filter(None, map(os.environ.get, variables.get(scheme, ()))), "")
 
 
@@ -68,7 +71,7 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
         raise ValueError("the URL of an object store takes no credentials: environment or files have them")
     scheme = scheme_of(url)
     names = _OTHER_NAMES.get(scheme, {})
-    endpoint = options.get("endpoint") or _said(_ENDPOINTS, scheme)
+    endpoint = options.get("endpoint") or from_environment(ENDPOINTS, scheme)
     known = {**options, **({"endpoint": endpoint} if endpoint else {})}
     told: Any = {names.get(name, name): value for name, value in known.items()}
     client: Any = {

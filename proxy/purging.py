@@ -17,7 +17,7 @@ from proxy.caches.link import Link
 from proxy.caches.redis import PREFIX
 from proxy.caches.redis_ledger import RedisLedger
 from proxy.caches.tiered import bucket_of, disk_of, redis_of
-from proxy.leases import PATIENCE, STEP
+from proxy.leases import COORDINATION_STEP, COORDINATION_TIMEOUT
 from proxy.purges import Mark, Purged, Purges, Subject
 
 PAUSE = 5.0
@@ -150,7 +150,7 @@ def open_purging(cache: str, originals_cache: str, folder: Path) -> Purging:
     cluster = None
     if address is not None:
         # No reader waits here, and what is not heard is served on: more time than a cache has.
-        link = Link(connect(address, step=STEP), tier="purges", patience=PATIENCE)
+        link = Link(connect(address, step=COORDINATION_STEP), tier="purges", patience=COORDINATION_TIMEOUT)
         cluster = RedisLedger(link, prefix=address.options.get("prefix", PREFIX))
     kept = bucket_of(cache)
     bucket = open_bucket_ledger(kept) if kept else None

@@ -106,12 +106,12 @@ class Sources:
 
 NOWHERE = Sources(default=None)
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def scheme_of(url: str) -> str:
     """In lower case; empty for a plain path."""
-    found = _SCHEME.match(url)
+    found = SCHEME.match(url)
     return found[1].lower() if found else ""
 
 

@@ -17,11 +17,11 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore import exceptions
 
-from proxy import objectstores
 from proxy.app import road, terms
 from proxy.caches.address import masked
 from proxy.errors import Overloaded, ProxyError
 from proxy.negotiation import Bucket
+from proxy.objectstores import BUCKET_SCHEMES, open_store
 from proxy.purging import open_purging
 from proxy.renditions import Answer, Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
@@ -150,7 +150,7 @@ def pictures(settings: Settings) -> Iterator[str]:
 
 def _listing(source: Source) -> Iterator[str] | None:
     parts = urlsplit(source.url)
-    if parts.scheme in objectstores.SCHEMES:
+    if parts.scheme in BUCKET_SCHEMES:
         return _in_bucket(source)
     folder = Path(unquote(parts.path) if parts.scheme == "file" else source.url).expanduser()
     return _in_folder(folder) if parts.scheme in ("", "file") and folder.is_dir() else None
@@ -163,7 +163,7 @@ def _in_folder(folder: Path) -> Iterator[str]:
 
 
 def _in_bucket(source: Source) -> Iterator[str]:
-    store = objectstores.open_store(source.url, {**source.options, **source.secrets}, LISTED)
+    store = open_store(source.url, {**source.options, **source.secrets}, LISTED)
     try:
         for page in obstore.list(store):
             yield from (found["path"] for found in page)

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_TOOLS = Path(__file__).parent.parent / ".tools"
+from tests.paths import ROOT
+
+_TOOLS = ROOT / ".tools"
 _PATIENCE = 10.0  # s
 
 

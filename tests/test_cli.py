@@ -27,6 +27,7 @@ from proxy.grammar import split_path
 from proxy.refused import Refused
 from proxy.settings import load
 from proxy.signing import sign, verify
+from tests.paths import ROOT
 
 SECRET = "0123456789abcdef0123456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"
@@ -76,7 +77,7 @@ def refused(*arguments: str) -> str:
 @contextmanager
 def process(*arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
     """image-proxy as a shell starts it, in the folder that the test works in."""
-    root = str(Path(__file__).parent.parent)
+    root = str(ROOT)
     with subprocess.Popen(
         [sys.executable, "-c", "from proxy.cli import main; main()", *arguments],
         env=os.environ | {"PYTHONPATH": root, **environ},
@@ -581,7 +582,7 @@ def test_no_command_but_serve_loads_the_web_or_libvips() -> None:
         "import sys; from proxy.cli import app; app(['version'], standalone_mode=False); "
         "print({'pyvips', 'starlette', 'uvicorn', 'httpx', 'redis'} & sys.modules.keys())"
     )
-    root = str(Path(__file__).parent.parent)
+    root = str(ROOT)
     ran = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

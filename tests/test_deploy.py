@@ -14,8 +14,8 @@ from proxy.environment import PREFIX, InvalidSettings, variable
 from proxy.grammar import parse_options
 from proxy.settings import Settings, load
 from proxy.sources import Source
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 MANIFESTS = sorted((ROOT / "k8s").glob("*.yaml"))
 TOLD = [ROOT / "Dockerfile", ROOT / "Makefile", ROOT / ".ci" / "run", *sorted((ROOT / "k8s").iterdir())]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

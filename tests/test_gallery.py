@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import runpy
-from pathlib import Path
 
 import pytest
 
 from proxy.spec import OPTIONS, SPELLINGS, Option
+from tests.paths import ROOT
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = ROOT / "docs"
 PAGE = (DOCS / "gallery.md").read_text()
 GALLERY = runpy.run_path(str(DOCS / "gallery.py"))
 SHOWN = [

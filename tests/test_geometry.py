@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -18,6 +17,7 @@ from proxy.limits import Limits
 from proxy.narrowing import View, backward
 from proxy.places import Compass, FocalPoint, Strategy
 from proxy.spec import Fit, Mode, Spec
+from tests.paths import ROOT
 from tests.strategies import sizes, specs
 
 BOUNDLESS = Limits(max_result_pixels=10**15, max_result_side=10**9)
@@ -369,7 +369,7 @@ def test_a_result_too_large_says_how_large() -> None:
         plan(parse_options("s_8192,enlarge"), Size(10, 10), Limits())
 
 
-PAGE = Path(__file__).parent.parent / "docs" / "geometry.md"
+PAGE = ROOT / "docs" / "geometry.md"
 ROWS = re.findall(r"(?m)^\| `([^`]+)` \| (\d+)x(\d+) \| (\d+)x(\d+) \|", PAGE.read_text())
 
 

@@ -21,10 +21,10 @@ from proxy.settings import load
 from proxy.web.access import answered
 from proxy.web.headers import cache_status
 from tests.deployments import Deployed, deployed
+from tests.paths import ROOT
 from tests.pictures import photo, plain, saved
 from tests.web.serving import client, started
 
-ROOT = Path(__file__).parent.parent
 PATIENCE = 60.0  # s: the machine may be busy
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from proxy.grammar import canonical, parse_options
 from proxy.layers import OverlayKind
 from proxy.presets import InvalidPresets, Presets, load_presets, read_presets
 from proxy.spec import Spec
+from tests.paths import ROOT
 
 FILE = """\
 presets:
@@ -178,7 +178,7 @@ def test_letters_take_no_more_than_a_picture(canvas: Size, length: int, size: in
     assert found == 1 or length * found**2 <= laying.GLYPHS * canvas.pixels
 
 
-PAGE = Path(__file__).parent.parent / "docs/overlays.md"
+PAGE = ROOT / "docs/overlays.md"
 
 
 def test_what_the_documentation_shows_is_read() -> None:

@@ -30,6 +30,7 @@ from proxy.presets import (
     read_presets,
 )
 from proxy.spec import Mode, Output
+from tests.paths import ROOT
 from tests.strategies import written_options
 
 EVERYTHING = """\
@@ -274,7 +275,7 @@ def test_a_folder_is_no_presets_file(tmp_path: Path) -> None:
 
 
 def test_the_shipped_file_is_read() -> None:
-    presets = load_presets(Path(__file__).parent.parent / "presets.yaml")
+    presets = load_presets(ROOT / "presets.yaml")
     assert {"thumb", "card"} <= presets.presets.keys()
     assert presets.listed.width
 

@@ -10,9 +10,9 @@ import pytest
 import pyvips
 
 from proxy import signing
+from tests.paths import ROOT
 from tests.web.serving import client
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PICTURES = re.findall(r"^\| `(/\S+)` \| (\d+)x(\d+) (\w+) \|", README, re.MULTILINE)
 SHOWN = "image/avif,image/webp,image/*,*/*;q=0.8"

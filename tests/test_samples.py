@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import pyvips
 
-ROOT = Path(__file__).parent.parent
+from tests.paths import ROOT
+
 MEGAPIXELS = 1_000_000
 
 

@@ -16,6 +16,7 @@ from proxy.sourcefile import (
 )
 from proxy.sourcekinds import EVERYWHERE, NAMES, TAKEN
 from proxy.sources import DEFAULT, REMOTE, Rewrite, Source, Sources
+from tests.paths import ROOT
 
 WHOLE = r"""
 default: photos
@@ -185,7 +186,7 @@ def test_nothing_is_no_origins() -> None:
 
 
 def test_the_example_of_the_documentation_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "origins.md").read_text()
+    page = (ROOT / "docs" / "origins.md").read_text()
     example = page.partition("```yaml\n")[2].partition("```")[0]
     for name in ("SHOP_AUTHORIZATION", "MINIO_ID"):
         monkeypatch.setenv(name, "something")

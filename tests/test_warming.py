@@ -21,7 +21,8 @@ from redis import Redis
 from proxy.media import Format
 from proxy.objectstores import open_store
 from proxy.warm_command import progress
-from tests.deployments import ROOT, deployed
+from tests.deployments import deployed
+from tests.paths import ROOT
 from tests.pictures import photo, plain, saved
 from tests.s3 import S3Server
 from tests.services import redis_server

@@ -134,17 +134,17 @@ def open_bucket(address: Address) -> BucketCache:
     those of the provider's own variables, such as AWS_ACCESS_KEY_ID. Raises ValueError.
     """
     return BucketCache(
-        store_of(address), max_value=address.size(address.options.get("max_value", f"{_LARGEST}"))
+        store_of(address, _WRITE), max_value=address.size(address.options.get("max_value", f"{_LARGEST}"))
     )
 
 
-def store_of(address: Address) -> ObjectStore:
-    """Raises ValueError."""
+def store_of(address: Address, timeout: float) -> ObjectStore:
+    """`timeout` is in seconds. Raises ValueError."""
     address.allow({"max_value", "endpoint", "region"})
     told = {name: text for name, text in address.options.items() if name != "max_value"}
     if not address.place.strip("/"):
         raise ValueError(f"{address.scheme}:// takes a bucket, not {str(address)!r}")
-    return open_store(f"{address.scheme}://{address.place}", told, _WRITE)
+    return open_store(f"{address.scheme}://{address.place}", told, timeout)
 
 
 def _path(key: str) -> str:

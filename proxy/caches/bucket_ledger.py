@@ -26,6 +26,7 @@ FOLDER = "purges/"
 
 _PATIENCE = 10.0  # s: who waits is no reader
 _TRIES = 5
+_WRITE = 30.0  # s
 
 
 class BucketLedger:
@@ -92,4 +93,4 @@ class BucketLedger:
 
 def open_bucket_ledger(address: Address) -> BucketLedger:
     """Raises ValueError."""
-    return BucketLedger(store_of(address))
+    return BucketLedger(store_of(address, _WRITE))

@@ -15,7 +15,7 @@ from proxy.caches.clients import STEP_TIMEOUT, Client
 
 log = structlog.get_logger()
 
-PATIENCE = 2.5 * STEP_TIMEOUT
+CALL_TIMEOUT = 2.5 * STEP_TIMEOUT
 """Seconds for all steps of a call, and the wait for a free connection."""
 
 _CONNECTIONS = 32
@@ -32,7 +32,7 @@ class Link:
         client: Client,
         *,
         tier: str = "redis",
-        patience: float = PATIENCE,
+        patience: float = CALL_TIMEOUT,
         breaker: Breaker | None = None,
     ) -> None:
         self.failures = 0

@@ -8,7 +8,6 @@ from pathlib import Path
 from time import time
 from typing import Generic
 
-from proxy import objectstores
 from proxy.caches import Entry, Stats, T, Tier
 from proxy.caches.address import Address, masked, parse_address
 from proxy.caches.behind import WriteBehind
@@ -19,13 +18,14 @@ from proxy.caches.memory import MemoryCache, open_memory
 from proxy.caches.originals import ORIGINALS
 from proxy.caches.redis import open_redis
 from proxy.media import Original, Rendition
+from proxy.objectstores import BUCKET_SCHEMES
 
 Schemes = Mapping[str, Callable[[Address], Tier[T]]]
 
 SCHEMES: Schemes[Rendition] = {
     "memory": open_memory,
     "disk": lambda address: open_disk(address, RENDITIONS),
-    **dict.fromkeys(objectstores.SCHEMES, open_bucket),
+    **dict.fromkeys(BUCKET_SCHEMES, open_bucket),
     **{
         f"{scheme}{kind}": open_redis
         for kind in ("", "+sentinel", "+cluster")
@@ -111,23 +111,23 @@ def open_originals_cache(text: str) -> TieredCache[Original]:
 
 def redis_of(text: str) -> Address | None:
     """The first Redis among these tiers: where all machines meet. Raises ValueError."""
-    addresses = map(parse_address, _split(text))
+    addresses = map(parse_address, split_tiers(text))
     return next((each for each in addresses if each.scheme.partition("+")[0] in ("redis", "rediss")), None)
 
 
 def bucket_of(text: str) -> Address | None:
     """The first bucket among these tiers: what outlives all others. Raises ValueError."""
-    addresses = map(parse_address, _split(text))
-    return next((each for each in addresses if each.scheme in objectstores.SCHEMES), None)
+    addresses = map(parse_address, split_tiers(text))
+    return next((each for each in addresses if each.scheme in BUCKET_SCHEMES), None)
 
 
 def disk_of(text: str) -> Path | None:
     """The first folder among these tiers. Raises ValueError."""
-    addresses = map(parse_address, _split(text))
+    addresses = map(parse_address, split_tiers(text))
     return next((folder_of(each) for each in addresses if each.scheme == "disk"), None)
 
 
-def _split(text: str) -> list[str]:
+def split_tiers(text: str) -> list[str]:
     if text.strip() == "none":
         return []
     # Where an address begins, so that a stray comma in a password does not tear it apart.
@@ -135,7 +135,7 @@ def _split(text: str) -> list[str]:
 
 
 def _open_tiers(text: str, schemes: Schemes[T], what: str) -> TieredCache[T]:
-    return TieredCache([_open_tier(each, schemes, what) for each in _split(text)])
+    return TieredCache([_open_tier(each, schemes, what) for each in split_tiers(text)])
 
 
 def _open_tier(text: str, schemes: Schemes[T], what: str) -> Tier[T]:

@@ -17,8 +17,7 @@ from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS, name
 from proxy.media import Rendition
 from tests.caches.clocks import Clock
-
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 
 def path_of(folder: Path, key: str) -> Path:

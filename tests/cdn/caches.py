@@ -13,9 +13,10 @@ from pathlib import Path
 
 import httpx
 
+from tests.paths import ROOT
 from tests.services import free_port
 
-SNIPPETS = Path(__file__).parent.parent.parent / "docs" / "cdn"
+SNIPPETS = ROOT / "docs" / "cdn"
 PATIENCE = 30.0  # s
 
 

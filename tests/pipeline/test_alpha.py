@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from time import process_time
 
 import pytest
@@ -15,6 +14,7 @@ from proxy.pipeline import render
 from proxy.places import Border, Edge
 from proxy.presets import load_presets
 from proxy.spec import Fit, Output, Spec
+from tests.paths import ROOT
 from tests.pictures import disc, gradient, loaded, near, photo, pixel, plain, quadrants, saved
 
 WITH_ALPHA = [Format.PNG, Format.WEBP, Format.TIFF]
@@ -80,7 +80,7 @@ def test_a_background_is_seen_through_the_picture_when_it_is_flattened(
 
 
 def test_logos_of_partners_stand_on_white_in_formats_with_transparency_too() -> None:
-    presets = load_presets(Path(__file__).parents[2] / "presets.yaml")
+    presets = load_presets(ROOT / "presets.yaml")
     spec = parse_options("p_partner", presets.options, presets.defaults)
     body = saved(disc(400, 400, *ORANGE), Format.PNG)
     made = render(body, spec, Limits(), Bucket(webp=True))

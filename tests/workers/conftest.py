@@ -4,14 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from proxy.workers.pool import Workers
 from proxy.workers.supervisor import Supervisor
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TASKS = "tests.workers.tasks"
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]

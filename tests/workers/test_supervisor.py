@@ -17,7 +17,8 @@ import pytest
 from proxy.errors import Overloaded
 from proxy.workers.pool import Workers
 from proxy.workers.supervisor import Supervisor
-from tests.workers.conftest import ROOT, TASKS, Eventually
+from tests.paths import ROOT
+from tests.workers.conftest import TASKS, Eventually
 
 WEB_PROCESS = """
 import asyncio, json, sys
