@@ -19,7 +19,7 @@ from functools import partial
 import pyvips
 
 from proxy.kinds import AutoQuality
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.quality import TARGETS
 from proxy.pipeline.search import shown_as

@@ -22,9 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy import logs
 from proxy.caches.tiered import open_cache, open_originals_cache
 from proxy.flights import open_flights
-from proxy.freshness import Lifetimes
 from proxy.grammar import INFO, SIGNED
 from proxy.metrics import Facts, Metrics, exposed
+from proxy.model.freshness import Lifetimes
 from proxy.originals import Originals
 from proxy.origins.schemes import open_origins
 from proxy.presets import Presets

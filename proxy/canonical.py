@@ -14,7 +14,7 @@ from typing import Any
 
 from proxy.colours import WHITE
 from proxy.kinds import plain
-from proxy.media import ENCODER, FORMATS
+from proxy.model.media import ENCODER, FORMATS
 from proxy.places import LONGEST, Compass, Edge, Length, Strategy
 from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 

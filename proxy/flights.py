@@ -22,9 +22,9 @@ from proxy.caches.envelope import pack, unpack
 from proxy.caches.link import Link
 from proxy.caches.redis import PREFIX
 from proxy.caches.tiered import redis_of
-from proxy.errors import OriginFailed, Overloaded, ProxyError, family
 from proxy.leases import COORDINATION_STEP, COORDINATION_TIMEOUT, LANDED, LARGEST, Hold, Landed, Lead, Leases
-from proxy.media import Document, Rendition
+from proxy.model.errors import OriginFailed, Overloaded, ProxyError, family
+from proxy.model.media import Document, Rendition
 from proxy.singleflight import SingleFlight
 
 log = structlog.get_logger()

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from proxy.boxes import Box, Margins, Size, exact, position, px
 from proxy.canonical import floors, nearest
-from proxy.errors import ResultTooLarge
-from proxy.limits import Limits
+from proxy.model.errors import ResultTooLarge
+from proxy.model.limits import Limits
 from proxy.modes import MODES, ONE, Asked, clamped, placed
 from proxy.narrowing import View, narrowed
 from proxy.places import Strategy

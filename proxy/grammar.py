@@ -18,7 +18,9 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from proxy.canonical import ENLARGING, settle
-from proxy.errors import (
+from proxy.hints import nearest, of_option
+from proxy.layers import Overlays
+from proxy.model.errors import (
     ConflictingOptions,
     InvalidKey,
     InvalidRequest,
@@ -29,10 +31,8 @@ from proxy.errors import (
     UnknownOverlay,
     UnknownPreset,
 )
-from proxy.hints import nearest, of_option
-from proxy.keys import check_key, clean_key
-from proxy.layers import Overlays
-from proxy.media import ENCODER, FORMATS
+from proxy.model.keys import check_key, clean_key
+from proxy.model.media import ENCODER, FORMATS
 from proxy.options.cloudinary import FAMILY
 from proxy.spec import BY_NAME, OPTIONS, Option, Spec
 

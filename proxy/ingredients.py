@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from proxy.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
-from proxy.media import Original
+from proxy.model.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
+from proxy.model.media import Original
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from proxy.colours import Colour, ColourKind
-from proxy.errors import InvalidKey
-from proxy.keys import clean_key
 from proxy.kinds import Text, whole, within, written
+from proxy.model.errors import InvalidKey
+from proxy.model.keys import clean_key
 from proxy.places import Anchor, AnchorKind, Strategy
 
 LONGEST_TEXT = 256

@@ -18,10 +18,10 @@ from ruamel.yaml.error import FileMark, MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from proxy.errors import InvalidRequest
 from proxy.grammar import shown
 from proxy.hints import nearest
 from proxy.kinds import Names
+from proxy.model.errors import InvalidRequest
 
 DEEPEST = 8  # levels of nesting; our files have four
 LARGEST = 256 * 1024  # bytes

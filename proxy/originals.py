@@ -13,7 +13,8 @@ import structlog
 from cachetools import TTLCache
 
 from proxy.caches import Cache
-from proxy.errors import (
+from proxy.metrics import Metrics
+from proxy.model.errors import (
     OriginalNotFound,
     OriginalTooLarge,
     OriginFailed,
@@ -21,9 +22,8 @@ from proxy.errors import (
     ProxyError,
     SourceNotAllowed,
 )
-from proxy.freshness import Freshness, judged
-from proxy.media import Original
-from proxy.metrics import Metrics
+from proxy.model.freshness import Freshness, judged
+from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.purges import Heard, Purged, Purges, Subject, subject
 from proxy.singleflight import SingleFlight

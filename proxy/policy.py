@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proxy.errors import PolicyRefused
 from proxy.grammar import Written, shown
 from proxy.kinds import AutoQuality
+from proxy.model.errors import PolicyRefused
 from proxy.presets import Presets
 from proxy.spec import OPTIONS, Output
 

@@ -18,10 +18,10 @@ from urllib.parse import quote
 from ruamel.yaml.nodes import MappingNode, Node
 
 from proxy.colours import Colour
-from proxy.errors import InvalidRequest
 from proxy.grammar import LONGEST_OPTIONS, Written, read_key, read_options, resolve
 from proxy.kinds import Integer, Number
 from proxy.layers import Align, Blend, Outline, Overlays
+from proxy.model.errors import InvalidRequest
 from proxy.nodes import (
     Reads,
     compose,

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from proxy.ingredients import Ingredients
-from proxy.limits import Limits
-from proxy.media import Note, Rendition, written_as
-from proxy.negotiation import format_bucket
+from proxy.model.limits import Limits
+from proxy.model.media import Note, Rendition, written_as
+from proxy.model.negotiation import format_bucket
 from proxy.sources import Sources
 from proxy.wishes import Wish, identity
 

@@ -16,7 +16,9 @@ import structlog
 from cachetools import TTLCache
 
 from proxy.caches import Keeper
-from proxy.errors import (
+from proxy.flights import Flights, Made
+from proxy.ingredients import Ingredients, bring
+from proxy.model.errors import (
     OriginalNotFound,
     OriginalTooLarge,
     OriginFailed,
@@ -27,11 +29,9 @@ from proxy.errors import (
     UnusableOriginal,
     again,
 )
-from proxy.flights import Flights, Made
-from proxy.freshness import PASSES, Freshness, freshness
-from proxy.ingredients import Ingredients, bring
-from proxy.limits import Limits
-from proxy.media import Original, Rendition
+from proxy.model.freshness import PASSES, Freshness, freshness
+from proxy.model.limits import Limits
+from proxy.model.media import Original, Rendition
 from proxy.origins import Origin
 from proxy.purges import Heard, Purged, Purges, Subject, subject
 from proxy.rendering import Renderers, Rendering

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.environment import PREFIX, InvalidSettings, problem_of, read_environment
-from proxy.limits import Limits
+from proxy.model.limits import Limits
 from proxy.settingkinds import (
     Bytes,
     Count,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.errors import BadSignature
+from proxy.model.errors import BadSignature
 
 SIGNATURE_LENGTH = 43  # 32 bytes in base64 without padding
 SHORTEST = 22  # 128 bits and a bit: what a shortened signature keeps at least

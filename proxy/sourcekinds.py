@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from proxy import media
 from proxy.kinds import Flag, Integer, Text
-from proxy.media import Format
+from proxy.model import media
+from proxy.model.media import Format
 from proxy.nodes import Reads
 from proxy.units import BYTES, SECONDS, Units
 

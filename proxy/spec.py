@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.options import cloudinary
 from proxy.options.canvas import TURN, Canvas
 from proxy.options.delivery import Delivery

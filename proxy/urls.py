@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
-from proxy.errors import InvalidRequest
 from proxy.grammar import split_path
+from proxy.model.errors import InvalidRequest
 from proxy.signing import Secret, sign
 
 _SEGMENT = "!$&'()*+,;=:@"  # what RFC 3986 section 3.3 lets stand in a segment, unreserved characters apart

@@ -19,8 +19,9 @@ from obstore import exceptions
 
 from proxy.app import road, terms
 from proxy.caches.address import masked
-from proxy.errors import Overloaded, ProxyError
-from proxy.negotiation import Bucket
+from proxy.model.errors import Overloaded, ProxyError
+from proxy.model.media import SUFFIXES
+from proxy.model.negotiation import Bucket
 from proxy.objectstores import BUCKET_SCHEMES, open_store
 from proxy.purging import open_purging
 from proxy.renditions import Answer, Renditions
@@ -29,7 +30,6 @@ from proxy.settings import Settings
 from proxy.sources import Source
 from proxy.urls import format_path
 from proxy.web.asking import Ask, Terms, read_ask
-from proxy.web.headers import SUFFIXES
 from proxy.wishes import Wish
 from proxy.workers.pool import Workers
 from proxy.workers.supervisor import Supervisor

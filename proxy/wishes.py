@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from proxy.freshness import Lifetimes
 from proxy.grammar import canonical
-from proxy.media import RECIPE
-from proxy.negotiation import Bucket, format_bucket
+from proxy.model.freshness import Lifetimes
+from proxy.model.media import RECIPE
+from proxy.model.negotiation import Bucket, format_bucket
 from proxy.spec import Spec
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.pipeline import savable
 from proxy.pipeline.loaders import loadable
 

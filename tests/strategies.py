@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from proxy.boxes import Size
 from proxy.colours import Colour, ColourKind, Painted, PercentTint, TintKind, TwoColours
-from proxy.errors import InvalidRequest
 from proxy.grammar import parse_options
 from proxy.kinds import AutoQuality, Choice, Flag, Integer, Names, Number, Numbers, Quality, Text, plain
 from proxy.layers import FontKind, OutlineKind, OverlayKind, PlaceKind, TextKind
+from proxy.model.errors import InvalidRequest
 from proxy.outlines import LineKind, RadiiKind, TrimKind
 from proxy.places import (
     LONGEST,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 
-from proxy.media import Format
+from proxy.model.media import Format
 from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running, silence
 from tests.pictures import photo, saved

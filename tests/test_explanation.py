@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 
 from proxy.boxes import Size
-from proxy.errors import InvalidRequest
 from proxy.explanation import explain_options, explain_plan
 from proxy.geometry import plan
 from proxy.grammar import parse_options, split_items
-from proxy.limits import Limits
+from proxy.model.errors import InvalidRequest
+from proxy.model.limits import Limits
 from tests.strategies import written_options
 
 

@@ -18,10 +18,10 @@ from proxy.caches.address import parse_address
 from proxy.caches.clients import connect
 from proxy.caches.envelope import name as short
 from proxy.caches.link import Link
-from proxy.errors import BrokenImage, OriginFailed, Overloaded, ProxyError
 from proxy.flights import ClusterFlights, Flights, Made, open_flights
 from proxy.leases import LANDED, LARGEST, LEASE, Leases
-from proxy.media import Format, Rendition
+from proxy.model.errors import BrokenImage, OriginFailed, Overloaded, ProxyError
+from proxy.model.media import Format, Rendition
 from proxy.singleflight import SingleFlight
 from tests.redundant import redis_cluster
 from tests.services import RedisServer, redis_server

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size, position
 from proxy.canonical import floors
-from proxy.errors import ResultTooLarge
 from proxy.geometry import Plan, plan
 from proxy.grammar import parse_options
-from proxy.limits import Limits
+from proxy.model.errors import ResultTooLarge
+from proxy.model.limits import Limits
 from proxy.narrowing import View, backward
 from proxy.places import Compass, FocalPoint, Strategy
 from proxy.spec import Fit, Mode, Spec

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.errors import (
+from proxy.grammar import canonical, format_options, parse_options, read_options, split_path
+from proxy.model.errors import (
     ConflictingOptions,
     InvalidKey,
     InvalidRequest,
@@ -19,7 +20,6 @@ from proxy.errors import (
     UnknownOption,
     UnknownPreset,
 )
-from proxy.grammar import canonical, format_options, parse_options, read_options, split_path
 from proxy.spec import BY_NAME, OPTIONS, SPELLINGS, Option, Spec
 from tests.strategies import respelled, specs, written_options
 

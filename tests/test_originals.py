@@ -15,9 +15,9 @@ from proxy.caches.disk import DiskCache
 from proxy.caches.memory import MemoryCache
 from proxy.caches.originals import ORIGINALS
 from proxy.caches.tiered import TieredCache
-from proxy.errors import OriginalNotFound, OriginFailed
-from proxy.limits import Limits
-from proxy.media import Format, Original
+from proxy.model.errors import OriginalNotFound, OriginFailed
+from proxy.model.limits import Limits
+from proxy.model.media import Format, Original
 from proxy.originals import Originals
 from proxy.origins.file import FileOrigin
 from proxy.origins.http import HTTPOrigin, make_client

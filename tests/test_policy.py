@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 
-from proxy.errors import InvalidRequest, PolicyRefused
 from proxy.grammar import read_options
+from proxy.model.errors import InvalidRequest, PolicyRefused
 from proxy.policy import POLICIES, permit
 from proxy.presets import Listed, Preset, Presets
 from proxy.settings import Policy

@@ -11,12 +11,12 @@ import pytest
 
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache
-from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut, TooCostly
-from proxy.freshness import PASSES, Lifetimes
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format, Rendition
-from proxy.negotiation import bucket
+from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, TooCostly
+from proxy.model.freshness import PASSES, Lifetimes
+from proxy.model.limits import Limits
+from proxy.model.media import Format, Rendition
+from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.renditions import AGAIN, PAUSE, Answer, Renditions
 from proxy.wishes import Wish, wish_for

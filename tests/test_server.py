@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proxy.media import Format
+from proxy.model.media import Format
 from tests.deployments import deployed
 from tests.pictures import photo, saved
 

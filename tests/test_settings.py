@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.environment import InvalidSettings, read_environment
 from proxy.flags import settings_table
-from proxy.limits import Limits
+from proxy.model.limits import Limits
 from proxy.settings import CONFIDENTIAL, Settings, load
 from proxy.signing import Secret
 from proxy.units import BYTES, PIXELS, SECONDS, Units

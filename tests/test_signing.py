@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from proxy.errors import BadSignature
+from proxy.model.errors import BadSignature
 from proxy.signing import Secret, normalise, parse_secrets, sign, verify
 
 ALPHABET = string.ascii_letters + string.digits + "-_"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import InvalidRequest
 from proxy.grammar import parse_options, split_path
+from proxy.model.errors import InvalidRequest
 from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
 from tests.strategies import written_options
 

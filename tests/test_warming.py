@@ -18,7 +18,7 @@ import obstore
 import pytest
 from redis import Redis
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.objectstores import open_store
 from proxy.warm_command import progress
 from tests.deployments import deployed

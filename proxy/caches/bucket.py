@@ -19,7 +19,7 @@ from proxy.breaker import Breaker
 from proxy.caches import Entry, Stats
 from proxy.caches.address import Address
 from proxy.caches.envelope import LONGEST, RENDITIONS, Unverified, name
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from proxy.objectstores import open_store
 
 log = structlog.get_logger()

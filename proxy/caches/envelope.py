@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from proxy.caches import Entry, Packing
-from proxy.media import Note, Rendition, written_as
+from proxy.model.media import Note, Rendition, written_as
 
 if TYPE_CHECKING:
     from _hashlib import HASH

@@ -7,7 +7,7 @@ import struct
 
 from proxy.caches import Entry, Packing
 from proxy.caches.envelope import SEALED_AT, is_sealed, sealed
-from proxy.media import Keeping, Original
+from proxy.model.media import Keeping, Original
 
 # expires_at, since, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent), purge,
 # bytes of the version and of the etag (-1: absent)

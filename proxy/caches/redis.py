@@ -12,7 +12,7 @@ from proxy.caches.address import Address
 from proxy.caches.clients import connect
 from proxy.caches.envelope import LONGEST, Unverified, name, pack, unpack
 from proxy.caches.link import Link
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 
 _T = TypeVar("_T")
 

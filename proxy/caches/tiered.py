@@ -17,7 +17,7 @@ from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache, open_memory
 from proxy.caches.originals import ORIGINALS
 from proxy.caches.redis import open_redis
-from proxy.media import Original, Rendition
+from proxy.model.media import Original, Rendition
 from proxy.objectstores import BUCKET_SCHEMES
 
 Schemes = Mapping[str, Callable[[Address], Tier[T]]]

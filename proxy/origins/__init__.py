@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.media import Original
+from proxy.model.media import Original
 
 
 class Origin(Protocol):

@@ -11,9 +11,9 @@ import obstore
 from obstore import exceptions
 from obstore.store import ObjectStore
 
-from proxy.errors import OriginFailed, OriginRefused
-from proxy.limits import Limits
-from proxy.media import Original
+from proxy.model.errors import OriginFailed, OriginRefused
+from proxy.model.limits import Limits
+from proxy.model.media import Original
 from proxy.origins.keeping import keeping
 from proxy.origins.keys import forbidden, not_found, segments, too_large
 from proxy.origins.trying import Passing, Trier

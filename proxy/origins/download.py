@@ -19,8 +19,8 @@ from typing import NamedTuple
 import httpx
 
 from proxy import __version__
-from proxy.errors import OriginFailed, OriginRefused
-from proxy.media import Original
+from proxy.model.errors import OriginFailed, OriginRefused
+from proxy.model.media import Original
 from proxy.origins.keeping import keeping
 from proxy.origins.keys import forbidden, not_found, too_large
 from proxy.origins.trying import Passing, Trier, timed_out

@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import TTLCache
 
-from proxy.errors import OriginFailed, ProxyError
-from proxy.limits import Limits
-from proxy.media import Original
+from proxy.model.errors import OriginFailed, ProxyError
+from proxy.model.limits import Limits
+from proxy.model.media import Original
 from proxy.origins.keys import not_found, segments, too_large
 from proxy.origins.trying import raise_when_used_up
 

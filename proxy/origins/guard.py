@@ -17,7 +17,7 @@ from socket import IPPROTO_TCP, SOCK_STREAM, getaddrinfo
 
 import structlog
 
-from proxy.errors import SourceNotAllowed
+from proxy.model.errors import SourceNotAllowed
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from proxy.breaker import Breaker
-from proxy.errors import OriginFailed, Overloaded, ProxyError
-from proxy.media import Original
+from proxy.model.errors import OriginFailed, Overloaded, ProxyError
+from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.trying import timed_out
 from proxy.sources import Source

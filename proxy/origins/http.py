@@ -12,8 +12,8 @@ from urllib.parse import quote
 import httpx
 from aiohttp import SocketFactoryType
 
-from proxy.limits import Limits
-from proxy.media import Original
+from proxy.model.limits import Limits
+from proxy.model.media import Original
 from proxy.origins.download import Downloader
 from proxy.origins.guard import Guard, Resolve, resolve
 from proxy.origins.keys import not_found, segments

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
-from proxy.media import Keeping
+from proxy.model.media import Keeping
 
 # RFC 9111 section 5.2: a token, perhaps with a token or a quoted string.
 _DIRECTIVE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^",]*)))?\s*(?:,|$)')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.errors import OriginalForbidden, OriginalNotFound, OriginalTooLarge
+from proxy.model.errors import OriginalForbidden, OriginalNotFound, OriginalTooLarge
 
 _UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from proxy.errors import SourceNotAllowed
-from proxy.limits import Limits
-from proxy.media import Original
+from proxy.model.errors import SourceNotAllowed
+from proxy.model.limits import Limits
+from proxy.model.media import Original
 from proxy.origins.download import Downloader
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from proxy.errors import SourceNotAllowed
-from proxy.media import Original
+from proxy.model.errors import SourceNotAllowed
+from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.keys import not_found
 from proxy.sources import is_url

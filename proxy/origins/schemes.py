@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from proxy.limits import Limits
+from proxy.model.limits import Limits
 from proxy.objectstores import open_store
 from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin

@@ -7,8 +7,8 @@ import errno
 import random
 from collections.abc import Awaitable, Callable
 
-from proxy.errors import OriginFailed, OriginTimedOut, Overloaded
-from proxy.media import Original
+from proxy.model.errors import OriginFailed, OriginTimedOut, Overloaded
+from proxy.model.media import Original
 
 _TRIES = 2
 _PAUSE = (0.05, 0.2)

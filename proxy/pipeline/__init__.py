@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from proxy import negotiation
-from proxy.errors import TooCostly
-from proxy.limits import Limits
-from proxy.media import FORMATS, Format, Note
+from proxy.model import negotiation
+from proxy.model.errors import TooCostly
+from proxy.model.limits import Limits
+from proxy.model.media import FORMATS, Format, Note
 from proxy.pipeline import animation, decode
 from proxy.pipeline.course import course, output_format
 from proxy.pipeline.deadline import in_time

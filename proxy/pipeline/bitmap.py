@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pyvips
 
-from proxy.errors import BrokenImage, TooCostly
+from proxy.model.errors import BrokenImage, TooCostly
 from proxy.pipeline import ico
 from proxy.pipeline.bmp import Bitmap, Body, of_file, of_icon
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field, replace
 
-from proxy.errors import BrokenImage
+from proxy.model.errors import BrokenImage
 
 Body = bytes | memoryview
 Masks = tuple[int, int, int, int]

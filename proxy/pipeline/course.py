@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from proxy import negotiation
 from proxy.boxes import Size
 from proxy.canonical import grounded
 from proxy.colours import Colour
-from proxy.errors import InvalidValue
 from proxy.geometry import Plan
-from proxy.limits import Limits
-from proxy.media import FORMATS, Format, InputOnly, Note
+from proxy.model import negotiation
+from proxy.model.errors import InvalidValue
+from proxy.model.limits import Limits
+from proxy.model.media import FORMATS, Format, InputOnly, Note
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import savable

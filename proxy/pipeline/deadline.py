@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.boxes import Size
-from proxy.media import FORMATS, Format
-from proxy.negotiation import Bucket, choose
+from proxy.model.media import FORMATS, Format
+from proxy.model.negotiation import Bucket, choose
 from proxy.pipeline.encode import savable
 from proxy.pipeline.search import SAMPLED, TILE, TILES
 from proxy.pipeline.smallest import Order

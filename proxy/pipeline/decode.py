@@ -10,9 +10,9 @@ from typing import Any
 import pyvips
 
 from proxy.boxes import Box, Size
-from proxy.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
-from proxy.limits import Limits
-from proxy.media import Format, Incoming, InputOnly
+from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
+from proxy.model.limits import Limits
+from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline import vector
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.endings import is_cut_gif

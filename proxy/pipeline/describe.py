@@ -8,11 +8,11 @@ from typing import Any
 
 import pyvips
 
-from proxy import negotiation
 from proxy.colours import Colour
-from proxy.errors import TooCostly
-from proxy.limits import Limits
-from proxy.media import FORMATS, Format
+from proxy.model import negotiation
+from proxy.model.errors import TooCostly
+from proxy.model.limits import Limits
+from proxy.model.media import FORMATS, Format
 from proxy.palette import palette
 from proxy.pipeline import animation, decode, profiles
 from proxy.pipeline.alpha import weighted, with_alpha

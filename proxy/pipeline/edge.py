@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pyvips
 
-from proxy.errors import ProxyError
+from proxy.model.errors import ProxyError
 
 _RAISED = (pyvips.Error, UnicodeDecodeError)
 """`pyvips.Error` fails to make itself when libvips' message, which quotes the file, is not UTF-8."""

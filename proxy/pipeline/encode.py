@@ -9,7 +9,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.media import FORMATS, Format
+from proxy.model.media import FORMATS, Format
 from proxy.pipeline.colour import is_named
 from proxy.pipeline.metadata import FLAGS, ICC, kept
 from proxy.spec import Chroma, Keep, Spec

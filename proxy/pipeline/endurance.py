@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from proxy.boxes import Size
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.pipeline.deadline import TRIES_FOR_BYTES, avif_seconds
 from proxy.pipeline.encode import EFFORT, MOST_SECONDS, SAVERS
 from proxy.pipeline.smallest import Order

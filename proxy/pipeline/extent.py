@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from proxy.media import Format, Incoming, InputOnly
+from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline import bmp, ico
 
 Body = bytes | memoryview

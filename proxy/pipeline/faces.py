@@ -12,9 +12,9 @@ from typing import Any
 import pyvips
 
 from proxy.boxes import Box, Size
-from proxy.errors import TooCostly
 from proxy.geometry import Plan
-from proxy.media import Note
+from proxy.model.errors import TooCostly
+from proxy.model.media import Note
 from proxy.narrowing import View, forward, narrowed
 from proxy.pipeline import decode
 from proxy.pipeline.canvas import flattened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from proxy.errors import BrokenImage
+from proxy.model.errors import BrokenImage
 from proxy.pipeline.bmp import of_icon
 
 Body = bytes | memoryview

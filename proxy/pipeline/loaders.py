@@ -9,7 +9,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.media import Format, Incoming, InputOnly
+from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline import bitmap, vector
 
 LOADERS: Mapping[Incoming, str] = {

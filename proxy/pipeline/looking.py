@@ -12,10 +12,10 @@ import pyvips
 
 from proxy import geometry
 from proxy.boxes import Box, Size
-from proxy.errors import TooCostly
 from proxy.geometry import Plan
-from proxy.limits import Limits
-from proxy.media import Note
+from proxy.model.errors import TooCostly
+from proxy.model.limits import Limits
+from proxy.model.media import Note
 from proxy.outlines import Trim
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyvips
 
-from proxy import negotiation
 from proxy.boxes import Size
 from proxy.geometry import Plan
-from proxy.media import FORMATS, Format
+from proxy.model import negotiation
+from proxy.model.media import FORMATS, Format
 from proxy.pipeline.course import Course
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import encoder_settings, savable

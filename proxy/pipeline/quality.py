@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from proxy.kinds import AutoQuality
-from proxy.media import Format
+from proxy.model.media import Format
 
 TARGETS: Mapping[AutoQuality, float] = {
     AutoQuality.BEST: 85.0,

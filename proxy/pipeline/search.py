@@ -15,7 +15,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.loaders import LOADERS
 from proxy.pipeline.quality import CURVES, Curve, quality_for, similarity_at

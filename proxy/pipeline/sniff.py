@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from proxy.errors import NotAnImage
-from proxy.media import Format, Incoming, InputOnly
+from proxy.model.errors import NotAnImage
+from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline import bmp
 
 _AV1_BRANDS = frozenset({b"avif", b"avis"})

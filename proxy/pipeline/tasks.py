@@ -12,9 +12,9 @@ from typing import Any
 import pyvips
 
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Document
-from proxy.negotiation import Bucket, parse_bucket
+from proxy.model.limits import Limits
+from proxy.model.media import Document
+from proxy.model.negotiation import Bucket, parse_bucket
 from proxy.pipeline import render, savable
 from proxy.pipeline.describe import describe
 from proxy.pipeline.faces import detector

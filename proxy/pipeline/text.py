@@ -11,8 +11,8 @@ from proxy import laying
 from proxy.boxes import Box, Size, exact, position
 from proxy.canonical import nearest
 from proxy.colours import WHITE, Colour
-from proxy.errors import InvalidValue
 from proxy.layers import Align
+from proxy.model.errors import InvalidValue
 from proxy.pipeline.edge import libvips
 from proxy.spec import Spec
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 
-from proxy.errors import BrokenImage, NotAnImage, TooCostly, TooManyPixels
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.errors import BrokenImage, NotAnImage, TooCostly, TooManyPixels
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline.extent import extent
 from proxy.pipeline.sniff import sniff
 

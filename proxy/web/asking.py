@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
-from proxy.errors import Expired
-from proxy.freshness import Lifetimes
 from proxy.grammar import Address, read_options, resolve, split_path
-from proxy.negotiation import Bucket
+from proxy.model.errors import Expired
+from proxy.model.freshness import Lifetimes
+from proxy.model.negotiation import Bucket
 from proxy.policy import permit
 from proxy.presets import Preset, Presets
 from proxy.signing import Secret, verify

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 
 _SKEW = 60.0  # s by which a client's clock may be ahead; a later date is none that we gave it
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
 from urllib.parse import quote
 
-from proxy.freshness import Lifetimes
-from proxy.media import Rendition
+from proxy.model.freshness import Lifetimes
+from proxy.model.media import SUFFIXES, Rendition
 from proxy.purges import Subject
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -68,11 +68,6 @@ def within_caps(found: Sequence[str]) -> Sequence[str]:
     while sum(map(len, found)) + len(found) > LONGEST_TAGS:
         found = found[:-1]
     return found
-
-
-SUFFIXES = frozenset(
-    {"jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "svg", "heic", "heif", "jxl", "bmp", "ico"}
-)
 
 
 def disposition(filename: str | None, key: str, suffix: str, *, download: bool) -> bytes:

@@ -10,11 +10,11 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from proxy.errors import Expired, InvalidKey, InvalidRequest, ProxyError
-from proxy.freshness import passing
 from proxy.grammar import parse_options
-from proxy.media import Rendition
-from proxy.negotiation import Bucket, bucket
+from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
+from proxy.model.freshness import passing
+from proxy.model.media import Rendition
+from proxy.model.negotiation import Bucket, bucket
 from proxy.presets import Presets
 from proxy.purges import Subject
 from proxy.renditions import Answer, Renditions

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from proxy.catalogue import options_table
-from proxy.errors import ProxyError
+from proxy.model.errors import ProxyError
 from proxy.web.headers import GUARDS
 from proxy.web.problems import problem, problem_of
 

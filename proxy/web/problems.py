@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import Send
 
-from proxy import errors
+from proxy.model import errors
 from proxy.web.headers import GUARDS, Headers
 
 Answered = tuple[int, list[tuple[bytes, bytes]], bytes]

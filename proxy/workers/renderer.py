@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from proxy.errors import ProxyError, TooCostly
+from proxy.model.errors import ProxyError, TooCostly
 from proxy.workers import wire
 
 Task = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any
 
-from proxy.errors import ProxyError, family
+from proxy.model.errors import ProxyError, family
 from proxy.workers import wire
 
 CHUNK = 262_144

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.media import Format, Rendition
+from proxy.model.media import Format, Rendition
 from tests.services import redis_server
 
 

@@ -19,7 +19,7 @@ from proxy.caches.bucket import BucketCache, open_bucket
 from proxy.caches.envelope import name
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache, open_cache
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from proxy.objectstores import open_store
 from tests.caches.clocks import Clock
 from tests.origins.server import running, silence

@@ -21,7 +21,7 @@ from proxy.caches.link import Link
 from proxy.caches.memory import MemoryCache
 from proxy.caches.redis import RedisCache
 from proxy.caches.tiered import TieredCache
-from proxy.media import Format, Rendition
+from proxy.model.media import Format, Rendition
 from proxy.objectstores import open_store
 from tests.caches.clocks import Clock
 from tests.s3 import S3Server

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS, name
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 from tests.paths import ROOT
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.caches import Entry
 from proxy.caches.envelope import name, pack, unpack
-from proxy.media import Format, Note, Rendition
+from proxy.model.media import Format, Note, Rendition
 
 UINT32 = st.integers(0, 2**32 - 1)
 TIMES = st.floats(-1e10, 1e10)

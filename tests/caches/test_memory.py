@@ -5,7 +5,7 @@ import tracemalloc
 from dataclasses import replace
 
 from proxy.caches.memory import MemoryCache
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.caches.originals import ORIGINALS
-from proxy.media import Keeping, Original
+from proxy.model.media import Keeping, Original
 
 SECONDS = st.floats(0, 1e10)
 ORIGINAL = st.builds(

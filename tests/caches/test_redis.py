@@ -23,7 +23,7 @@ from proxy.caches.envelope import name, pack
 from proxy.caches.link import Link
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiered import open_cache
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 from tests.services import RedisServer, free_port, redis_server
 

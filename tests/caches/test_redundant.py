@@ -16,7 +16,7 @@ from proxy.caches.envelope import name
 from proxy.caches.link import Link
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiered import open_cache
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from tests.redundant import PATIENCE, Redundant, ask, redis_cluster, redis_sentinel
 
 

@@ -14,7 +14,7 @@ from redis import Redis
 
 from proxy.caches.address import parse_address
 from proxy.caches.redis import RedisCache, open_redis
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from tests.redundant import SERVICE, Sentinel, ask, until
 from tests.services import RedisServer, find_redis, free_port, redis_server
 

@@ -18,7 +18,7 @@ from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache, open_cache
-from proxy.media import Rendition
+from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 
 

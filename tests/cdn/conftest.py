@@ -7,7 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from proxy.media import Format
+from proxy.model.media import Format
 from tests.cdn.caches import nginx, varnish
 from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running

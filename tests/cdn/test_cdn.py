@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from proxy.media import Format
+from proxy.model.media import Format
 from tests.deployments import Deployed
 from tests.origins.server import Server, reply
 from tests.pictures import plain, saved

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from proxy.limits import Limits
+from proxy.model.limits import Limits
 from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.server import Server, running
 

@@ -16,8 +16,8 @@ import httpx
 import pytest
 import uvloop
 
-from proxy.errors import OriginFailed, OriginTimedOut, ProxyError
-from proxy.limits import Limits
+from proxy.model.errors import OriginFailed, OriginTimedOut, ProxyError
+from proxy.model.limits import Limits
 from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.server import (
     Answer,

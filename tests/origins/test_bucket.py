@@ -9,7 +9,7 @@ import obstore
 import pytest
 from obstore.store import ObjectStore
 
-from proxy.errors import (
+from proxy.model.errors import (
     OriginalForbidden,
     OriginalNotFound,
     OriginFailed,
@@ -17,7 +17,7 @@ from proxy.errors import (
     OriginTimedOut,
     ProxyError,
 )
-from proxy.limits import Limits
+from proxy.model.limits import Limits
 from proxy.objectstores import open_store
 from proxy.origins.bucket import BucketOrigin
 from tests.origins.server import Answer, Server, redirect, reply, silence

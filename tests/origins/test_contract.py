@@ -10,8 +10,8 @@ from pathlib import Path
 import obstore
 import pytest
 
-from proxy.errors import OriginalNotFound, OriginalTooLarge
-from proxy.limits import Limits
+from proxy.model.errors import OriginalNotFound, OriginalTooLarge
+from proxy.model.limits import Limits
 from proxy.objectstores import open_store
 from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import (
+from proxy.model.errors import (
     OriginalForbidden,
     OriginalNotFound,
     OriginalTooLarge,
@@ -24,7 +24,7 @@ from proxy.errors import (
     OriginRefused,
     OriginTimedOut,
 )
-from proxy.limits import Limits
+from proxy.model.limits import Limits
 from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.conftest import Opened
 from tests.origins.server import (

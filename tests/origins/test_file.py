@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, ProxyError
-from proxy.limits import Limits
+from proxy.model.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, ProxyError
+from proxy.model.limits import Limits
 from proxy.origins.file import FileOrigin
 from tests.origins.keys import TRAVERSALS
 

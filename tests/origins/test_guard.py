@@ -11,7 +11,7 @@ from aiohappyeyeballs import AddrInfoType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import SourceNotAllowed
+from proxy.model.errors import SourceNotAllowed
 from proxy.origins.guard import Guard, Resolve, is_public, resolve
 from proxy.origins.http import make_client
 from tests.origins.server import Server, reply

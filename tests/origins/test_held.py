@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, SourceNotAllowed
-from proxy.media import Original
+from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, SourceNotAllowed
+from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.held import MOST_WAITING, REST, THRESHOLD, HeldHosts, HeldOrigin
 from proxy.origins.routed import RoutedOrigin

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy import __version__
-from proxy.errors import OriginalNotFound, OriginFailed, ProxyError
-from proxy.limits import Limits
+from proxy.model.errors import OriginalNotFound, OriginFailed, ProxyError
+from proxy.model.limits import Limits
 from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.conftest import Opened
 from tests.origins.server import (

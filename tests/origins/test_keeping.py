@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.limits import Limits
-from proxy.media import Keeping
+from proxy.model.limits import Limits
+from proxy.model.media import Keeping
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.origins.keeping import directives, keeping
 from tests.origins.server import Server, reply, running

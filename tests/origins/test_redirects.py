@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import OriginFailed
-from proxy.limits import Limits
+from proxy.model.errors import OriginFailed
+from proxy.model.limits import Limits
 from proxy.origins.http import HTTPOrigin
 from tests.origins.server import (
     Server,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import OriginFailed, ProxyError, SourceNotAllowed
-from proxy.limits import Limits
+from proxy.model.errors import OriginFailed, ProxyError, SourceNotAllowed
+from proxy.model.limits import Limits
 from proxy.origins.http import make_client
 from proxy.origins.remote import RemoteOrigin, remote_hosts, remote_url
 from tests.origins.server import Server, redirect, reply

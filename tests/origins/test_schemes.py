@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import OriginalNotFound, SourceNotAllowed
-from proxy.limits import Limits
+from proxy.model.errors import OriginalNotFound, SourceNotAllowed
+from proxy.model.limits import Limits
 from proxy.origins import Origin
 from proxy.origins.file import FileOrigin
 from proxy.origins.routed import RoutedOrigin

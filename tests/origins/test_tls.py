@@ -10,8 +10,8 @@ import httpx
 import pytest
 import trustme
 
-from proxy.errors import OriginFailed
-from proxy.limits import Limits
+from proxy.model.errors import OriginFailed
+from proxy.model.limits import Limits
 from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.server import (
     Server,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import Overloaded
-from proxy.limits import Limits
+from proxy.model.errors import Overloaded
+from proxy.model.limits import Limits
 from proxy.origins.file import FileOrigin
 from tests.origins.conftest import Opened
 from tests.origins.server import Server, reply

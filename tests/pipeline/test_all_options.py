@@ -8,11 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from proxy.canonical import merge_aspect, merge_mode, merge_zoom, settle
-from proxy.errors import InvalidRequest, ProxyError
 from proxy.grammar import parse_options, read_options
-from proxy.limits import Limits
-from proxy.media import Format
-from proxy.negotiation import Bucket
+from proxy.model.errors import InvalidRequest, ProxyError
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.course import course
 from proxy.pipeline.sniff import sniff

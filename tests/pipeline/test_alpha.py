@@ -7,9 +7,9 @@ import pyvips
 
 from proxy.colours import Colour, Painted
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format
-from proxy.negotiation import Bucket
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.places import Border, Edge
 from proxy.presets import load_presets

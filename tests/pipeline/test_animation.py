@@ -6,11 +6,11 @@ import pytest
 import pyvips
 from PIL import Image
 
-from proxy.errors import InvalidValue, NoSuchPage, TooManyPixels
 from proxy.grammar import canonical, parse_options
-from proxy.limits import Limits
-from proxy.media import Format
-from proxy.negotiation import Bucket
+from proxy.model.errors import InvalidValue, NoSuchPage, TooManyPixels
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.spec import Spec
 from tests.pictures import loaded, near, pixel, plain, saved

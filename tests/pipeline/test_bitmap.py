@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from proxy.boxes import Size
-from proxy.errors import BrokenImage, ProxyError, TooCostly, TooManyPixels
-from proxy.limits import Limits
-from proxy.media import Format, Incoming, InputOnly
+from proxy.model.errors import BrokenImage, ProxyError, TooCostly, TooManyPixels
+from proxy.model.limits import Limits
+from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline import decode, render
 from proxy.pipeline.bitmap import MOST_RUNS, unrolled
 from proxy.pipeline.loaders import loadable, opened

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import pyvips
 
-from proxy.limits import Limits
-from proxy.media import Format
-from proxy.negotiation import Bucket
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.colour import to_rgb
 from proxy.pipeline.describe import describe

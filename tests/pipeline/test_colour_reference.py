@@ -8,9 +8,9 @@ import pytest
 import pyvips
 from PIL import Image, ImageCms
 
-from proxy.limits import Limits
-from proxy.media import Format
-from proxy.negotiation import Bucket
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.describe import describe
 from proxy.spec import Icc, Keep, Output, Spec

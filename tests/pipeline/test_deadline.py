@@ -9,9 +9,9 @@ import pytest
 from proxy.boxes import Size
 from proxy.grammar import parse_options
 from proxy.kinds import AutoQuality
-from proxy.limits import Limits
-from proxy.media import Format, Note
-from proxy.negotiation import Bucket
+from proxy.model.limits import Limits
+from proxy.model.media import Format, Note
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.deadline import avif_seconds, in_time
 from proxy.pipeline.smallest import Order

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size
-from proxy.errors import BrokenImage, TooManyPixels, UnusableOriginal
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.errors import BrokenImage, TooManyPixels, UnusableOriginal
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import decode, render
 from proxy.spec import Spec
 from tests.pictures import HERE, animation, gradient, photo, plain, saved, tagged

@@ -6,8 +6,8 @@ from time import process_time
 import pytest
 
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import render
 from proxy.pipeline.effects import EFFECTS, affected
 from proxy.spec import OPTIONS, Spec

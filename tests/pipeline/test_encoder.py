@@ -4,11 +4,11 @@ import struct
 
 import pytest
 
-from proxy.errors import ConflictingOptions
 from proxy.grammar import canonical, parse_options
-from proxy.limits import Limits
-from proxy.media import ENCODER, FORMATS, Format
-from proxy.negotiation import Bucket
+from proxy.model.errors import ConflictingOptions
+from proxy.model.limits import Limits
+from proxy.model.media import ENCODER, FORMATS, Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.spec import OPTIONS, Output
 from tests.pictures import HERE, disc, loaded, photo, saved

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import BrokenImage
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.errors import BrokenImage
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import render
 from proxy.pipeline.endings import is_cut_gif
 from proxy.spec import Spec

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.boxes import Size
 from proxy.kinds import AutoQuality
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.pipeline.deadline import avif_seconds
 from proxy.pipeline.encode import EFFORT, MOST_SECONDS
 from proxy.pipeline.endurance import bearable

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.pipeline.extent import extent
 from proxy.pipeline.loaders import SAMPLES
 from tests.pictures import HERE, plain, saved

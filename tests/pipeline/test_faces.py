@@ -12,8 +12,8 @@ import pyvips
 
 from proxy.boxes import Box
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format, Note
+from proxy.model.limits import Limits
+from proxy.model.media import Format, Note
 from proxy.pipeline import render
 from proxy.pipeline.faces import faces_in
 from tests.pictures import loaded, photo, plain, saved, tagged

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import decode, render
 from proxy.pipeline.looking import planned
 from tests.pictures import (

@@ -11,9 +11,9 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
-from proxy.limits import Limits
-from proxy.media import Format
-from proxy.negotiation import Bucket
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.describe import describe
 from proxy.spec import Keep, Output, Spec

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import render
 from proxy.spec import Output, Spec
 from tests.pictures import CORNERS, loaded, near, pixel, quadrants, saved, tagged

@@ -4,8 +4,8 @@ import pytest
 import pyvips
 
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import render
 from tests.pictures import disc, loaded, near, pixel, plain, saved
 

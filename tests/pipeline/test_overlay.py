@@ -13,11 +13,11 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import InvalidValue, UnusableOverlay
 from proxy.grammar import parse_options
 from proxy.layers import TextKind
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.errors import InvalidValue, UnusableOverlay
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import render
 from proxy.pipeline.tasks import FONTS
 from tests.pictures import (

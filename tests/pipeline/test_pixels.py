@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline import render
 from proxy.places import Edge
 from tests.pictures import loaded, saved, tagged

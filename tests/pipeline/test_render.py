@@ -13,11 +13,11 @@ from proxy import geometry
 from proxy.boxes import Size
 from proxy.canonical import settle
 from proxy.colours import Colour
-from proxy.errors import InvalidValue, ResultTooLarge
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import FORMATS, Format
-from proxy.negotiation import Bucket
+from proxy.model.errors import InvalidValue, ResultTooLarge
+from proxy.model.limits import Limits
+from proxy.model.media import FORMATS, Format
+from proxy.model.negotiation import Bucket
 from proxy.outlines import Line, Radii
 from proxy.pipeline import render, savable
 from proxy.pipeline.sniff import sniff

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import pyvips
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.pipeline.search import Tries, shown_as, tiles
 from proxy.pipeline.similarity import Reference
 from proxy.spec import Keep

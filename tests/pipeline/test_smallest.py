@@ -10,12 +10,12 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import ResultTooLarge
 from proxy.grammar import parse_options
 from proxy.kinds import AutoQuality
-from proxy.limits import Limits
-from proxy.media import Format
-from proxy.negotiation import Bucket
+from proxy.model.errors import ResultTooLarge
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import Rendered, render
 from proxy.pipeline.quality import CURVES, FULL_CHROMA, TARGETS, quality_for, similarity_at
 from proxy.pipeline.quantised import jpeg_quality

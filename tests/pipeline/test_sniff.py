@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import NotAnImage
-from proxy.media import Format, Incoming, InputOnly
+from proxy.model.errors import NotAnImage
+from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline.sniff import sniff
 from tests.pictures import HERE, plain, saved
 

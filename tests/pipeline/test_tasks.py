@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import NotAnImage
-from proxy.limits import Limits
-from proxy.media import Format
+from proxy.model.errors import NotAnImage
+from proxy.model.limits import Limits
+from proxy.model.media import Format
 from proxy.pipeline.sniff import sniff
 from proxy.pipeline.tasks import TASKS
 from tests.pictures import photo, saved

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from proxy.errors import BrokenImage, NotAnImage, ProxyError, TooCostly, TooManyPixels
 from proxy.grammar import parse_options
-from proxy.limits import Limits
-from proxy.media import Format, InputOnly
-from proxy.negotiation import Bucket
+from proxy.model.errors import BrokenImage, NotAnImage, ProxyError, TooCostly, TooManyPixels
+from proxy.model.limits import Limits
+from proxy.model.media import Format, InputOnly
+from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.loaders import SAMPLES, loadable
 from tests.pictures import loaded, near, pixel, plain, saved

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.web.headers import within_caps
 from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running, silence

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.signing import sign
 from tests.origins.server import reply, running
 from tests.pictures import loaded, near, photo, pixel, plain, quadrants, saved

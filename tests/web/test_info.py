@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.placeholders import blurhash, thumbhash
 from proxy.signing import sign
 from tests.pictures import loaded, photo, plain, quadrants, saved

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.cli import app
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.origins.held import MOST_WAITING
 from tests.origins.server import reply, running
 from tests.pictures import photo, saved

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.purges import key_tag
 from proxy.signing import sign
 from tests.pictures import loaded, near, photo, pixel, plain, saved

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from proxy.media import Format
+from proxy.model.media import Format
 from proxy.purges import key_tag
 from tests.deployments import deployed
 from tests.origins.server import Server, reply, running, until

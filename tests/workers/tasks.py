@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from proxy.errors import InvalidValue, TooManyPixels
+from proxy.model.errors import InvalidValue, TooManyPixels
 
 Answer = tuple[dict[str, Any], bytes]
 

@@ -13,7 +13,7 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.errors import InvalidValue, Overloaded, TooCostly, TooManyPixels
+from proxy.model.errors import InvalidValue, Overloaded, TooCostly, TooManyPixels
 from proxy.workers.pool import MOST_BEHIND, Reply, Workers
 from proxy.workers.supervisor import Supervisor
 from tests.workers.conftest import TASKS, Eventually

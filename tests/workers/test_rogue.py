@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import Overloaded, TooCostly
+from proxy.model.errors import Overloaded, TooCostly
 from proxy.workers import wire
 from proxy.workers.pool import Workers
 

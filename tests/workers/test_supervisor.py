@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import Overloaded
+from proxy.model.errors import Overloaded
 from proxy.workers.pool import Workers
 from proxy.workers.supervisor import Supervisor
 from tests.paths import ROOT

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.freshness import Freshness, Lifetimes, freshness
+from proxy.model.freshness import Freshness, Lifetimes, freshness
 from proxy.web.headers import cache_control, cache_status
 
 SECONDS = st.integers(0, 10_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from proxy.errors import InvalidKey
+from proxy.model.errors import InvalidKey
 
 
 def clean_key(key: str) -> str:

@@ -188,3 +188,8 @@ class Rendition:
 def written_as(name: str) -> Format | Document:
     """Raises ValueError."""
     return Document(name) if name == Document.JSON else Format(name)
+
+
+SUFFIXES = frozenset(
+    {"jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "svg", "heic", "heif", "jxl", "bmp", "ico"}
+)

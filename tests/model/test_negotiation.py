@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.media import FORMATS, Format
-from proxy.negotiation import Bucket, bucket, choose, format_bucket, parse_bucket
+from proxy.model.media import FORMATS, Format
+from proxy.model.negotiation import Bucket, bucket, choose, format_bucket, parse_bucket
 
 NEITHER = Bucket()
 AVIF = Bucket(avif=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from proxy.media import Format
+from proxy.model.media import Format
 
 LONGEST_ACCEPT = 4096  # characters; browsers send about 100
 
