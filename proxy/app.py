@@ -19,11 +19,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy import logs
 from proxy.caches.tiered import open_cache, open_originals_cache
 from proxy.flights import open_flights
 from proxy.grammar import INFO, SIGNED
-from proxy.metrics import Facts, Metrics, exposed
 from proxy.model.freshness import Lifetimes
 from proxy.originals import Originals
 from proxy.origins.schemes import open_origins
@@ -35,6 +33,8 @@ from proxy.renditions import Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
 from proxy.sources import Sources
+from proxy.telemetry import logs
+from proxy.telemetry.metrics import Facts, Metrics, exposed
 from proxy.web import pages
 from proxy.web.access import AccessLog, Answerer
 from proxy.web.asking import Terms

@@ -13,7 +13,6 @@ import structlog
 from cachetools import TTLCache
 
 from proxy.caches import Cache
-from proxy.metrics import Metrics
 from proxy.model.errors import (
     OriginalNotFound,
     OriginalTooLarge,
@@ -28,6 +27,7 @@ from proxy.origins import Origin
 from proxy.purges import Heard, Purged, Purges, Subject, subject
 from proxy.singleflight import SingleFlight
 from proxy.sources import NOWHERE, Sources
+from proxy.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

@@ -20,15 +20,15 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from proxy import logs
 from proxy.app import Deployment, open_originals
 from proxy.caches.tiered import open_cache
-from proxy.metrics import PROCESSES_FOLDER
 from proxy.model.media import SUFFIXES
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
 from proxy.signing import sign
 from proxy.sources import Sources
+from proxy.telemetry import logs
+from proxy.telemetry.metrics import PROCESSES_FOLDER
 from proxy.workers.supervisor import Supervisor
 
 IDLE = 75

@@ -45,7 +45,8 @@ def warm(
     share the work of the same command.
     """
     settings = load()
-    from proxy import logs, warming  # the web, which no other command should wait for
+    from proxy import warming  # the web, which no other command should wait for
+    from proxy.telemetry import logs
 
     logs.configure(settings.log_format, "warning")
     work = warming.Warming(settings, options)

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from proxy.logs import Stderr
+from proxy.telemetry.logs import Stderr
 from proxy.workers.supervisor import Supervisor
 from tests.s3 import S3Server, s3_server
 

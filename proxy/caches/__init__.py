@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from proxy.telemetry.metrics import Stats
 
 
 class Kept(Protocol):
@@ -53,19 +54,6 @@ class Entry(NamedTuple, Generic[T]):
 
     kept: T
     expires_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
-    """
-    What happened in one tier since the start of this process. `hits` + `misses` are all lookups;
-    `failures` are lookups and writes that went wrong, or found something that does not verify.
-    """
-
-    tier: str
-    hits: int
-    misses: int
-    failures: int
 
 
 class Tier(Cache[T], Protocol[T]):

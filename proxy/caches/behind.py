@@ -10,7 +10,8 @@ from typing import Generic
 
 import structlog
 
-from proxy.caches import Entry, Stats, T, Tier
+from proxy.caches import Entry, T, Tier
+from proxy.telemetry.metrics import Stats
 
 log = structlog.get_logger()
 

@@ -16,11 +16,12 @@ from obstore import exceptions
 from obstore.store import ObjectStore
 
 from proxy.breaker import Breaker
-from proxy.caches import Entry, Stats
+from proxy.caches import Entry
 from proxy.caches.address import Address
 from proxy.caches.envelope import LONGEST, RENDITIONS, Unverified, name
 from proxy.model.media import Rendition
 from proxy.objectstores import open_store
+from proxy.telemetry.metrics import Stats
 
 log = structlog.get_logger()
 _T = TypeVar("_T")

@@ -25,9 +25,10 @@ from urllib.parse import unquote
 
 import structlog
 
-from proxy.caches import Entry, Packing, Stats, T
+from proxy.caches import Entry, Packing, T
 from proxy.caches.address import Address
 from proxy.caches.envelope import LONGEST, Unverified, name
+from proxy.telemetry.metrics import Stats
 
 log = structlog.get_logger()
 

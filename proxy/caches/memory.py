@@ -9,8 +9,9 @@ from typing import Generic, NamedTuple
 
 from cachetools import LRUCache
 
-from proxy.caches import Entry, Stats, T
+from proxy.caches import Entry, T
 from proxy.caches.address import Address
+from proxy.telemetry.metrics import Stats
 
 # Bytes of an entry beside its body and key, with its share of cachetools' three dicts: measured with
 # tracemalloc on CPython 3.11, and held by a test.

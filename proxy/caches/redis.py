@@ -7,12 +7,13 @@ from collections.abc import Callable
 from time import time
 from typing import TypeVar
 
-from proxy.caches import Entry, Stats
+from proxy.caches import Entry
 from proxy.caches.address import Address
 from proxy.caches.clients import connect
 from proxy.caches.envelope import LONGEST, Unverified, name, pack, unpack
 from proxy.caches.link import Link
 from proxy.model.media import Rendition
+from proxy.telemetry.metrics import Stats
 
 _T = TypeVar("_T")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import time
 from typing import Generic
 
-from proxy.caches import Entry, Stats, T, Tier
+from proxy.caches import Entry, T, Tier
 from proxy.caches.address import Address, masked, parse_address
 from proxy.caches.behind import WriteBehind
 from proxy.caches.bucket import open_bucket
@@ -19,6 +19,7 @@ from proxy.caches.originals import ORIGINALS
 from proxy.caches.redis import open_redis
 from proxy.model.media import Original, Rendition
 from proxy.objectstores import BUCKET_SCHEMES
+from proxy.telemetry.metrics import Stats
 
 Schemes = Mapping[str, Callable[[Address], Tier[T]]]
 

@@ -15,8 +15,8 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.grammar import SIGNED
-from proxy.logs import escape
-from proxy.metrics import Answer, Metrics
+from proxy.telemetry.logs import escape
+from proxy.telemetry.metrics import Answer, Metrics
 from proxy.web.problems import Answered, problem, respond
 
 LONGEST_HEADERS = 32_768

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.metrics import Metrics
 from proxy.model.errors import Overloaded, TooCostly
+from proxy.telemetry.metrics import Metrics
 from proxy.workers import wire
 from proxy.workers.replies import CHUNK, receive, reply
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.caches import Entry, Stats
+from proxy.caches import Entry
 from proxy.caches.address import parse_size
 from proxy.caches.behind import WriteBehind
 from proxy.caches.clients import STEP_TIMEOUT
@@ -19,6 +19,7 @@ from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache, open_cache
 from proxy.model.media import Rendition
+from proxy.telemetry.metrics import Stats
 from tests.caches.clocks import Clock
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,6 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from proxy import __version__
-from proxy.caches import Stats
 
 PROCESSES_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus_client, when it is imported, to count in files that processes share."""
@@ -169,3 +169,16 @@ def forget_the_dead(processes: Path) -> None:
             os.kill(pid, 0)
         except ProcessLookupError:
             mark_process_dead(pid, str(processes))  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """
+    What happened in one tier since the start of this process. `hits` + `misses` are all lookups;
+    `failures` are lookups and writes that went wrong, or found something that does not verify.
+    """
+
+    tier: str
+    hits: int
+    misses: int
+    failures: int

@@ -14,7 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.logs import clean, configure, escape, stamp
+from proxy.telemetry.logs import clean, configure, escape, stamp
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAUGHTY = "a\x1b[31m\n\r\u202eb\x00"
@@ -54,7 +54,7 @@ def test_an_event_is_one_json_line_on_stderr(capsys: pytest.CaptureFixture[str])
 @given(st.integers(0, 4_000_000_000_000_000))
 def test_a_line_says_when_to_the_microsecond(microseconds: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("proxy.logs.time.time_ns", lambda: microseconds * 1000 + 999)
+        patch.setattr("proxy.telemetry.logs.time.time_ns", lambda: microseconds * 1000 + 999)
         stamped = stamp(None, "info", {})["timestamp"]
     assert datetime.fromisoformat(stamped) == EPOCH + timedelta(microseconds=microseconds)
 
