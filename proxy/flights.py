@@ -16,12 +16,11 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from proxy.caches.clients import connect
 from proxy.caches.envelope import name as short
 from proxy.caches.envelope import pack, unpack
-from proxy.caches.link import Link
-from proxy.caches.redis import PREFIX
-from proxy.caches.tiered import redis_of
+from proxy.clients.address import redis_of
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import PREFIX, Link
 from proxy.leases import COORDINATION_STEP, COORDINATION_TIMEOUT, LANDED, LARGEST, Hold, Landed, Lead, Leases
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError, family
 from proxy.model.media import Document, Rendition

@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from proxy.caches.link import Link
-from proxy.ear import Ear
+from proxy.clients.redis_link import Link
+from proxy.clients.redis_subscriber import Ear
 
 COORDINATION_STEP, COORDINATION_TIMEOUT = 0.5, 0.6
 """Seconds for a step, and for all of a call: to be late here costs making it twice, and not just a miss."""

@@ -11,12 +11,11 @@ from pathlib import Path
 import structlog
 
 from proxy.caches.bucket_ledger import BucketLedger, open_bucket_ledger
-from proxy.caches.clients import connect
 from proxy.caches.ledger import FileLedger
-from proxy.caches.link import Link
-from proxy.caches.redis import PREFIX
 from proxy.caches.redis_ledger import RedisLedger
-from proxy.caches.tiered import bucket_of, disk_of, redis_of
+from proxy.clients.address import bucket_of, disk_of, redis_of
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import PREFIX, Link
 from proxy.leases import COORDINATION_STEP, COORDINATION_TIMEOUT
 from proxy.purges import Mark, Purged, Purges, Subject
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.objectstores import located
+from proxy.clients.object_store import located
 from proxy.presets import EMPTY, Presets, load_presets
 from proxy.settings import Settings
 from proxy.sourcefile import read_origins

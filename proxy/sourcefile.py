@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
+from proxy.clients.address import scheme_of
 from proxy.kinds import Names
 from proxy.nodes import (
     Reads,
@@ -41,7 +42,7 @@ from proxy.sourcekinds import (
     Pattern,
     optional,
 )
-from proxy.sources import Rewrite, Source, Sources, scheme_of
+from proxy.sources import Rewrite, Source, Sources
 
 
 class InvalidSources(Exception):

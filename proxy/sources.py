@@ -106,14 +106,6 @@ class Sources:
 
 NOWHERE = Sources(default=None)
 
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-
-
-def scheme_of(url: str) -> str:
-    """In lower case; empty for a plain path."""
-    found = SCHEME.match(url)
-    return found[1].lower() if found else ""
-
 
 @cache
 def _place(url: str, where: tuple[str, ...], rules: tuple[tuple[str, str], ...]) -> str:

@@ -18,11 +18,11 @@ import obstore
 from obstore import exceptions
 
 from proxy.app import road, terms
-from proxy.caches.address import masked
+from proxy.clients.address import BUCKET_SCHEMES, masked
+from proxy.clients.object_store import open_store
 from proxy.model.errors import Overloaded, ProxyError
 from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
-from proxy.objectstores import BUCKET_SCHEMES, open_store
 from proxy.purging import open_purging
 from proxy.renditions import Answer, Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources

@@ -14,10 +14,10 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from proxy.caches.address import parse_address
-from proxy.caches.clients import connect
 from proxy.caches.envelope import name as short
-from proxy.caches.link import Link
+from proxy.clients.address import parse_address
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import Link
 from proxy.flights import ClusterFlights, Flights, Made, open_flights
 from proxy.leases import LANDED, LARGEST, LEASE, Leases
 from proxy.model.errors import BrokenImage, OriginFailed, Overloaded, ProxyError

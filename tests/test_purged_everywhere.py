@@ -14,8 +14,8 @@ import pytest
 
 from proxy.caches.bucket_ledger import FOLDER, BucketLedger
 from proxy.caches.ledger import FileLedger
+from proxy.clients.object_store import open_store
 from proxy.model.media import Format
-from proxy.objectstores import open_store
 from proxy.purges import EVERYTHING, Mark, key_tag
 from proxy.purging import Purging
 from tests.deployments import Deployed, deployed

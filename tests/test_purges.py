@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.caches.address import parse_address
-from proxy.caches.clients import connect
 from proxy.caches.ledger import FileLedger
-from proxy.caches.link import Link
 from proxy.caches.redis_ledger import RedisLedger
+from proxy.clients.address import parse_address
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import Link
 from proxy.purges import BELOW, EVERYTHING, Mark, Purged, Purges, key_tag, preset_tag, subject
 from proxy.purging import DEAF, FULL, LOOK, Purging
 from tests.redundant import redis_cluster

@@ -18,8 +18,8 @@ import obstore
 import pytest
 from redis import Redis
 
+from proxy.clients.object_store import open_store
 from proxy.model.media import Format
-from proxy.objectstores import open_store
 from proxy.warm_command import progress
 from tests.deployments import deployed
 from tests.paths import ROOT

@@ -15,12 +15,12 @@ import structlog
 from obstore import exceptions
 from obstore.store import ObjectStore
 
-from proxy.breaker import Breaker
 from proxy.caches import Entry
-from proxy.caches.address import Address
 from proxy.caches.envelope import LONGEST, RENDITIONS, Unverified, name
+from proxy.clients.address import Address
+from proxy.clients.breaker import Breaker
+from proxy.clients.object_store import store_of
 from proxy.model.media import Rendition
-from proxy.objectstores import open_store
 from proxy.telemetry.metrics import Stats
 
 log = structlog.get_logger()
@@ -137,15 +137,6 @@ def open_bucket(address: Address) -> BucketCache:
     return BucketCache(
         store_of(address, _WRITE), max_value=address.size(address.options.get("max_value", f"{_LARGEST}"))
     )
-
-
-def store_of(address: Address, timeout: float) -> ObjectStore:
-    """`timeout` is in seconds. Raises ValueError."""
-    address.allow({"max_value", "endpoint", "region"})
-    told = {name: text for name, text in address.options.items() if name != "max_value"}
-    if not address.place.strip("/"):
-        raise ValueError(f"{address.scheme}:// takes a bucket, not {str(address)!r}")
-    return open_store(f"{address.scheme}://{address.place}", told, timeout)
 
 
 def _path(key: str) -> str:

@@ -14,9 +14,9 @@ import structlog
 from obstore import exceptions
 from obstore.store import ObjectStore
 
-from proxy.caches.address import Address
-from proxy.caches.bucket import store_of
 from proxy.caches.ledger import lines_of, marks_in
+from proxy.clients.address import Address
+from proxy.clients.object_store import store_of
 from proxy.purges import Mark
 
 log = structlog.get_logger()

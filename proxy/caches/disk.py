@@ -21,13 +21,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import Generic
-from urllib.parse import unquote
 
 import structlog
 
 from proxy.caches import Entry, Packing, T
-from proxy.caches.address import Address
 from proxy.caches.envelope import LONGEST, Unverified, name
+from proxy.clients.address import Address, folder_of
 from proxy.telemetry.metrics import Stats
 
 log = structlog.get_logger()
@@ -256,13 +255,6 @@ def open_disk(address: Address, packing: Packing[T]) -> DiskCache[T]:
     """
     address.allow({"size"})
     return DiskCache(packing, folder_of(address), address.size(address.options.get("size", "2GB")))
-
-
-def folder_of(address: Address) -> Path:
-    """Raises ValueError."""
-    if not address.place:
-        raise ValueError(f"disk:// takes a folder, as in disk:///var/cache/images, not {str(address)!r}")
-    return Path(unquote(address.place))
 
 
 def _blocks(size: int) -> int:

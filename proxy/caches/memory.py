@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple
 from cachetools import LRUCache
 
 from proxy.caches import Entry, T
-from proxy.caches.address import Address
+from proxy.clients.address import Address
 from proxy.telemetry.metrics import Stats
 
 # Bytes of an entry beside its body and key, with its share of cachetools' three dicts: measured with

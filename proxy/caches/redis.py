@@ -8,17 +8,14 @@ from time import time
 from typing import TypeVar
 
 from proxy.caches import Entry
-from proxy.caches.address import Address
-from proxy.caches.clients import connect
 from proxy.caches.envelope import LONGEST, Unverified, name, pack, unpack
-from proxy.caches.link import Link
+from proxy.clients.address import Address
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import PREFIX, Link
 from proxy.model.media import Rendition
 from proxy.telemetry.metrics import Stats
 
 _T = TypeVar("_T")
-
-PREFIX = "image-proxy:"
-"""Of all our keys, unless the address says otherwise."""
 
 _OFFLOADED = 1_000_000  # bytes: hashing this much holds up the event loop for a millisecond
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
-from proxy.caches.link import Link
+from proxy.clients.redis_link import Link
 from proxy.purges import EVERYTHING, Mark
 
 log = structlog.get_logger()

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from time import time
 from typing import Generic
 
 from proxy.caches import Entry, T, Tier
-from proxy.caches.address import Address, masked, parse_address
 from proxy.caches.behind import WriteBehind
 from proxy.caches.bucket import open_bucket
-from proxy.caches.disk import folder_of, open_disk
+from proxy.caches.disk import open_disk
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache, open_memory
 from proxy.caches.originals import ORIGINALS
 from proxy.caches.redis import open_redis
+from proxy.clients.address import BUCKET_SCHEMES, Address, masked, parse_address, split_tiers
 from proxy.model.media import Original, Rendition
-from proxy.objectstores import BUCKET_SCHEMES
 from proxy.telemetry.metrics import Stats
 
 Schemes = Mapping[str, Callable[[Address], Tier[T]]]
@@ -108,31 +105,6 @@ def open_cache(text: str) -> TieredCache[Rendition]:
 def open_originals_cache(text: str) -> TieredCache[Original]:
     """The same for originals, which are large: in memory and on disk only. Raises ValueError."""
     return _open_tiers(text, SCHEMES_OF_ORIGINALS, "a cache of originals")
-
-
-def redis_of(text: str) -> Address | None:
-    """The first Redis among these tiers: where all machines meet. Raises ValueError."""
-    addresses = map(parse_address, split_tiers(text))
-    return next((each for each in addresses if each.scheme.partition("+")[0] in ("redis", "rediss")), None)
-
-
-def bucket_of(text: str) -> Address | None:
-    """The first bucket among these tiers: what outlives all others. Raises ValueError."""
-    addresses = map(parse_address, split_tiers(text))
-    return next((each for each in addresses if each.scheme in BUCKET_SCHEMES), None)
-
-
-def disk_of(text: str) -> Path | None:
-    """The first folder among these tiers. Raises ValueError."""
-    addresses = map(parse_address, split_tiers(text))
-    return next((folder_of(each) for each in addresses if each.scheme == "disk"), None)
-
-
-def split_tiers(text: str) -> list[str]:
-    if text.strip() == "none":
-        return []
-    # Where an address begins, so that a stray comma in a password does not tear it apart.
-    return re.split(r",(?=\s*[a-z0-9+]*://)", text)
 
 
 def _open_tiers(text: str, schemes: Schemes[T], what: str) -> TieredCache[T]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from proxy.breaker import Breaker
+from proxy.clients.breaker import Breaker
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Original
 from proxy.origins import Origin

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
+from proxy.clients.address import scheme_of
+from proxy.clients.object_store import open_store
 from proxy.model.limits import Limits
-from proxy.objectstores import open_store
 from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
@@ -16,7 +17,7 @@ from proxy.origins.held import HeldHosts, HeldOrigin
 from proxy.origins.http import HTTPOrigin, base_url, make_client
 from proxy.origins.remote import RemoteOrigin, remote_hosts
 from proxy.origins.routed import RoutedOrigin
-from proxy.sources import Source, Sources, scheme_of
+from proxy.sources import Source, Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

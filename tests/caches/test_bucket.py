@@ -12,15 +12,15 @@ import pytest
 from obstore.store import ObjectStore
 from structlog.testing import capture_logs
 
-from proxy.breaker import Breaker
 from proxy.caches import Tier
-from proxy.caches.address import parse_address
 from proxy.caches.bucket import BucketCache, open_bucket
 from proxy.caches.envelope import name
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache, open_cache
+from proxy.clients.address import parse_address
+from proxy.clients.breaker import Breaker
+from proxy.clients.object_store import open_store
 from proxy.model.media import Rendition
-from proxy.objectstores import open_store
 from tests.caches.clocks import Clock
 from tests.origins.server import running, silence
 from tests.s3 import S3Server

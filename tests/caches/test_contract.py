@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from proxy.caches import Cache, Tier
-from proxy.caches.address import parse_address
 from proxy.caches.bucket import BucketCache
-from proxy.caches.clients import connect
 from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS
-from proxy.caches.link import Link
 from proxy.caches.memory import MemoryCache
 from proxy.caches.redis import RedisCache
 from proxy.caches.tiered import TieredCache
+from proxy.clients.address import parse_address
+from proxy.clients.object_store import open_store
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import Link
 from proxy.model.media import Format, Rendition
-from proxy.objectstores import open_store
 from tests.caches.clocks import Clock
 from tests.s3 import S3Server
 

@@ -16,13 +16,13 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from proxy.breaker import Breaker
-from proxy.caches.address import parse_address
-from proxy.caches.clients import connect
 from proxy.caches.envelope import name, pack
-from proxy.caches.link import Link
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiered import open_cache
+from proxy.clients.address import parse_address
+from proxy.clients.breaker import Breaker
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import Link
 from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 from tests.services import RedisServer, free_port, redis_server

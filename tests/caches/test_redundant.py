@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from proxy.breaker import Breaker
-from proxy.caches.address import parse_address
-from proxy.caches.clients import connect
 from proxy.caches.envelope import name
-from proxy.caches.link import Link
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiered import open_cache
+from proxy.clients.address import parse_address
+from proxy.clients.breaker import Breaker
+from proxy.clients.redis import connect
+from proxy.clients.redis_link import Link
 from proxy.model.media import Rendition
 from tests.redundant import PATIENCE, Redundant, ask, redis_cluster, redis_sentinel
 

@@ -12,8 +12,8 @@ import pytest
 import trustme
 from redis import Redis
 
-from proxy.caches.address import parse_address
 from proxy.caches.redis import RedisCache, open_redis
+from proxy.clients.address import parse_address
 from proxy.model.media import Rendition
 from tests.redundant import SERVICE, Sentinel, ask, until
 from tests.services import RedisServer, find_redis, free_port, redis_server

@@ -11,13 +11,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.caches import Entry
-from proxy.caches.address import parse_size
 from proxy.caches.behind import WriteBehind
-from proxy.caches.clients import STEP_TIMEOUT
 from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache, open_cache
+from proxy.clients.address import parse_size
+from proxy.clients.redis import STEP_TIMEOUT
 from proxy.model.media import Rendition
 from proxy.telemetry.metrics import Stats
 from tests.caches.clocks import Clock

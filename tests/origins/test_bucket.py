@@ -9,6 +9,7 @@ import obstore
 import pytest
 from obstore.store import ObjectStore
 
+from proxy.clients.object_store import open_store
 from proxy.model.errors import (
     OriginalForbidden,
     OriginalNotFound,
@@ -18,7 +19,6 @@ from proxy.model.errors import (
     ProxyError,
 )
 from proxy.model.limits import Limits
-from proxy.objectstores import open_store
 from proxy.origins.bucket import BucketOrigin
 from tests.origins.server import Answer, Server, redirect, reply, silence
 from tests.s3 import S3Server

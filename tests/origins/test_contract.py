@@ -10,9 +10,9 @@ from pathlib import Path
 import obstore
 import pytest
 
+from proxy.clients.object_store import open_store
 from proxy.model.errors import OriginalNotFound, OriginalTooLarge
 from proxy.model.limits import Limits
-from proxy.objectstores import open_store
 from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin

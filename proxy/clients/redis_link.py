@@ -10,8 +10,8 @@ import asyncio
 import structlog
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
-from proxy.breaker import Breaker
-from proxy.caches.clients import STEP_TIMEOUT, Client
+from proxy.clients.breaker import Breaker
+from proxy.clients.redis import STEP_TIMEOUT, Client
 
 log = structlog.get_logger()
 
@@ -81,3 +81,7 @@ class Link:
         if self._breaker.open:
             log.info("cache_recovered", tier=self._tier)
         self._breaker.succeeded()
+
+
+PREFIX = "image-proxy:"
+"""Of all our keys, unless the address says otherwise."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from proxy.caches.link import Link
+from proxy.clients.redis_link import Link
 
 DEAF = 1.0
 """Seconds until it is tried again to hear."""

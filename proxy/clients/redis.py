@@ -20,7 +20,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ClusterError
 
-from proxy.caches.address import Address
+from proxy.clients.address import Address
 
 STEP_TIMEOUT = 0.1
 """Seconds to connect, and to get one answer, where a miss is the worst that being late can cost."""

@@ -14,9 +14,8 @@ from obstore import exceptions
 from obstore.store import ObjectStore, from_url
 
 from proxy import __version__
-from proxy.sources import Source, scheme_of
-
-BUCKET_SCHEMES = ("s3", "gs", "az")
+from proxy.clients.address import Address, scheme_of
+from proxy.sources import Source
 
 ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -101,3 +100,12 @@ def _reason(failure: Exception) -> str:
     """In obstore's words where they are known to quote nothing, else the kind of failure."""
     known = _REASON.search(str(failure))
     return known[0] if known else type(failure).__name__.removesuffix("Error")
+
+
+def store_of(address: Address, timeout: float) -> ObjectStore:
+    """`timeout` is in seconds. Raises ValueError."""
+    address.allow({"max_value", "endpoint", "region"})
+    told = {name: text for name, text in address.options.items() if name != "max_value"}
+    if not address.place.strip("/"):
+        raise ValueError(f"{address.scheme}:// takes a bucket, not {str(address)!r}")
+    return open_store(f"{address.scheme}://{address.place}", told, timeout)

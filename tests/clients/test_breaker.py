@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.breaker import Breaker
+from proxy.clients.breaker import Breaker
 from tests.caches.clocks import Clock
 
 

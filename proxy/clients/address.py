@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote
 
 _UNITS: Mapping[str, int] = {
     unit: factor
@@ -65,3 +66,47 @@ def masked(text: str) -> str:
     """`redis://***@host` for `redis://user:password@host`, even when the rest makes no sense."""
     text = re.sub(r"(password=)[^&]*", r"\1***", text, flags=re.DOTALL | re.IGNORECASE)
     return re.sub(r"^(\s*[a-z0-9+]*://)?.*@", r"\1***@", text, flags=re.DOTALL | re.IGNORECASE)
+
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def scheme_of(url: str) -> str:
+    """In lower case; empty for a plain path."""
+    found = _SCHEME.match(url)
+    return found[1].lower() if found else ""
+
+
+BUCKET_SCHEMES = ("s3", "gs", "az")
+
+
+def redis_of(text: str) -> Address | None:
+    """The first Redis among these tiers: where all machines meet. Raises ValueError."""
+    addresses = map(parse_address, split_tiers(text))
+    return next((each for each in addresses if each.scheme.partition("+")[0] in ("redis", "rediss")), None)
+
+
+def bucket_of(text: str) -> Address | None:
+    """The first bucket among these tiers: what outlives all others. Raises ValueError."""
+    addresses = map(parse_address, split_tiers(text))
+    return next((each for each in addresses if each.scheme in BUCKET_SCHEMES), None)
+
+
+def disk_of(text: str) -> Path | None:
+    """The first folder among these tiers. Raises ValueError."""
+    addresses = map(parse_address, split_tiers(text))
+    return next((folder_of(each) for each in addresses if each.scheme == "disk"), None)
+
+
+def split_tiers(text: str) -> list[str]:
+    if text.strip() == "none":
+        return []
+    # Where an address begins, so that a stray comma in a password does not tear it apart.
+    return re.split(r",(?=\s*[a-z0-9+]*://)", text)
+
+
+def folder_of(address: Address) -> Path:
+    """Raises ValueError."""
+    if not address.place:
+        raise ValueError(f"disk:// takes a folder, as in disk:///var/cache/images, not {str(address)!r}")
+    return Path(unquote(address.place))
