@@ -18,8 +18,8 @@ from functools import partial
 
 import pyvips
 
-from proxy.kinds import AutoQuality
 from proxy.model.media import Format
+from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.quality import TARGETS
 from proxy.pipeline.search import shown_as

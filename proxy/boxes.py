@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from proxy.kinds import plain
-from proxy.places import Anchor, Compass, FocalPoint, Length
+from proxy.options.values.kinds import plain
+from proxy.options.values.positions import Anchor, Compass, FocalPoint, Length
 
 
 @dataclass(frozen=True, slots=True)

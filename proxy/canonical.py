@@ -12,10 +12,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from proxy.colours import WHITE
-from proxy.kinds import plain
 from proxy.model.media import ENCODER, FORMATS
-from proxy.places import LONGEST, Compass, Edge, Length, Strategy
+from proxy.options.values.colours import WHITE
+from proxy.options.values.kinds import plain
+from proxy.options.values.positions import LONGEST, Compass, Edge, Length, Strategy
 from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 
 PLAIN: Mapping[Mode, tuple[Fit, bool]] = {

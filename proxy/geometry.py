@@ -12,7 +12,7 @@ from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.modes import MODES, ONE, Asked, clamped, placed
 from proxy.narrowing import View, narrowed
-from proxy.places import Strategy
+from proxy.options.values.positions import Strategy
 from proxy.spec import Fit, Mode, Spec
 
 Radius = tuple[float, float]

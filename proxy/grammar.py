@@ -19,7 +19,6 @@ from urllib.parse import quote, unquote_to_bytes
 
 from proxy.canonical import ENLARGING, settle
 from proxy.hints import nearest, of_option
-from proxy.layers import Overlays
 from proxy.model.errors import (
     ConflictingOptions,
     InvalidKey,
@@ -34,6 +33,7 @@ from proxy.model.errors import (
 from proxy.model.keys import check_key, clean_key
 from proxy.model.media import ENCODER, FORMATS
 from proxy.options.cloudinary import FAMILY
+from proxy.options.values.overlays import Overlays
 from proxy.spec import BY_NAME, OPTIONS, Option, Spec
 
 # No box is that long, so `s=` in this place is never a size.

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from proxy.boxes import Box, Size, exact, offset, position, px
 from proxy.canonical import nearest
-from proxy.places import Length
+from proxy.options.values.positions import Length
 from proxy.spec import Spec
 
 GLYPHS = 2

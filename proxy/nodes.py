@@ -20,8 +20,8 @@ from ruamel.yaml.reader import ReaderError
 
 from proxy.grammar import shown
 from proxy.hints import nearest
-from proxy.kinds import Names
 from proxy.model.errors import InvalidRequest
+from proxy.options.values.kinds import Names
 
 DEEPEST = 8  # levels of nesting; our files have four
 LARGEST = 256 * 1024  # bytes

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from proxy.grammar import Written, shown
-from proxy.kinds import AutoQuality
 from proxy.model.errors import PolicyRefused
+from proxy.options.values.kinds import AutoQuality
 from proxy.presets import Presets
 from proxy.spec import OPTIONS, Output
 

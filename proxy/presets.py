@@ -17,10 +17,7 @@ from urllib.parse import quote
 
 from ruamel.yaml.nodes import MappingNode, Node
 
-from proxy.colours import Colour
 from proxy.grammar import LONGEST_OPTIONS, Written, read_key, read_options, resolve
-from proxy.kinds import Integer, Number
-from proxy.layers import Align, Blend, Outline, Overlays
 from proxy.model.errors import InvalidRequest
 from proxy.nodes import (
     Reads,
@@ -35,7 +32,10 @@ from proxy.nodes import (
     text_of,
     told_as,
 )
-from proxy.places import LONGEST, Anchor, Length
+from proxy.options.values.colours import Colour
+from proxy.options.values.kinds import Integer, Number
+from proxy.options.values.overlays import Align, Blend, Outline, Overlays
+from proxy.options.values.positions import LONGEST, Anchor, Length
 from proxy.spec import OPTIONS
 
 

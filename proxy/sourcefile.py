@@ -13,7 +13,6 @@ from pathlib import Path
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from proxy.clients.address import scheme_of
-from proxy.kinds import Names
 from proxy.nodes import (
     Reads,
     compose,
@@ -26,6 +25,7 @@ from proxy.nodes import (
     text_of,
     told_as,
 )
+from proxy.options.values.kinds import Names
 from proxy.sourcekinds import (
     EVERYWHERE,
     NAMES,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from proxy.kinds import Flag, Integer, Text
 from proxy.model import media
 from proxy.model.media import Format
 from proxy.nodes import Reads
+from proxy.options.values.kinds import Flag, Integer, Text
 from proxy.units import BYTES, SECONDS, Units
 
 

@@ -18,7 +18,7 @@ from proxy.options.output import PAGE, Chroma, Encoding, Icc, Keep, Output
 from proxy.options.overlays import Overlays
 from proxy.options.row import Option
 from proxy.options.size import Fit, Kernel, Mode, Size
-from proxy.places import Box
+from proxy.options.values.positions import Box
 
 __all__ = [
     "BY_NAME",

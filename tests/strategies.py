@@ -8,13 +8,25 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from proxy.boxes import Size
-from proxy.colours import Colour, ColourKind, Painted, PercentTint, TintKind, TwoColours
 from proxy.grammar import parse_options
-from proxy.kinds import AutoQuality, Choice, Flag, Integer, Names, Number, Numbers, Quality, Text, plain
-from proxy.layers import FontKind, OutlineKind, OverlayKind, PlaceKind, TextKind
 from proxy.model.errors import InvalidRequest
-from proxy.outlines import LineKind, RadiiKind, TrimKind
-from proxy.places import (
+from proxy.options.values.angles import Angle
+from proxy.options.values.colours import Colour, ColourKind, Painted, PercentTint, TintKind, TwoColours
+from proxy.options.values.edges import LineKind, RadiiKind, TrimKind
+from proxy.options.values.kinds import (
+    AutoQuality,
+    Choice,
+    Flag,
+    Integer,
+    Names,
+    Number,
+    Numbers,
+    Quality,
+    Text,
+    plain,
+)
+from proxy.options.values.overlays import FontKind, OutlineKind, OverlayKind, PlaceKind, TextKind
+from proxy.options.values.positions import (
     LONGEST,
     POINTS,
     AnchorKind,
@@ -27,7 +39,6 @@ from proxy.places import (
     Strategy,
 )
 from proxy.spec import BY_NAME, Option
-from proxy.turns import Angle
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[str]:

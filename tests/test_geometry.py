@@ -15,7 +15,7 @@ from proxy.grammar import parse_options
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.narrowing import View, backward
-from proxy.places import Compass, FocalPoint, Strategy
+from proxy.options.values.positions import Compass, FocalPoint, Strategy
 from proxy.spec import Fit, Mode, Spec
 from tests.paths import ROOT
 from tests.strategies import sizes, specs

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.colours import Colour
 from proxy.grammar import parse_options
 from proxy.nodes import LARGEST
-from proxy.places import Compass
+from proxy.options.values.colours import Colour
+from proxy.options.values.positions import Compass
 from proxy.presets import (
     EMPTY,
     LISTED,

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.colours import Colour, ColourKind, Painted
-from proxy.kinds import Flag
 from proxy.options.row import Option, option
-from proxy.outlines import Line, LineKind, Radii, RadiiKind
-from proxy.places import Border, BorderKind
-from proxy.turns import Angle, Turn
+from proxy.options.values.angles import Angle, Turn
+from proxy.options.values.colours import Colour, ColourKind, Painted
+from proxy.options.values.edges import Line, LineKind, Radii, RadiiKind
+from proxy.options.values.kinds import Flag
+from proxy.options.values.positions import Border, BorderKind
 
 
 def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:

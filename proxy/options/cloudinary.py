@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from proxy.colours import PercentTint
-from proxy.kinds import Flag, Integer, Kind
 from proxy.options.row import Option
-from proxy.outlines import Trim, TrimKind
+from proxy.options.values.colours import PercentTint
+from proxy.options.values.edges import Trim, TrimKind
+from proxy.options.values.kinds import Flag, Integer, Kind
 
 FAMILY = "e"
 

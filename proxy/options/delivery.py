@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.kinds import Flag, Integer, Names, Text
 from proxy.options.row import option
+from proxy.options.values.kinds import Flag, Integer, Names, Text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.colours import Colour, Tint, TintKind, TwoColours
-from proxy.kinds import Flag, Integer, Number, Numbers
 from proxy.options.row import Option, option
+from proxy.options.values.colours import Colour, Tint, TintKind, TwoColours
+from proxy.options.values.kinds import Flag, Integer, Number, Numbers
 
 
 @dataclass(frozen=True, kw_only=True)

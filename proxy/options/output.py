@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.kinds import AutoQuality, Choice, Flag, Integer, Quality
 from proxy.options.row import Option, option
+from proxy.options.values.kinds import AutoQuality, Choice, Flag, Integer, Quality
 
 
 class Output(StrEnum):

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.colours import Colour, ColourKind
-from proxy.kinds import Choice, Flag, Integer, Number
-from proxy.layers import Align, Blend, FontKind, Outline, OutlineKind, OverlayKind, PlaceKind, TextKind
 from proxy.options.row import option
-from proxy.places import Anchor, Length, Side
+from proxy.options.values.colours import Colour, ColourKind
+from proxy.options.values.kinds import Choice, Flag, Integer, Number
+from proxy.options.values.overlays import (
+    Align,
+    Blend,
+    FontKind,
+    Outline,
+    OutlineKind,
+    OverlayKind,
+    PlaceKind,
+    TextKind,
+)
+from proxy.options.values.positions import Anchor, Length, Side
 
 BLENDS = {
     "normal": "over", "color-dodge": "dodge", "colour-dodge": "dodge", "color-burn": "burn",

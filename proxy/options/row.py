@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.kinds import Kind
+from proxy.options.values.kinds import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from proxy.kinds import Choice, Flag, Integer, Number, Numbers
 from proxy.options.row import option
-from proxy.outlines import Trim, TrimKind
-from proxy.places import LONGEST, Anchor, AnchorKind, Length, Ratio, Region, RegionKind, Side
+from proxy.options.values.edges import Trim, TrimKind
+from proxy.options.values.kinds import Choice, Flag, Integer, Number, Numbers
+from proxy.options.values.positions import (
+    LONGEST,
+    Anchor,
+    AnchorKind,
+    Length,
+    Ratio,
+    Region,
+    RegionKind,
+    Side,
+)
 
 
 class Fit(StrEnum):

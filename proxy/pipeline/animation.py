@@ -9,8 +9,8 @@ from itertools import chain
 import pyvips
 
 from proxy.boxes import Box
-from proxy.colours import Painted
 from proxy.geometry import Plan
+from proxy.options.values.colours import Painted
 from proxy.pipeline import canvas
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import cut, drawn, mirrored

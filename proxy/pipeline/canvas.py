@@ -8,9 +8,9 @@ from collections import Counter
 import pyvips
 
 from proxy.boxes import Box, Margins, Size
-from proxy.colours import TRANSPARENT, WHITE, Colour, Painted
+from proxy.options.values.colours import TRANSPARENT, WHITE, Colour, Painted
+from proxy.options.values.positions import Edge
 from proxy.pipeline.alpha import weighted, with_alpha
-from proxy.places import Edge
 
 Background = Colour | Painted | None
 

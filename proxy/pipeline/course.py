@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from proxy.boxes import Size
 from proxy.canonical import grounded
-from proxy.colours import Colour
 from proxy.geometry import Plan
 from proxy.model import negotiation
 from proxy.model.errors import InvalidValue
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, InputOnly, Note
+from proxy.options.values.colours import Colour
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import savable

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyvips
 
-from proxy.colours import Colour
 from proxy.model import negotiation
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
+from proxy.options.values.colours import Colour
 from proxy.palette import palette
 from proxy.pipeline import animation, decode, profiles
 from proxy.pipeline.alpha import weighted, with_alpha

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pyvips
 
 from proxy.boxes import Margins, Size
-from proxy.colours import WHITE, Painted
 from proxy.geometry import Plan
+from proxy.options.values.colours import WHITE, Painted
+from proxy.options.values.positions import Edge, Strategy
 from proxy.pipeline import canvas
 from proxy.pipeline.effects import affected
 from proxy.pipeline.outline import outlined
 from proxy.pipeline.overlay import Layer, laid
-from proxy.places import Edge, Strategy
 from proxy.spec import Spec
 
 _TURNS = ("", "rot90", "rot180", "rot270")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.colours import Colour, Tint
+from proxy.options.values.colours import Colour, Tint
 from proxy.pipeline.alpha import Work, apart, weighted, with_alpha
 from proxy.spec import OPTIONS, Spec
 

@@ -16,11 +16,11 @@ from proxy.geometry import Plan
 from proxy.model.errors import TooCostly
 from proxy.model.media import Note
 from proxy.narrowing import View, forward, narrowed
+from proxy.options.values.positions import Strategy
 from proxy.pipeline import decode
 from proxy.pipeline.canvas import flattened
 from proxy.pipeline.decode import Header
 from proxy.pipeline.edge import libvips
-from proxy.places import Strategy
 from proxy.portraits import centred, gathered, nearness, stretched
 
 LOOKED_AT = 1000

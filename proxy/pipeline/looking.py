@@ -16,7 +16,7 @@ from proxy.geometry import Plan
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import Note
-from proxy.outlines import Trim
+from proxy.options.values.edges import Trim
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import chosen

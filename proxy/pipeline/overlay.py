@@ -9,9 +9,9 @@ import pyvips
 from proxy import laying
 from proxy.boxes import Box, Size
 from proxy.geometry import Plan
-from proxy.layers import Blend
 from proxy.model.errors import UnusableOriginal, UnusableOverlay
 from proxy.model.limits import Limits
+from proxy.options.values.overlays import Blend
 from proxy.pipeline import decode
 from proxy.pipeline.alpha import apart, with_alpha
 from proxy.pipeline.colour import in_colours_of

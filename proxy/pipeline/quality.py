@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import pairwise
 
-from proxy.kinds import AutoQuality
 from proxy.model.media import Format
+from proxy.options.values.kinds import AutoQuality
 
 TARGETS: Mapping[AutoQuality, float] = {
     AutoQuality.BEST: 85.0,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyvips
 
-from proxy.kinds import AutoQuality
 from proxy.model.errors import ResultTooLarge
 from proxy.model.media import FORMATS, Format
+from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.colour import greyed
 from proxy.pipeline.encode import MOST_SECONDS, SAVERS, encoded
 from proxy.pipeline.metadata import FLAGS, ICC

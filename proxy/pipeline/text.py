@@ -10,9 +10,9 @@ import pyvips
 from proxy import laying
 from proxy.boxes import Box, Size, exact, position
 from proxy.canonical import nearest
-from proxy.colours import WHITE, Colour
-from proxy.layers import Align
 from proxy.model.errors import InvalidValue
+from proxy.options.values.colours import WHITE, Colour
+from proxy.options.values.overlays import Align
 from proxy.pipeline.edge import libvips
 from proxy.spec import Spec
 

@@ -5,13 +5,13 @@ from time import process_time
 import pytest
 import pyvips
 
-from proxy.colours import Colour, Painted
 from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
+from proxy.options.values.colours import Colour, Painted
+from proxy.options.values.positions import Border, Edge
 from proxy.pipeline import render
-from proxy.places import Border, Edge
 from proxy.presets import load_presets
 from proxy.spec import Fit, Output, Spec
 from tests.paths import ROOT

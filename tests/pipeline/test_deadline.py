@@ -8,10 +8,10 @@ import pytest
 
 from proxy.boxes import Size
 from proxy.grammar import parse_options
-from proxy.kinds import AutoQuality
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
 from proxy.model.negotiation import Bucket
+from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline import render
 from proxy.pipeline.deadline import avif_seconds, in_time
 from proxy.pipeline.smallest import Order

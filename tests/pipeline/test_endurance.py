@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from proxy.boxes import Size
-from proxy.kinds import AutoQuality
 from proxy.model.media import Format
+from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.deadline import avif_seconds
 from proxy.pipeline.encode import EFFORT, MOST_SECONDS
 from proxy.pipeline.endurance import bearable

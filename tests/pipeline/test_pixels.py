@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
+from proxy.options.values.positions import Edge
 from proxy.pipeline import render
-from proxy.places import Edge
 from tests.pictures import loaded, saved, tagged
 
 Rows = list[list[int]]

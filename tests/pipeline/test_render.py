@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from proxy import geometry
 from proxy.boxes import Size
 from proxy.canonical import settle
-from proxy.colours import Colour
 from proxy.grammar import parse_options
 from proxy.model.errors import InvalidValue, ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
 from proxy.model.negotiation import Bucket
-from proxy.outlines import Line, Radii
+from proxy.options.values.colours import Colour
+from proxy.options.values.edges import Line, Radii
+from proxy.options.values.positions import Border, Edge, Region, Strategy
 from proxy.pipeline import render, savable
 from proxy.pipeline.sniff import sniff
-from proxy.places import Border, Edge, Region, Strategy
 from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 from tests.pictures import (
     HERE,

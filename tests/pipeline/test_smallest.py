@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.grammar import parse_options
-from proxy.kinds import AutoQuality
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
+from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline import Rendered, render
 from proxy.pipeline.quality import CURVES, FULL_CHROMA, TARGETS, quality_for, similarity_at
 from proxy.pipeline.quantised import jpeg_quality

@@ -9,7 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from proxy.kinds import decimal, plain, whole, within, words, written
+from proxy.options.values.kinds import decimal, plain, whole, within, words, written
 
 # A length is px when it is an int and a share of the source's side when it is a float.
 Length = int | float

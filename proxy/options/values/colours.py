@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from proxy.kinds import decimal, plain, within, words, written
+from proxy.options.values.kinds import decimal, plain, within, words, written
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from proxy.colours import Colour, read_colour
-from proxy.kinds import decimal, plain, whole, within, words, written
-from proxy.places import LONGEST
+from proxy.options.values.colours import Colour, read_colour
+from proxy.options.values.kinds import decimal, plain, whole, within, words, written
+from proxy.options.values.positions import LONGEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from proxy.colours import Colour, ColourKind
-from proxy.kinds import Text, whole, within, written
 from proxy.model.errors import InvalidKey
 from proxy.model.keys import clean_key
-from proxy.places import Anchor, AnchorKind, Strategy
+from proxy.options.values.colours import Colour, ColourKind
+from proxy.options.values.kinds import Text, whole, within, written
+from proxy.options.values.positions import Anchor, AnchorKind, Strategy
 
 LONGEST_TEXT = 256
 """Characters."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from proxy.kinds import decimal, plain, within
+from proxy.options.values.kinds import decimal, plain, within
 
 
 class Turn(StrEnum):
