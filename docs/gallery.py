@@ -24,7 +24,7 @@ import pyvips
 
 from proxy import tables
 from proxy.grammar import read_item, split_items
-from proxy.spec import OPTIONS, SPELLINGS, Option
+from proxy.options.spec import OPTIONS, SPELLINGS, Option
 
 DOCS = Path(__file__).parent
 PAGE, PICTURES = DOCS / "gallery.md", DOCS / "gallery"

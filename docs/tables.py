@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from proxy.catalogue import options_markdown
 from proxy.flags import settings_markdown
+from proxy.options.catalogue import options_markdown
 
 README = Path(__file__).parent.parent / "README.md"
 

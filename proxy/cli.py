@@ -14,13 +14,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from proxy import __version__, catalogue, flags, tables
+from proxy import __version__, flags, tables
 from proxy.environment import InvalidSettings, variable
 from proxy.explanation import explain_options, explain_plan, read_size
 from proxy.geometry import plan
 from proxy.grammar import INFO, canonical, parse_options, read_options, resolve, split_path
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
+from proxy.options import catalogue
 from proxy.presets import EMPTY, InvalidPresets, load_presets
 from proxy.purge_command import purge
 from proxy.refused import Refused

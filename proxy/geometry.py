@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from proxy.boxes import Box, Margins, Size, exact, position, px
-from proxy.canonical import floors, nearest
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.modes import MODES, ONE, Asked, clamped, placed
 from proxy.narrowing import View, narrowed
-from proxy.options.values.positions import Strategy
-from proxy.spec import Fit, Mode, Spec
+from proxy.options.canonical import floors
+from proxy.options.spec import Fit, Mode, Spec
+from proxy.options.values.positions import Strategy, nearest
 
 Radius = tuple[float, float]
 """Across and down, in px."""

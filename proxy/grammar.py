@@ -17,8 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from proxy.canonical import ENLARGING, settle
-from proxy.hints import nearest, of_option
 from proxy.model.errors import (
     ConflictingOptions,
     InvalidKey,
@@ -32,9 +30,11 @@ from proxy.model.errors import (
 )
 from proxy.model.keys import check_key, clean_key
 from proxy.model.media import ENCODER, FORMATS
+from proxy.options.canonical import ENLARGING, settle
 from proxy.options.cloudinary import FAMILY
+from proxy.options.spec import BY_NAME, OPTIONS, Option, Spec
+from proxy.options.suggestions import nearest, of_option, shown
 from proxy.options.values.overlays import Overlays
-from proxy.spec import BY_NAME, OPTIONS, Option, Spec
 
 # No box is that long, so `s=` in this place is never a size.
 SIGNED = re.compile(rb"/s(?:--([^/]*)--|=([A-Za-z0-9_-]{22,43}))(?=/)")
@@ -260,10 +260,6 @@ def conflict(origin: Mapping[str, str], one: str, other: str, why: str) -> Confl
         f"{shown(origin[one])!r} and {shown(origin[other])!r} cannot both hold: {why}",
         option=OPTIONS[one].names[-1], value=shown(origin[one]), allowed="one of the two",
     )  # fmt: skip
-
-
-def shown(text: str) -> str:
-    return text if len(text) <= 64 else text[:63] + "…"
 
 
 def format_options(spec: Spec) -> str:

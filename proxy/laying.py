@@ -6,9 +6,8 @@ import math
 from fractions import Fraction
 
 from proxy.boxes import Box, Size, exact, offset, position, px
-from proxy.canonical import nearest
-from proxy.options.values.positions import Length
-from proxy.spec import Spec
+from proxy.options.spec import Spec
+from proxy.options.values.positions import Length, nearest
 
 GLYPHS = 2
 """

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from proxy.boxes import Size
-from proxy.canonical import nearest
-from proxy.spec import Fit, Mode
+from proxy.options.spec import Fit, Mode
+from proxy.options.values.positions import nearest
 
 Side = Fraction | None
 ONE = Fraction(1)

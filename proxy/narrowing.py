@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from proxy.boxes import Box, Size
-from proxy.canonical import nearest
+from proxy.options.values.positions import nearest
 
 _REACH = 3
 """px on each side that lanczos3 makes a pixel from: of the source, or of the result when that is smaller."""

@@ -18,9 +18,8 @@ from ruamel.yaml.error import FileMark, MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from proxy.grammar import shown
-from proxy.hints import nearest
 from proxy.model.errors import InvalidRequest
+from proxy.options.suggestions import nearest, shown
 from proxy.options.values.kinds import Names
 
 DEEPEST = 8  # levels of nesting; our files have four

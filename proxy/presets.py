@@ -32,11 +32,11 @@ from proxy.nodes import (
     text_of,
     told_as,
 )
+from proxy.options.spec import OPTIONS
 from proxy.options.values.colours import Colour
 from proxy.options.values.kinds import Integer, Number
 from proxy.options.values.overlays import Align, Blend, Outline, Overlays
 from proxy.options.values.positions import LONGEST, Anchor, Length
-from proxy.spec import OPTIONS
 
 
 class InvalidPresets(Exception):

@@ -9,7 +9,7 @@ from proxy.grammar import canonical
 from proxy.model.freshness import Lifetimes
 from proxy.model.media import RECIPE
 from proxy.model.negotiation import Bucket, format_bucket
-from proxy.spec import Spec
+from proxy.options.spec import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

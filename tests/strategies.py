@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from proxy.boxes import Size
 from proxy.grammar import parse_options
 from proxy.model.errors import InvalidRequest
+from proxy.options.spec import BY_NAME, Option
 from proxy.options.values.angles import Angle
 from proxy.options.values.colours import Colour, ColourKind, Painted, PercentTint, TintKind, TwoColours
 from proxy.options.values.edges import LineKind, RadiiKind, TrimKind
@@ -38,7 +39,6 @@ from proxy.options.values.positions import (
     Side,
     Strategy,
 )
-from proxy.spec import BY_NAME, Option
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[str]:

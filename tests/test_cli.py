@@ -20,10 +20,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy import __version__
-from proxy.catalogue import options_table
 from proxy.cli import app, expiry
 from proxy.flags import settings_table
 from proxy.grammar import split_path
+from proxy.options.catalogue import options_table
 from proxy.refused import Refused
 from proxy.settings import load
 from proxy.signing import sign, verify

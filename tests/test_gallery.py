@@ -7,7 +7,7 @@ import runpy
 
 import pytest
 
-from proxy.spec import OPTIONS, SPELLINGS, Option
+from proxy.options.spec import OPTIONS, SPELLINGS, Option
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"

@@ -20,7 +20,7 @@ from proxy.model.errors import (
     UnknownOption,
     UnknownPreset,
 )
-from proxy.spec import BY_NAME, OPTIONS, SPELLINGS, Option, Spec
+from proxy.options.spec import BY_NAME, OPTIONS, SPELLINGS, Option, Spec
 from tests.strategies import respelled, specs, written_options
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.grammar import parse_options
 from proxy.nodes import LARGEST
+from proxy.options.spec import Mode, Output
 from proxy.options.values.colours import Colour
 from proxy.options.values.positions import Compass
 from proxy.presets import (
@@ -29,7 +30,6 @@ from proxy.presets import (
     load_presets,
     read_presets,
 )
-from proxy.spec import Mode, Output
 from tests.paths import ROOT
 from tests.strategies import written_options
 

@@ -13,6 +13,7 @@ from proxy.model import negotiation
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, Note
+from proxy.options.spec import Spec
 from proxy.pipeline import animation, decode
 from proxy.pipeline.course import course, output_format
 from proxy.pipeline.deadline import in_time
@@ -23,7 +24,6 @@ from proxy.pipeline.encode import savable
 from proxy.pipeline.orders import order
 from proxy.pipeline.overlay import layer
 from proxy.pipeline.smallest import written
-from proxy.spec import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ import pyvips
 
 from proxy.boxes import Box
 from proxy.geometry import Plan
+from proxy.options.spec import Spec
 from proxy.options.values.colours import Painted
 from proxy.pipeline import canvas
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import cut, drawn, mirrored
 from proxy.pipeline.effects import affected
 from proxy.pipeline.overlay import Layer
-from proxy.spec import Spec
 
 
 def drawn_frames(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyvips
 
+from proxy.options.spec import Icc
 from proxy.pipeline import profiles
-from proxy.spec import Icc
 
 _BANDS = {"rgb": 3, "grey": 1, "cmyk": 4}
 _RGB_BANDS = (3, 4)

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from proxy.boxes import Size
-from proxy.canonical import grounded
 from proxy.geometry import Plan
 from proxy.model import negotiation
 from proxy.model.errors import InvalidValue
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, InputOnly, Note
+from proxy.options.canonical import grounded
+from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import savable
 from proxy.pipeline.looking import planned
-from proxy.spec import Output, Spec
 
 HIGHEST_COLUMN = 4_000_000
 """px. libvips stands the frames of an animation on top of each other; VIPS_MAX_COORD is this as well."""

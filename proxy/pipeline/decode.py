@@ -13,6 +13,7 @@ from proxy.boxes import Box, Size
 from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
+from proxy.options.spec import Spec
 from proxy.pipeline import vector
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.endings import is_cut_gif
@@ -21,7 +22,6 @@ from proxy.pipeline.loaders import HELD_WHOLE, PAGED, loadable, opened
 from proxy.pipeline.orientation import TURNED, stored, upright
 from proxy.pipeline.scaling import loaders_may_scale, resampled
 from proxy.pipeline.sniff import sniff
-from proxy.spec import Spec
 
 LEFT = 1.5
 """

@@ -12,6 +12,7 @@ from proxy.model import negotiation
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
+from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.palette import palette
 from proxy.pipeline import animation, decode, profiles
@@ -27,7 +28,6 @@ from proxy.pipeline.orders import order
 from proxy.pipeline.overlay import layer
 from proxy.pipeline.smallest import written
 from proxy.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
-from proxy.spec import Output, Spec
 
 PALETTE = 5
 LQIP_SIDE = 24

@@ -6,13 +6,13 @@ import pyvips
 
 from proxy.boxes import Margins, Size
 from proxy.geometry import Plan
+from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Painted
 from proxy.options.values.positions import Edge, Strategy
 from proxy.pipeline import canvas
 from proxy.pipeline.effects import affected
 from proxy.pipeline.outline import outlined
 from proxy.pipeline.overlay import Layer, laid
-from proxy.spec import Spec
 
 _TURNS = ("", "rot90", "rot180", "rot270")
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyvips
 
+from proxy.options.spec import OPTIONS, Spec
 from proxy.options.values.colours import Colour, Tint
 from proxy.pipeline.alpha import Work, apart, weighted, with_alpha
-from proxy.spec import OPTIONS, Spec
 
 _MILD_BLUR = ([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 9)
 _MILD_SHARPEN = ([[-1, -1, -1], [-1, 32, -1], [-1, -1, -1]], 24)

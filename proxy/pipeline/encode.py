@@ -10,9 +10,9 @@ from typing import Any
 import pyvips
 
 from proxy.model.media import FORMATS, Format
+from proxy.options.spec import Chroma, Keep, Spec
 from proxy.pipeline.colour import is_named
 from proxy.pipeline.metadata import FLAGS, ICC, kept
-from proxy.spec import Chroma, Keep, Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

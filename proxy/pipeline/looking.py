@@ -16,13 +16,13 @@ from proxy.geometry import Plan
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import Note
+from proxy.options.spec import Mode, Spec
 from proxy.options.values.edges import Trim
 from proxy.pipeline import decode
 from proxy.pipeline.decode import Header
 from proxy.pipeline.drawing import chosen
 from proxy.pipeline.edge import libvips
 from proxy.pipeline.faces import facing
-from proxy.spec import Mode, Spec
 
 _LOOKED_AT = 1_000_000
 """Pixels. Larger pictures are searched in a smaller copy first, and then only around what was found there."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pyvips
 
-from proxy.spec import Keep
+from proxy.options.spec import Keep
 
 _EXIF, _XMP, _IPTC, ICC, _OTHER = (1 << bit for bit in range(5))
 

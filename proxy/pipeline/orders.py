@@ -8,13 +8,13 @@ from proxy.boxes import Size
 from proxy.geometry import Plan
 from proxy.model import negotiation
 from proxy.model.media import FORMATS, Format
+from proxy.options.spec import OPTIONS, Output, Spec
 from proxy.pipeline.course import Course
 from proxy.pipeline.decode import Header
 from proxy.pipeline.encode import encoder_settings, savable
 from proxy.pipeline.endurance import bearable
 from proxy.pipeline.quantised import jpeg_quality
 from proxy.pipeline.smallest import Order
-from proxy.spec import OPTIONS, Output, Spec
 
 HARMLESS = frozenset({"size", "turn", "output", "delivery"})
 """What options may be about and leave a picture what it was, when its size is the same."""

@@ -11,12 +11,12 @@ from proxy.boxes import Box, Size
 from proxy.geometry import Plan
 from proxy.model.errors import UnusableOriginal, UnusableOverlay
 from proxy.model.limits import Limits
+from proxy.options.spec import Spec
 from proxy.options.values.overlays import Blend
 from proxy.pipeline import decode
 from proxy.pipeline.alpha import apart, with_alpha
 from proxy.pipeline.colour import in_colours_of
 from proxy.pipeline.text import lettering
-from proxy.spec import Spec
 
 _MODES = {
     Blend.OVER: "over", Blend.MULTIPLY: "multiply", Blend.SCREEN: "screen", Blend.OVERLAY: "overlay",

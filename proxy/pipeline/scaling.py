@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyvips
 
 from proxy.boxes import Size
+from proxy.options.spec import Icc, Kernel, Spec
 from proxy.pipeline import profiles
 from proxy.pipeline.alpha import apart, weighted
 from proxy.pipeline.colour import as_srgb, described, eight_bits, obeyed, ordinary, to_rgb
-from proxy.spec import Icc, Kernel, Spec
 
 
 def loaders_may_scale(spec: Spec) -> bool:

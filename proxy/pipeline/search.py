@@ -16,11 +16,11 @@ from typing import Any
 import pyvips
 
 from proxy.model.media import Format
+from proxy.options.spec import Keep
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.loaders import LOADERS
 from proxy.pipeline.quality import CURVES, Curve, quality_for, similarity_at
 from proxy.pipeline.similarity import Reference
-from proxy.spec import Keep
 
 TOLERANCE = 1.5
 """Points of similarity above the target that are not worth another encoding."""

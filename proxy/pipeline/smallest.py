@@ -11,6 +11,7 @@ import pyvips
 
 from proxy.model.errors import ResultTooLarge
 from proxy.model.media import FORMATS, Format
+from proxy.options.spec import Keep
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.colour import greyed
 from proxy.pipeline.encode import MOST_SECONDS, SAVERS, encoded
@@ -25,7 +26,6 @@ from proxy.pipeline.quality import (
 )
 from proxy.pipeline.search import Tries, quality_reaching, quality_within, shown_as
 from proxy.pipeline.similarity import Reference
-from proxy.spec import Keep
 
 SAME = 2.0
 """Points of similarity between files that look alike."""

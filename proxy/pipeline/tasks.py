@@ -15,11 +15,11 @@ from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Document
 from proxy.model.negotiation import Bucket, parse_bucket
+from proxy.options.spec import Spec
 from proxy.pipeline import render, savable
 from proxy.pipeline.describe import describe
 from proxy.pipeline.faces import detector
 from proxy.pipeline.loaders import loadable
-from proxy.spec import Spec
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
 

@@ -9,12 +9,12 @@ import pyvips
 
 from proxy import laying
 from proxy.boxes import Box, Size, exact, position
-from proxy.canonical import nearest
 from proxy.model.errors import InvalidValue
+from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Colour
 from proxy.options.values.overlays import Align
+from proxy.options.values.positions import nearest
 from proxy.pipeline.edge import libvips
-from proxy.spec import Spec
 
 FONT = "DejaVu Sans"
 """The one in `proxy/fonts`, so it is the same everywhere."""

@@ -10,10 +10,10 @@ from proxy.grammar import Address, read_options, resolve, split_path
 from proxy.model.errors import Expired
 from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
+from proxy.options.spec import Spec
 from proxy.policy import permit
 from proxy.presets import Preset, Presets
 from proxy.signing import Secret, verify
-from proxy.spec import Spec
 from proxy.wishes import Wish, wish_for
 
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from proxy.catalogue import options_table
 from proxy.model.errors import ProxyError
+from proxy.options.catalogue import options_table
 from proxy.web.headers import GUARDS
 from proxy.web.problems import problem, problem_of
 

@@ -9,11 +9,11 @@ from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
+from proxy.options.spec import Fit, Output, Spec
 from proxy.options.values.colours import Colour, Painted
 from proxy.options.values.positions import Border, Edge
 from proxy.pipeline import render
 from proxy.presets import load_presets
-from proxy.spec import Fit, Output, Spec
 from tests.paths import ROOT
 from tests.pictures import disc, gradient, loaded, near, photo, pixel, plain, quadrants, saved
 

@@ -11,8 +11,8 @@ from proxy.model.errors import InvalidValue, NoSuchPage, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
+from proxy.options.spec import Spec
 from proxy.pipeline import render
-from proxy.spec import Spec
 from tests.pictures import loaded, near, pixel, plain, saved
 from tests.pipeline.animations import BALLS, DELAYS, SIZE, balls, gif, shown, webp
 

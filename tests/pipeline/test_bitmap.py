@@ -14,10 +14,10 @@ from proxy.boxes import Size
 from proxy.model.errors import BrokenImage, ProxyError, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
+from proxy.options.spec import Spec
 from proxy.pipeline import decode, render
 from proxy.pipeline.bitmap import MOST_RUNS, unrolled
 from proxy.pipeline.loaders import loadable, opened
-from proxy.spec import Spec
 
 LIMITS = Limits()
 SIDES = [(1, 1), (3, 5), (8, 2), (37, 23), (33, 7)]

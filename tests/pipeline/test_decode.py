@@ -14,8 +14,8 @@ from proxy.grammar import parse_options
 from proxy.model.errors import BrokenImage, TooManyPixels, UnusableOriginal
 from proxy.model.limits import Limits
 from proxy.model.media import Format
+from proxy.options.spec import Spec
 from proxy.pipeline import decode, render
-from proxy.spec import Spec
 from tests.pictures import HERE, animation, gradient, photo, plain, saved, tagged
 
 LIMITS = Limits()

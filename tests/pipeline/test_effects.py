@@ -8,9 +8,9 @@ import pytest
 from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
+from proxy.options.spec import OPTIONS, Spec
 from proxy.pipeline import render
 from proxy.pipeline.effects import EFFECTS, affected
-from proxy.spec import OPTIONS, Spec
 from tests.pictures import (
     CORNERS,
     disc,

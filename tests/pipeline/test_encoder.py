@@ -9,8 +9,8 @@ from proxy.model.errors import ConflictingOptions
 from proxy.model.limits import Limits
 from proxy.model.media import ENCODER, FORMATS, Format
 from proxy.model.negotiation import Bucket
+from proxy.options.spec import OPTIONS, Output
 from proxy.pipeline import render
-from proxy.spec import OPTIONS, Output
 from tests.pictures import HERE, disc, loaded, photo, saved
 
 LIMITS = Limits()

@@ -6,9 +6,9 @@ import pyvips
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
+from proxy.options.spec import Keep, Output, Spec
 from proxy.pipeline import render
 from proxy.pipeline.describe import describe
-from proxy.spec import Keep, Output, Spec
 from tests.pictures import loaded, photo, saved, tagged
 
 PUBLIC = {"exif-ifd0-Copyright": "(c) Ann", "exif-ifd0-Artist": "Ann"}

@@ -14,9 +14,9 @@ from PIL.TiffImagePlugin import IFDRational
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
+from proxy.options.spec import Keep, Output, Spec
 from proxy.pipeline import render
 from proxy.pipeline.describe import describe
-from proxy.spec import Keep, Output, Spec
 from tests.pictures import HERE, photo, saved, tagged
 
 Tag, Place = ExifTags.Base, ExifTags.GPS

@@ -6,8 +6,8 @@ import pytest
 
 from proxy.model.limits import Limits
 from proxy.model.media import Format
+from proxy.options.spec import Output, Spec
 from proxy.pipeline import render
-from proxy.spec import Output, Spec
 from tests.pictures import CORNERS, loaded, near, pixel, quadrants, saved, tagged
 
 Corners = tuple[tuple[int, int, int], ...]

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from proxy import geometry
 from proxy.boxes import Size
-from proxy.canonical import settle
 from proxy.grammar import parse_options
 from proxy.model.errors import InvalidValue, ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
 from proxy.model.negotiation import Bucket
+from proxy.options.canonical import settle
+from proxy.options.spec import OPTIONS, Fit, Mode, Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.options.values.edges import Line, Radii
 from proxy.options.values.positions import Border, Edge, Region, Strategy
 from proxy.pipeline import render, savable
 from proxy.pipeline.sniff import sniff
-from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
 from tests.pictures import (
     HERE,
     animation,

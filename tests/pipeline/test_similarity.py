@@ -8,9 +8,9 @@ import pytest
 import pyvips
 
 from proxy.model.media import Format
+from proxy.options.spec import Keep
 from proxy.pipeline.search import Tries, shown_as, tiles
 from proxy.pipeline.similarity import Reference
-from proxy.spec import Keep
 from tests.pictures import disc, photo, plain, saved
 
 SCORES = {

@@ -51,7 +51,7 @@ class Angle:
         return word
 
     def format(self, value: float) -> str:
-        """Words do not survive: `proxy.spec` rewrites them to the options they stand for."""
+        """Words do not survive: `proxy.options.spec` rewrites them to the options they stand for."""
         return plain(value)
 
     def describe(self) -> dict[str, Any]:

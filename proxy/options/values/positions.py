@@ -274,3 +274,8 @@ class BorderKind:
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "border", "min": 0, "max": LONGEST, "edges": list(Edge)}
+
+
+def nearest(length: Fraction | int) -> int:
+    """A whole number of px, at least 1; halves go up."""
+    return max(1, int(length + Fraction(1, 2)))

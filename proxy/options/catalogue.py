@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy import tables
-from proxy.spec import OPTIONS, SPELLINGS
+from proxy.options.spec import OPTIONS, SPELLINGS
 
 
 def options_table() -> list[dict[str, Any]]:

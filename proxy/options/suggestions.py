@@ -36,3 +36,7 @@ def of_option(name: str, item: str, names: Collection[str]) -> str:
         return ": a parameter of Cloudinary's that has no counterpart here"
     family = name.startswith("e_")
     return nearest(name, [each for each in names if each.startswith("e_") is family])
+
+
+def shown(text: str) -> str:
+    return text if len(text) <= 64 else text[:63] + "…"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy import tables
-from proxy.catalogue import options_table
-from proxy.spec import BY_NAME, OPTIONS
+from proxy.options.catalogue import options_table
+from proxy.options.spec import BY_NAME, OPTIONS
 
 
 def test_every_option_is_in_the_catalogue_with_all_its_names() -> None:

@@ -13,10 +13,10 @@ from fractions import Fraction
 from typing import Any
 
 from proxy.model.media import ENCODER, FORMATS
+from proxy.options.spec import OPTIONS, Fit, Mode, Output, Spec
 from proxy.options.values.colours import WHITE
 from proxy.options.values.kinds import plain
-from proxy.options.values.positions import LONGEST, Compass, Edge, Length, Strategy
-from proxy.spec import OPTIONS, Fit, Mode, Output, Spec
+from proxy.options.values.positions import LONGEST, Compass, Edge, Length, Strategy, nearest
 
 PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.FIT: (Fit.INSIDE, True),
@@ -252,8 +252,3 @@ def two_sided(spec: Spec) -> bool:
 
 def floors(spec: Spec) -> bool:
     return (spec.min_width, spec.min_height) != (None, None)
-
-
-def nearest(length: Fraction | int) -> int:
-    """A whole number of px, at least 1; halves go up."""
-    return max(1, int(length + Fraction(1, 2)))
