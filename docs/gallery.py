@@ -23,8 +23,8 @@ import httpx
 import pyvips
 
 from proxy import tables
-from proxy.grammar import read_item, split_items
 from proxy.options.spec import OPTIONS, SPELLINGS, Option
+from proxy.url.grammar import read_item, split_items
 
 DOCS = Path(__file__).parent
 PAGE, PICTURES = DOCS / "gallery.md", DOCS / "gallery"

@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.caches.tiered import open_cache, open_originals_cache
 from proxy.flights import open_flights
-from proxy.grammar import INFO, SIGNED
 from proxy.model.freshness import Lifetimes
 from proxy.originals import Originals
 from proxy.origins.schemes import open_origins
@@ -35,6 +34,7 @@ from proxy.settings import Settings
 from proxy.sources import Sources
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
+from proxy.url.grammar import INFO, SIGNED
 from proxy.web import pages
 from proxy.web.access import AccessLog, Answerer
 from proxy.web.asking import Terms

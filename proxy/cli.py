@@ -18,7 +18,6 @@ from proxy import __version__, flags, tables
 from proxy.environment import InvalidSettings, variable
 from proxy.explanation import explain_options, explain_plan, read_size
 from proxy.geometry import plan
-from proxy.grammar import INFO, canonical, parse_options, read_options, resolve, split_path
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
@@ -29,7 +28,8 @@ from proxy.settingfiles import deployed_presets
 from proxy.settings import Settings, load
 from proxy.sourcefile import InvalidSources
 from proxy.units import SECONDS
-from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
+from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
+from proxy.url.grammar import INFO, canonical, parse_options, read_options, resolve, split_path
 from proxy.warm_command import warm
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years

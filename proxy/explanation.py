@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from proxy.boxes import Box, Size, exact, offset
 from proxy.geometry import Corners, Plan
-from proxy.grammar import Written, format_item, parse_options, read_item, split_items
 from proxy.laying import gaps, lettered, measured
 from proxy.options.spec import OPTIONS, Spec
 from proxy.options.values.overlays import Overlays, PlaceKind
 from proxy.options.values.positions import Compass, Strategy
 from proxy.refused import Refused
+from proxy.url.grammar import Written, format_item, parse_options, read_item, split_items
 
 WHERE: Mapping[Strategy, str] = {
     Strategy.ATTENTION: "where the eye goes first",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proxy.grammar import Written
 from proxy.model.errors import PolicyRefused
 from proxy.options.spec import OPTIONS, Output
 from proxy.options.suggestions import shown
 from proxy.options.values.kinds import AutoQuality
 from proxy.presets import Presets
+from proxy.url.grammar import Written
 
 # By option, the name that messages call it by: the shortest that URLs use.
 SHORT = {name: min(option.names, key=len) for name, option in OPTIONS.items()}

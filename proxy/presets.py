@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from ruamel.yaml.nodes import MappingNode, Node
 
-from proxy.grammar import LONGEST_OPTIONS, Written, read_key, read_options, resolve
 from proxy.model.errors import InvalidRequest
 from proxy.nodes import (
     Reads,
@@ -37,6 +36,7 @@ from proxy.options.values.colours import Colour
 from proxy.options.values.kinds import Integer, Number
 from proxy.options.values.overlays import Align, Blend, Outline, Overlays
 from proxy.options.values.positions import LONGEST, Anchor, Length
+from proxy.url.grammar import LONGEST_OPTIONS, Written, read_key, read_options, resolve
 
 
 class InvalidPresets(Exception):

@@ -25,10 +25,10 @@ from proxy.caches.tiered import open_cache
 from proxy.model.media import SUFFIXES
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
-from proxy.signing import sign
 from proxy.sources import Sources
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import PROCESSES_FOLDER
+from proxy.url.signing import sign
 from proxy.workers.supervisor import Supervisor
 
 IDLE = 75

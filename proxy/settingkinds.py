@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from proxy.signing import parse_secrets
 from proxy.units import BYTES, PIXELS, SECONDS
+from proxy.url.signing import parse_secrets
 
 PLACEHOLDERS = re.compile(
     rb"(?:my|your|top)?(?:admin|secret|secrets|token|password)(?:here)?|"

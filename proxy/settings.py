@@ -31,7 +31,7 @@ from proxy.settingkinds import (
     Token,
     Words,
 )
-from proxy.signing import Secret, parse_secrets
+from proxy.url.signing import Secret, parse_secrets
 
 SHORT_SECRET = 32  # bytes: as much as the HMAC that it keys (RFC 2104 section 3)
 CONFIDENTIAL = frozenset({"secrets", "admin_token"})  # never shown, and never empty by accident

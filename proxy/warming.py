@@ -28,7 +28,7 @@ from proxy.renditions import Answer, Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
 from proxy.sources import Source
-from proxy.urls import format_path
+from proxy.url.build import format_path
 from proxy.web.asking import Ask, Terms, read_ask
 from proxy.wishes import Wish
 from proxy.workers.pool import Workers

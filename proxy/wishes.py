@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from proxy.grammar import canonical
 from proxy.model.freshness import Lifetimes
 from proxy.model.media import RECIPE
 from proxy.model.negotiation import Bucket, format_bucket
 from proxy.options.spec import Spec
+from proxy.url.grammar import canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from proxy.boxes import Size
-from proxy.grammar import parse_options
 from proxy.model.errors import InvalidRequest
 from proxy.options.spec import BY_NAME, Option
 from proxy.options.values.angles import Angle
@@ -39,6 +38,7 @@ from proxy.options.values.positions import (
     Side,
     Strategy,
 )
+from proxy.url.grammar import parse_options
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[str]:

@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 
 from proxy import __version__
 from proxy.environment import PREFIX, InvalidSettings, variable
-from proxy.grammar import parse_options
 from proxy.settings import Settings, load
 from proxy.sources import Source
+from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 
 MANIFESTS = sorted((ROOT / "k8s").glob("*.yaml"))

@@ -8,9 +8,9 @@ from hypothesis import given
 from proxy.boxes import Size
 from proxy.explanation import explain_options, explain_plan
 from proxy.geometry import plan
-from proxy.grammar import parse_options, split_items
 from proxy.model.errors import InvalidRequest
 from proxy.model.limits import Limits
+from proxy.url.grammar import parse_options, split_items
 from tests.strategies import written_options
 
 

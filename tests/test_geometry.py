@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size, position
 from proxy.geometry import Plan, plan
-from proxy.grammar import parse_options
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.narrowing import View, backward
 from proxy.options.canonical import floors
 from proxy.options.spec import Fit, Mode, Spec
 from proxy.options.values.positions import Compass, FocalPoint, Strategy
+from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 from tests.strategies import sizes, specs
 

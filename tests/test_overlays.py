@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from proxy import laying
 from proxy.boxes import Box, Size
-from proxy.grammar import canonical, parse_options
 from proxy.model.errors import ConflictingOptions, InvalidRequest, InvalidValue, UnknownOverlay
 from proxy.options.spec import Spec
 from proxy.options.values.overlays import OverlayKind
 from proxy.presets import InvalidPresets, Presets, load_presets, read_presets
+from proxy.url.grammar import canonical, parse_options
 from tests.paths import ROOT
 
 FILE = """\

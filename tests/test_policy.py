@@ -8,11 +8,11 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 
-from proxy.grammar import read_options
 from proxy.model.errors import InvalidRequest, PolicyRefused
 from proxy.policy import POLICIES, permit
 from proxy.presets import Listed, Preset, Presets
 from proxy.settings import Policy
+from proxy.url.grammar import read_options
 from tests.strategies import written_options
 
 LISTED = Listed(width=frozenset({1, 160, 320}), height=frozenset({200}), quality=frozenset({75}))

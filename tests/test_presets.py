@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.grammar import parse_options
 from proxy.nodes import LARGEST
 from proxy.options.spec import Mode, Output
 from proxy.options.values.colours import Colour
@@ -30,6 +29,7 @@ from proxy.presets import (
     load_presets,
     read_presets,
 )
+from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 from tests.strategies import written_options
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from proxy import signing
+from proxy.url import signing
 from tests.paths import ROOT
 from tests.web.serving import client
 

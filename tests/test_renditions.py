@@ -11,7 +11,6 @@ import pytest
 
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiered import TieredCache
-from proxy.grammar import parse_options
 from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, TooCostly
 from proxy.model.freshness import PASSES, Lifetimes
 from proxy.model.limits import Limits
@@ -19,6 +18,7 @@ from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.renditions import AGAIN, PAUSE, Answer, Renditions
+from proxy.url.grammar import parse_options
 from proxy.wishes import Wish, wish_for
 from proxy.workers.pool import Reply, Workers
 from tests.caches.clocks import Clock

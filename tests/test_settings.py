@@ -14,8 +14,8 @@ from proxy.environment import InvalidSettings, read_environment
 from proxy.flags import settings_table
 from proxy.model.limits import Limits
 from proxy.settings import CONFIDENTIAL, Settings, load
-from proxy.signing import Secret
 from proxy.units import BYTES, PIXELS, SECONDS, Units
+from proxy.url.signing import Secret
 
 LONG = "0123456789abcdef0123456789abcdef"
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyvips
 
-from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Document
 from proxy.model.negotiation import Bucket, parse_bucket
@@ -20,6 +19,7 @@ from proxy.pipeline import render, savable
 from proxy.pipeline.describe import describe
 from proxy.pipeline.faces import detector
 from proxy.pipeline.loaders import loadable
+from proxy.url.grammar import parse_options
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from proxy.grammar import SIGNED
 from proxy.telemetry.logs import escape
 from proxy.telemetry.metrics import Answer, Metrics
+from proxy.url.grammar import SIGNED
 from proxy.web.problems import Answered, problem, respond
 
 LONGEST_HEADERS = 32_768

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from proxy.grammar import parse_options
 from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
 from proxy.model.freshness import passing
 from proxy.model.media import Rendition
@@ -18,6 +17,7 @@ from proxy.model.negotiation import Bucket, bucket
 from proxy.presets import Presets
 from proxy.purges import Subject
 from proxy.renditions import Answer, Renditions
+from proxy.url.grammar import parse_options
 from proxy.web import conditional
 from proxy.web.asking import Ask, Terms, read_ask, seems_to_vary
 from proxy.web.headers import (

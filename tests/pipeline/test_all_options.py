@@ -7,7 +7,6 @@ from dataclasses import replace
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from proxy.grammar import parse_options, read_options
 from proxy.model.errors import InvalidRequest, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Format
@@ -17,6 +16,7 @@ from proxy.options.spec import Output, Spec
 from proxy.pipeline import render
 from proxy.pipeline.course import course
 from proxy.pipeline.sniff import sniff
+from proxy.url.grammar import parse_options, read_options
 from proxy.web.problems import status_of
 from tests.pictures import animation, disc, gradient, loaded, photo, plain, saved, tagged
 from tests.strategies import written_options

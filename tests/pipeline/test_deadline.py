@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from proxy.boxes import Size
-from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
 from proxy.model.negotiation import Bucket
@@ -15,6 +14,7 @@ from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline import render
 from proxy.pipeline.deadline import avif_seconds, in_time
 from proxy.pipeline.smallest import Order
+from proxy.url.grammar import parse_options
 from tests.pictures import disc, loaded, photo, saved
 
 HURRY = Limits(avif_budget=0)

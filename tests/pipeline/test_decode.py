@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size
-from proxy.grammar import parse_options
 from proxy.model.errors import BrokenImage, TooManyPixels, UnusableOriginal
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import Spec
 from proxy.pipeline import decode, render
+from proxy.url.grammar import parse_options
 from tests.pictures import HERE, animation, gradient, photo, plain, saved, tagged
 
 LIMITS = Limits()

@@ -5,12 +5,12 @@ from time import process_time
 
 import pytest
 
-from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import OPTIONS, Spec
 from proxy.pipeline import render
 from proxy.pipeline.effects import EFFECTS, affected
+from proxy.url.grammar import parse_options
 from tests.pictures import (
     CORNERS,
     disc,

@@ -4,13 +4,13 @@ import struct
 
 import pytest
 
-from proxy.grammar import canonical, parse_options
 from proxy.model.errors import ConflictingOptions
 from proxy.model.limits import Limits
 from proxy.model.media import ENCODER, FORMATS, Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import OPTIONS, Output
 from proxy.pipeline import render
+from proxy.url.grammar import canonical, parse_options
 from tests.pictures import HERE, disc, loaded, photo, saved
 
 LIMITS = Limits()

@@ -11,11 +11,11 @@ import pytest
 import pyvips
 
 from proxy.boxes import Box
-from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
 from proxy.pipeline import render
 from proxy.pipeline.faces import faces_in
+from proxy.url.grammar import parse_options
 from tests.pictures import loaded, photo, plain, saved, tagged
 from tests.pipeline.portraits import crowd
 

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.boxes import Box, Size
-from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.pipeline import decode, render
 from proxy.pipeline.looking import planned
+from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,
     disc,

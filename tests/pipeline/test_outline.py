@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import pyvips
 
-from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.pipeline import render
+from proxy.url.grammar import parse_options
 from tests.pictures import disc, loaded, near, pixel, plain, saved
 
 GREY = saved(plain(80, 60, 90, 90, 90), Format.PNG)

@@ -9,11 +9,11 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.grammar import parse_options
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.values.positions import Edge
 from proxy.pipeline import render
+from proxy.url.grammar import parse_options
 from tests.pictures import loaded, saved, tagged
 
 Rows = list[list[int]]

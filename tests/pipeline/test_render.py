@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from proxy import geometry
 from proxy.boxes import Size
-from proxy.grammar import parse_options
 from proxy.model.errors import InvalidValue, ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
@@ -23,6 +22,7 @@ from proxy.options.values.edges import Line, Radii
 from proxy.options.values.positions import Border, Edge, Region, Strategy
 from proxy.pipeline import render, savable
 from proxy.pipeline.sniff import sniff
+from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,
     animation,

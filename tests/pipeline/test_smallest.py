@@ -10,7 +10,6 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.grammar import parse_options
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.model.media import Format
@@ -21,6 +20,7 @@ from proxy.pipeline.quality import CURVES, FULL_CHROMA, TARGETS, quality_for, si
 from proxy.pipeline.quantised import jpeg_quality
 from proxy.pipeline.search import MOST_TRIES, MOST_TRIES_FOR_BYTES, shown_as
 from proxy.pipeline.similarity import Reference
+from proxy.url.grammar import parse_options
 from tests.pictures import animation, disc, gradient, loaded, photo, plain, quadrants, saved
 
 LIMITS = Limits()

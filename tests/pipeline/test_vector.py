@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from proxy.grammar import parse_options
 from proxy.model.errors import BrokenImage, NotAnImage, ProxyError, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, InputOnly
 from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
 from proxy.pipeline.loaders import SAMPLES, loadable
+from proxy.url.grammar import parse_options
 from tests.pictures import loaded, near, pixel, plain, saved
 from tests.pipeline.test_decode import png
 

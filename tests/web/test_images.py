@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from proxy.model.media import Format
-from proxy.signing import sign
+from proxy.url.signing import sign
 from tests.origins.server import reply, running
 from tests.pictures import loaded, near, photo, pixel, plain, quadrants, saved
 from tests.pipeline.animations import balls, gif, shown

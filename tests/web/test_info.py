@@ -12,7 +12,7 @@ import pytest
 
 from proxy.model.media import Format
 from proxy.placeholders import blurhash, thumbhash
-from proxy.signing import sign
+from proxy.url.signing import sign
 from tests.pictures import loaded, photo, plain, quadrants, saved
 from tests.pipeline.animations import DELAYS, balls, gif
 from tests.web.serving import client

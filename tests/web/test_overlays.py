@@ -12,7 +12,7 @@ import pytest
 
 from proxy.model.media import Format
 from proxy.purges import key_tag
-from proxy.signing import sign
+from proxy.url.signing import sign
 from tests.pictures import loaded, near, photo, pixel, plain, saved
 from tests.web.serving import client
 

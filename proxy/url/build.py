@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
-from proxy.grammar import split_path
 from proxy.model.errors import InvalidRequest
-from proxy.signing import Secret, sign
+from proxy.url.grammar import split_path
+from proxy.url.signing import Secret, sign
 
 _SEGMENT = "!$&'()*+,;=:@"  # what RFC 3986 section 3.3 lets stand in a segment, unreserved characters apart
 _UNSENDABLE = re.compile(rf"%(?![0-9A-Fa-f]{{2}})|[^A-Za-z0-9._~%/{re.escape(_SEGMENT)}-]")

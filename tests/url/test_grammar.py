@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.grammar import canonical, format_options, parse_options, read_options, split_path
 from proxy.model.errors import (
     ConflictingOptions,
     InvalidKey,
@@ -21,6 +20,7 @@ from proxy.model.errors import (
     UnknownPreset,
 )
 from proxy.options.spec import BY_NAME, OPTIONS, SPELLINGS, Option, Spec
+from proxy.url.grammar import canonical, format_options, parse_options, read_options, split_path
 from tests.strategies import respelled, specs, written_options
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.grammar import parse_options, split_path
 from proxy.model.errors import InvalidRequest
-from proxy.urls import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
+from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
+from proxy.url.grammar import parse_options, split_path
 from tests.strategies import written_options
 
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proxy.model.errors import BadSignature
-from proxy.signing import Secret, normalise, parse_secrets, sign, verify
+from proxy.url.signing import Secret, normalise, parse_secrets, sign, verify
 
 ALPHABET = string.ascii_letters + string.digits + "-_"
 PATH = b"/w_300,h_200,f_webp/photos/scene.jpg"
