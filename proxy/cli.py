@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from proxy import __version__, flags, tables
 from proxy.environment import InvalidSettings, variable
 from proxy.explanation import explain_options, explain_plan, read_size
-from proxy.geometry import plan
+from proxy.geometry.plan import plan
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from proxy.boxes import Box, Size, exact, offset
-from proxy.geometry import Corners, Plan
-from proxy.laying import gaps, lettered, measured
+from proxy.geometry.boxes import Box, Size, exact, offset
+from proxy.geometry.overlay import gaps, lettered, measured
+from proxy.geometry.plan import Corners, Plan
 from proxy.options.spec import OPTIONS, Spec
 from proxy.options.values.overlays import Overlays, PlaceKind
 from proxy.options.values.positions import Compass, Strategy

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.model.errors import InvalidRequest
 from proxy.options.spec import BY_NAME, Option
 from proxy.options.values.angles import Angle

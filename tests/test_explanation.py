@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from proxy.boxes import Size
 from proxy.explanation import explain_options, explain_plan
-from proxy.geometry import plan
+from proxy.geometry.boxes import Size
+from proxy.geometry.plan import plan
 from proxy.model.errors import InvalidRequest
 from proxy.model.limits import Limits
 from proxy.url.grammar import parse_options, split_items

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import laying
-from proxy.boxes import Box, Size
+from proxy.geometry import overlay
+from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import ConflictingOptions, InvalidRequest, InvalidValue, UnknownOverlay
 from proxy.options.spec import Spec
 from proxy.options.values.overlays import OverlayKind
@@ -151,7 +151,7 @@ CANVAS = Size(300, 200)
     ],
 )
 def test_an_overlay_lies_where_it_was_asked_for(options: str, dpr: float, box: Box) -> None:
-    assert laying.placed(parse_options(options), CANVAS, Size(80, 40), dpr) == box
+    assert overlay.placed(parse_options(options), CANVAS, Size(80, 40), dpr) == box
 
 
 sides = st.integers(1, 5000)
@@ -165,7 +165,7 @@ sides = st.integers(1, 5000)
 )
 def test_an_overlay_never_leaves_the_picture(canvas: Size, natural: Size, width: int, dpr: float) -> None:
     for asked in (width, width / 1000, None):
-        box = laying.placed(Spec(overlay="a", overlay_width=asked, overlay_x=7.0), canvas, natural, dpr)
+        box = overlay.placed(Spec(overlay="a", overlay_width=asked, overlay_x=7.0), canvas, natural, dpr)
         assert box.left >= 0 <= box.top
         assert 1 <= box.width <= canvas.width - box.left
         assert 1 <= box.height <= canvas.height - box.top
@@ -173,9 +173,9 @@ def test_an_overlay_never_leaves_the_picture(canvas: Size, natural: Size, width:
 
 @given(st.builds(Size, sides, sides), st.integers(1, 256), st.integers(1, 1000))
 def test_letters_take_no_more_than_a_picture(canvas: Size, length: int, size: int) -> None:
-    found = laying.lettered(Spec(text="x" * length, text_size=size), canvas, 4.0)
+    found = overlay.lettered(Spec(text="x" * length, text_size=size), canvas, 4.0)
     assert 1 <= found <= size * 4
-    assert found == 1 or length * found**2 <= laying.GLYPHS * canvas.pixels
+    assert found == 1 or length * found**2 <= overlay.GLYPHS * canvas.pixels
 
 
 PAGE = ROOT / "docs/overlays.md"

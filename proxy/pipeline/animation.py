@@ -8,8 +8,8 @@ from itertools import chain
 
 import pyvips
 
-from proxy.boxes import Box
-from proxy.geometry import Plan
+from proxy.geometry.boxes import Box
+from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
 from proxy.options.values.colours import Painted
 from proxy.pipeline import canvas

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pyvips
 
-from proxy.boxes import Box, Margins, Size
+from proxy.geometry.boxes import Box, Margins, Size
 from proxy.options.values.colours import TRANSPARENT, WHITE, Colour, Painted
 from proxy.options.values.positions import Edge
 from proxy.pipeline.alpha import weighted, with_alpha

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from proxy.boxes import Size
-from proxy.geometry import Plan
+from proxy.geometry.boxes import Size
+from proxy.geometry.plan import Plan
 from proxy.model import negotiation
 from proxy.model.errors import InvalidValue
 from proxy.model.limits import Limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.model.media import FORMATS, Format
 from proxy.model.negotiation import Bucket, choose
 from proxy.pipeline.encode import savable

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.boxes import Box, Size
+from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly

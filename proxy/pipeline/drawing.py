@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyvips
 
-from proxy.boxes import Margins, Size
-from proxy.geometry import Plan
+from proxy.geometry.boxes import Margins, Size
+from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Painted
 from proxy.options.values.positions import Edge, Strategy

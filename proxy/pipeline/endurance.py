@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.model.media import Format
 from proxy.pipeline.deadline import TRIES_FOR_BYTES, avif_seconds
 from proxy.pipeline.encode import EFFORT, MOST_SECONDS, SAVERS

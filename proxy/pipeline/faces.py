@@ -11,17 +11,17 @@ from typing import Any
 
 import pyvips
 
-from proxy.boxes import Box, Size
-from proxy.geometry import Plan
+from proxy.geometry.boxes import Box, Size
+from proxy.geometry.faces import centred, gathered, nearness, stretched
+from proxy.geometry.plan import Plan
+from proxy.geometry.visible import View, forward, narrowed
 from proxy.model.errors import TooCostly
 from proxy.model.media import Note
-from proxy.narrowing import View, forward, narrowed
 from proxy.options.values.positions import Strategy
 from proxy.pipeline import decode
 from proxy.pipeline.canvas import flattened
 from proxy.pipeline.decode import Header
 from proxy.pipeline.edge import libvips
-from proxy.portraits import centred, gathered, nearness, stretched
 
 LOOKED_AT = 1000
 """px of the longer side of what is searched: faces of 80 px and more are found, an eighth of a square."""

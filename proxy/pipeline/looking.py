@@ -10,9 +10,8 @@ from dataclasses import replace
 
 import pyvips
 
-from proxy import geometry
-from proxy.boxes import Box, Size
-from proxy.geometry import Plan
+from proxy.geometry.boxes import Box, Size
+from proxy.geometry.plan import Plan, plan
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import Note
@@ -40,10 +39,10 @@ def planned(
     """
     with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
         kept = _trimmed(body, head, spec.trim)
-        plan = geometry.plan(spec, kept.size, limits, max_side)
-        plan, notes = facing(body, head, kept, plan, nearer=spec.mode is Mode.THUMB)
-        left, top = _place(body, head, kept, plan)
-    return replace(plan, region=replace(plan.region, left=kept.left + left, top=kept.top + top)), notes
+        settled = plan(spec, kept.size, limits, max_side)
+        settled, notes = facing(body, head, kept, settled, nearer=spec.mode is Mode.THUMB)
+        left, top = _place(body, head, kept, settled)
+    return replace(settled, region=replace(settled.region, left=kept.left + left, top=kept.top + top)), notes
 
 
 def _place(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tuple[int, int]:

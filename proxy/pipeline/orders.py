@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyvips
 
-from proxy.boxes import Size
-from proxy.geometry import Plan
+from proxy.geometry.boxes import Size
+from proxy.geometry.plan import Plan
 from proxy.model import negotiation
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import OPTIONS, Output, Spec

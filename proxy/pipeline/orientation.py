@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyvips
 
-from proxy.boxes import Box, Size
+from proxy.geometry.boxes import Box, Size
 
 
 @dataclass(frozen=True, slots=True)

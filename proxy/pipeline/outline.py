@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import pyvips
 
-from proxy.boxes import Box, Size
-from proxy.geometry import Corners, Radius
+from proxy.geometry.boxes import Box, Size
+from proxy.geometry.plan import Corners, Radius
 from proxy.options.values.colours import Colour, Painted
 from proxy.pipeline.alpha import with_alpha
 from proxy.pipeline.canvas import Background, blurred, embedded, solid

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pyvips
 
-from proxy import laying
-from proxy.boxes import Box, Size
-from proxy.geometry import Plan
+from proxy.geometry import overlay
+from proxy.geometry.boxes import Box, Size
+from proxy.geometry.plan import Plan
 from proxy.model.errors import UnusableOriginal, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.options.spec import Spec
@@ -55,7 +55,7 @@ def layer(
     if spec.overlay_opacity < 100:
         image = _faded(image, spec.overlay_opacity / 100)
     if spec.overlay_tile:
-        image, box = _tiled(image, laying.gaps(spec, canvas, dpr), canvas), Box(0, 0, 0, 0)
+        image, box = _tiled(image, overlay.gaps(spec, canvas, dpr), canvas), Box(0, 0, 0, 0)
     return Layer(image.copy_memory(), box.left, box.top, _MODES[spec.overlay_blend])
 
 
@@ -75,7 +75,7 @@ def _picture(
     """In sRGB; the first frame."""
     try:
         head = decode.header(body, limits)
-        box = laying.placed(spec, canvas, head.upright, dpr)
+        box = overlay.placed(spec, canvas, head.upright, dpr)
         whole = Box(0, 0, head.upright.width, head.upright.height)
         return with_alpha(decode.scaled(body, head, whole, box.size)), box
     except UnusableOriginal as error:

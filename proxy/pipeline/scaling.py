@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyvips
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.options.spec import Icc, Kernel, Spec
 from proxy.pipeline import profiles
 from proxy.pipeline.alpha import apart, weighted

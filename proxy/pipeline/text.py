@@ -7,8 +7,8 @@ import math
 
 import pyvips
 
-from proxy import laying
-from proxy.boxes import Box, Size, exact, position
+from proxy.geometry import overlay
+from proxy.geometry.boxes import Box, Size, exact, position
 from proxy.model.errors import InvalidValue
 from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Colour
@@ -36,8 +36,8 @@ def lettering(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
     Raises InvalidValue when there is nothing to see in the text.
     """
     line = nearest(spec.text_outline.width * exact(dpr)) if spec.text_outline else 0
-    size = laying.lettered(spec, canvas, dpr)
-    widest = laying.wrapped(spec, canvas, dpr)
+    size = overlay.lettered(spec, canvas, dpr)
+    widest = overlay.wrapped(spec, canvas, dpr)
     with libvips(InvalidValue, "'text' has nothing in it that can be drawn"):
         room = max(widest - 2 * line, 1)
         letters = _letters(spec, size, room, "word")
@@ -92,7 +92,7 @@ def _disc(radius: int) -> pyvips.Image:
 
 
 def _fitting(image: pyvips.Image, room: Size) -> pyvips.Image:
-    size = laying.within(Size(image.width, image.height), room)
+    size = overlay.within(Size(image.width, image.height), room)
     if size == Size(image.width, image.height):
         return image
     across, down = size.width / image.width, size.height / image.height

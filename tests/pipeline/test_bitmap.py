@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.model.errors import BrokenImage, ProxyError, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly

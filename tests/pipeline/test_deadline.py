@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
 from proxy.model.negotiation import Bucket

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.model.media import Format
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.deadline import avif_seconds

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pyvips
 
-from proxy.boxes import Box
+from proxy.geometry.boxes import Box
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
 from proxy.pipeline import render

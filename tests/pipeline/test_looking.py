@@ -5,7 +5,7 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.boxes import Box, Size
+from proxy.geometry.boxes import Box, Size
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.pipeline import decode, render

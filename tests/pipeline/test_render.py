@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy import geometry
-from proxy.boxes import Size
+from proxy.geometry import plan
+from proxy.geometry.boxes import Size
 from proxy.model.errors import InvalidValue, ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
@@ -94,7 +94,7 @@ def test_pixels_come_out_as_planned(
     swapped = orientation > 4 and turns
     upright = Size(height, width) if swapped else Size(width, height)
     try:
-        wanted = geometry.plan(spec, upright, LIMITS).result
+        wanted = plan.plan(spec, upright, LIMITS).result
     except ResultTooLarge:
         with pytest.raises(ResultTooLarge):
             render(body, spec, LIMITS)

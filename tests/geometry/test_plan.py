@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from proxy.boxes import Box, Size, position
-from proxy.geometry import Plan, plan
+from proxy.geometry.boxes import Box, Size, position
+from proxy.geometry.plan import Plan, plan
+from proxy.geometry.visible import View, backward
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
-from proxy.narrowing import View, backward
 from proxy.options.canonical import floors
 from proxy.options.spec import Fit, Mode, Spec
 from proxy.options.values.positions import Compass, FocalPoint, Strategy

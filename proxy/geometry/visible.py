@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from proxy.boxes import Box, Size
+from proxy.geometry.boxes import Box, Size
 from proxy.options.values.positions import nearest
 
 _REACH = 3

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from proxy.boxes import Size
+from proxy.geometry.boxes import Size
 from proxy.options.spec import Fit, Mode
 from proxy.options.values.positions import nearest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proxy.boxes import Box, Size
+from proxy.geometry.boxes import Box, Size
 
 SHARE = 0.5
 """Of a thumbnail's side: faces are found from chin to brows, and have hair and a neck."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from proxy.boxes import Box, Size, exact, offset, position, px
+from proxy.geometry.boxes import Box, Size, exact, offset, position, px
 from proxy.options.spec import Spec
 from proxy.options.values.positions import Length, nearest
 

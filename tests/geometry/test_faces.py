@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.boxes import Box, Size
-from proxy.portraits import centred, gathered, stretched
+from proxy.geometry.boxes import Box, Size
+from proxy.geometry.faces import centred, gathered, stretched
 
 WIDE = Size(1000, 400)
 

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from proxy.boxes import Box, Margins, Size, exact, position, px
+from proxy.geometry.boxes import Box, Margins, Size, exact, position, px
+from proxy.geometry.fit import MODES, ONE, Asked, clamped, placed
+from proxy.geometry.visible import View, narrowed
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
-from proxy.modes import MODES, ONE, Asked, clamped, placed
-from proxy.narrowing import View, narrowed
 from proxy.options.canonical import floors
 from proxy.options.spec import Fit, Mode, Spec
 from proxy.options.values.positions import Strategy, nearest

@@ -1,0 +1,4 @@
+"""Sizes and boxes, computed before a pixel is touched.
+
+In: a spec, the size of an original, limits. Out: a `Plan` of exact whole pixels; pure, property-tested.
+"""
