@@ -62,7 +62,7 @@ async def run(app: App) -> None:
 
 
 def run_ours(log_level: str) -> None:
-    from proxy.workers.supervisor import Supervisor
+    from proxy.renderers.supervisor import Supervisor
 
     with tempfile.TemporaryDirectory() as folder, Supervisor(renderers=1) as renderers:
         samples = Path(folder, "originals")

@@ -21,8 +21,8 @@ from typing import Any
 import pebble
 import uvloop
 
-from proxy.workers.pool import Workers
-from proxy.workers.supervisor import Supervisor
+from proxy.renderers.client import Workers
+from proxy.renderers.supervisor import Supervisor
 
 ORIGINAL = os.urandom(3_000_000)
 REPLY_BYTES = 20_000

@@ -28,6 +28,8 @@ from proxy.presets import Presets
 from proxy.purges import Heard
 from proxy.purging import Purging, open_purging
 from proxy.reload import watch_presets
+from proxy.renderers.client import Workers
+from proxy.renderers.supervisor import counts
 from proxy.renditions import Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
@@ -40,8 +42,6 @@ from proxy.web.access import AccessLog, Answerer
 from proxy.web.asking import Terms
 from proxy.web.images import Images
 from proxy.web.purge import purge
-from proxy.workers.pool import Workers
-from proxy.workers.supervisor import counts
 
 log = structlog.get_logger()
 

@@ -23,13 +23,13 @@ from uvicorn.supervisors import Multiprocess
 from proxy.app import Deployment, open_originals
 from proxy.caches.tiered import open_cache
 from proxy.model.media import SUFFIXES
+from proxy.renderers.supervisor import Supervisor
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
 from proxy.sources import Sources
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import PROCESSES_FOLDER
 from proxy.url.signing import sign
-from proxy.workers.supervisor import Supervisor
 
 IDLE = 75
 """Seconds that an idle connection is kept: longer than CDNs keep theirs, so that they end it and not we."""

@@ -24,6 +24,8 @@ from proxy.model.errors import Overloaded, ProxyError
 from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
 from proxy.purging import open_purging
+from proxy.renderers.client import Workers
+from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import Answer, Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
@@ -31,8 +33,6 @@ from proxy.sources import Source
 from proxy.url.build import format_path
 from proxy.web.asking import Ask, Terms, read_ask
 from proxy.wishes import Wish
-from proxy.workers.pool import Workers
-from proxy.workers.supervisor import Supervisor
 
 BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 """What browsers accept: each gets its own picture where a URL leaves the format open."""

@@ -11,8 +11,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from proxy.renderers.supervisor import Supervisor
 from proxy.telemetry.logs import Stderr
-from proxy.workers.supervisor import Supervisor
 from tests.s3 import S3Server, s3_server
 
 # Noisy machines make deadlines lie; what is too slow shows in the durations that pytest prints.

@@ -17,10 +17,10 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
+from proxy.renderers.client import Reply, Workers
 from proxy.renditions import AGAIN, PAUSE, Answer, Renditions
 from proxy.url.grammar import parse_options
 from proxy.wishes import Wish, wish_for
-from proxy.workers.pool import Reply, Workers
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
 from tests.pictures import photo, plain, saved

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.model.errors import Overloaded, TooCostly
+from proxy.renderers import protocol
+from proxy.renderers.replies import CHUNK, receive, reply
 from proxy.telemetry.metrics import Metrics
-from proxy.workers import wire
-from proxy.workers.replies import CHUNK, receive, reply
 
 GRACE = 0.5
 """Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
@@ -120,12 +120,12 @@ class Workers:
         full = self._jobs >= 2 * self._queue_size
         if full or (self._jobs and self._bytes + len(body) > self._queue_bytes):
             raise self._overloaded()
-        packed = wire.pack({"task": task, "timeout": timeout, "header": header})
+        packed = protocol.pack({"task": task, "timeout": timeout, "header": header})
         asked = time.monotonic_ns()
         self._jobs += 1
         self._bytes += len(body)
         try:
-            job = wire.LENGTHS.pack(len(packed), len(body)) + packed
+            job = protocol.LENGTHS.pack(len(packed), len(body)) + packed
             with suppress(EOFError):
                 return await self._attempt(job, body, asked, task, timeout)
             return await self._attempt(job, body, asked, task, timeout)
@@ -182,7 +182,7 @@ class Workers:
         try:
             async with asyncio.timeout(patience):
                 with self._connect() as connection:
-                    await receive(connection, wire.GREETING.size)
+                    await receive(connection, protocol.GREETING.size)
         except (TimeoutError, EOFError, Overloaded):
             return False
         return True
@@ -196,7 +196,7 @@ class Workers:
                     try:
                         # As much as the kernel takes: a renderer has work before we hear of it.
                         sent = connection.sendmsg((job, body)) - len(job)
-                        pid, at = wire.GREETING.unpack(await receive(connection, wire.GREETING.size))
+                        pid, at = protocol.GREETING.unpack(await receive(connection, protocol.GREETING.size))
                     except (ConnectionError, EOFError):
                         connection.close()  # a renderer died before it greeted us: another one takes it
                     except OSError:

@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from proxy.workers.pool import Workers
-from proxy.workers.supervisor import Supervisor
+from proxy.renderers.client import Workers
+from proxy.renderers.supervisor import Supervisor
 from tests.paths import ROOT
 
-TASKS = "tests.workers.tasks"
+TASKS = "tests.renderers.tasks"
 
 Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
 

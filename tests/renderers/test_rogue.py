@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.errors import Overloaded, TooCostly
-from proxy.workers import wire
-from proxy.workers.pool import Workers
+from proxy.renderers import protocol
+from proxy.renderers.client import Workers
 
 
 def reply(header: object, body: bytes = b"") -> bytes:
     packed = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return wire.LENGTHS.pack(len(packed), len(body)) + packed + body
+    return protocol.LENGTHS.pack(len(packed), len(body)) + packed + body
 
 
 NONSENSE = {
@@ -37,8 +37,8 @@ NONSENSE = {
     "facts that overwrite": reply(
         {"error": "too_costly", "message": "", "facts": {"message": "", "self": 1}}
     ),
-    "long header": wire.LENGTHS.pack(2**32 - 1, 0),
-    "long body": wire.LENGTHS.pack(2, 2**64 - 1) + b"{}",
+    "long header": protocol.LENGTHS.pack(2**32 - 1, 0),
+    "long body": protocol.LENGTHS.pack(2, 2**64 - 1) + b"{}",
 }
 
 
@@ -54,9 +54,9 @@ async def answered_by_rogue(folder: Path, *, pid: int, at: int, said: bytes) -> 
     """Asks for a picture where the only renderer greets with `pid` and `at`, says `said` and leaves."""
 
     async def rogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        header_bytes, body_bytes = wire.LENGTHS.unpack(await reader.readexactly(wire.LENGTHS.size))
+        header_bytes, body_bytes = protocol.LENGTHS.unpack(await reader.readexactly(protocol.LENGTHS.size))
         await reader.readexactly(header_bytes + body_bytes)
-        writer.write(wire.GREETING.pack(pid, at) + said)
+        writer.write(protocol.GREETING.pack(pid, at) + said)
         writer.close()
 
     async with await asyncio.start_unix_server(rogue, folder / "rogue"):
@@ -92,4 +92,4 @@ async def test_half_a_greeting_is_no_greeting(tmp_path: Path) -> None:
 @given(st.binary(max_size=200) | st.text(alphabet='[]{}":,0e-9.ntf').map(str.encode))
 def test_whatever_comes_unpacks_or_is_a_value_error(packed: bytes) -> None:
     with suppress(ValueError):
-        assert isinstance(wire.unpack(packed), dict)
+        assert isinstance(protocol.unpack(packed), dict)

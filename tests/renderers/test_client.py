@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.model.errors import InvalidValue, Overloaded, TooCostly, TooManyPixels
-from proxy.workers.pool import MOST_BEHIND, Reply, Workers
-from proxy.workers.supervisor import Supervisor
-from tests.workers.conftest import TASKS, Eventually
+from proxy.renderers.client import MOST_BEHIND, Reply, Workers
+from proxy.renderers.supervisor import Supervisor
+from tests.renderers.conftest import TASKS, Eventually
 
 SHARED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

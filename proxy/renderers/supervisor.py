@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from proxy.workers import wire
+from proxy.renderers import protocol
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Supervisor:
     one dies, or takes longer than `start_seconds` three times in a row); leaving finishes the jobs that were
     accepted or wait, then ends the processes.
 
-    `tasks` is a module with a mapping TASKS of names to `proxy.workers.renderer.Task`. `memory_bytes` bounds
+    `tasks` is a module with a mapping TASKS of names to `proxy.renderers.process.Task`. `memory_bytes` bounds
     each renderer's address space. A renderer is replaced after `recycle_after` jobs, and when it keeps more
     than a quarter of `memory_bytes` between jobs.
     """
@@ -146,7 +146,7 @@ class Supervisor:
             with self._spawn(jobs) as child:
                 self._children[slot] = child
                 assert child.stdout is not None
-                ready = child.stdout.readline() == wire.READY
+                ready = child.stdout.readline() == protocol.READY
                 self._count(alive=int(ready))
                 if ready:
                     self._tell(slot, ready)
@@ -175,7 +175,7 @@ class Supervisor:
         listener = self._listener.fileno()
         order = json.dumps({**self._order, "listener": listener, "jobs": jobs})
         return subprocess.Popen(  # noqa: S603  all arguments are ours
-            [sys.executable, "-P", "-m", "proxy.workers.renderer", order],
+            [sys.executable, "-P", "-m", "proxy.renderers.process", order],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[listener],

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from proxy.model.errors import Overloaded
-from proxy.workers.pool import Workers
-from proxy.workers.supervisor import Supervisor
+from proxy.renderers.client import Workers
+from proxy.renderers.supervisor import Supervisor
 from tests.paths import ROOT
-from tests.workers.conftest import TASKS, Eventually
+from tests.renderers.conftest import TASKS, Eventually
 
 WEB_PROCESS = """
 import asyncio, json, sys

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from proxy.model.errors import ProxyError, family
-from proxy.workers import wire
+from proxy.renderers import protocol
 
 CHUNK = 262_144
 """Bytes that move in one turn of the event loop: less than 0.1 ms, so that hits do not wait for originals."""
@@ -18,10 +18,10 @@ async def reply(connection: socket.socket, most: int) -> tuple[dict[str, Any], b
     Its header and its body, of at most `most` bytes. Raises the task's ProxyError, EOFError when the renderer
     is gone, ValueError when it is not one.
     """
-    header_bytes, body_bytes = wire.LENGTHS.unpack(await receive(connection, wire.LENGTHS.size))
-    if header_bytes > wire.MAX_HEADER or body_bytes > most:
+    header_bytes, body_bytes = protocol.LENGTHS.unpack(await receive(connection, protocol.LENGTHS.size))
+    if header_bytes > protocol.MAX_HEADER or body_bytes > most:
         raise ValueError("larger than any reply")
-    header = wire.unpack(await receive(connection, header_bytes))
+    header = protocol.unpack(await receive(connection, header_bytes))
     if "error" in header:
         raise _as_error(header)
     if "crash" not in header and not isinstance(header.get("header"), dict):

@@ -1,7 +1,7 @@
 """
 One renderer: a process that confines itself, then takes one job after another until it is replaced.
 
-Started by `proxy.workers.supervisor` as `python -m proxy.workers.renderer JSON`. Idle renderers wait in
+Started by `proxy.renderers.supervisor` as `python -m proxy.workers.renderer JSON`. Idle renderers wait in
 `accept` on one socket, so the kernel gives each job to whichever is free.
 """
 
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.model.errors import ProxyError, TooCostly
-from proxy.workers import wire
+from proxy.renderers import protocol
 
 Task = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
 
@@ -50,7 +50,7 @@ def main() -> None:
     tasks: Mapping[str, Task] = importlib.import_module(order["tasks"]).TASKS
     gc.freeze()
     signal.alarm(0)
-    os.write(1, wire.READY)
+    os.write(1, protocol.READY)
     os.dup2(2, 1)
 
     for _ in range(order["jobs"]):
@@ -72,8 +72,8 @@ def _serve(connection: socket.socket, tasks: Mapping[str, Task]) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, PATIENCE)
     try:
-        connection.sendall(wire.GREETING.pack(os.getpid(), time.monotonic_ns()))
-        job, body = wire.receive_job(connection)
+        connection.sendall(protocol.GREETING.pack(os.getpid(), time.monotonic_ns()))
+        job, body = protocol.receive_job(connection)
     except (OSError, EOFError):  # the asker left, or only wanted to know whether someone is here
         return
     # The default action of SIGALRM is the kernel's: it ends us whatever native code is doing.
@@ -81,24 +81,24 @@ def _serve(connection: socket.socket, tasks: Mapping[str, Task]) -> None:
     packed, rendition = _perform(tasks, job, body)
     signal.setitimer(signal.ITIMER_REAL, 0)
     with suppress(OSError):
-        wire.send_reply(connection, packed, rendition)
+        protocol.send_reply(connection, packed, rendition)
 
 
 def _perform(tasks: Mapping[str, Task], job: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
     try:
         header, rendition = tasks[job["task"]](job["header"], body)
-        return wire.pack({"header": header}), rendition
+        return protocol.pack({"header": header}), rendition
     except ProxyError as error:
         return _failed(error), b""
     except MemoryError:
         return _failed(TooCostly("this picture needs more memory than a renderer may use")), b""
     except Exception as error:  # the outermost handler of this process
         trace = traceback.format_exc()[-8_000:]
-        return wire.pack({"crash": type(error).__name__, "trace": trace}), b""
+        return protocol.pack({"crash": type(error).__name__, "trace": trace}), b""
 
 
 def _failed(error: ProxyError) -> bytes:
-    return wire.pack({"error": error.code, "message": error.message, "facts": error.facts})
+    return protocol.pack({"error": error.code, "message": error.message, "facts": error.facts})
 
 
 def _confine(*, memory_bytes: int, nice: int) -> None:
