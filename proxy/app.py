@@ -25,8 +25,8 @@ from proxy.model.freshness import Lifetimes
 from proxy.originals import Originals
 from proxy.origins.schemes import open_origins
 from proxy.presets import Presets
-from proxy.purges import Heard
-from proxy.purging import Purging, open_purging
+from proxy.purges.log import Purging, open_purging
+from proxy.purges.marks import Heard
 from proxy.reload import watch_presets
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import counts

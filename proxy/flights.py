@@ -20,8 +20,8 @@ from proxy.caches.envelope import name as short
 from proxy.caches.envelope import pack, unpack
 from proxy.clients.address import redis_of
 from proxy.clients.redis import connect
-from proxy.clients.redis_link import PREFIX, Link
-from proxy.leases import COORDINATION_STEP, COORDINATION_TIMEOUT, LANDED, LARGEST, Hold, Landed, Lead, Leases
+from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, PREFIX, Link
+from proxy.leases import LANDED, LARGEST, Hold, Landed, Lead, Leases
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError, family
 from proxy.model.media import Document, Rendition
 from proxy.singleflight import SingleFlight

@@ -19,9 +19,6 @@ from dataclasses import dataclass
 from proxy.clients.redis_link import Link
 from proxy.clients.redis_subscriber import Ear
 
-COORDINATION_STEP, COORDINATION_TIMEOUT = 0.5, 0.6
-"""Seconds for a step, and for all of a call: to be late here costs making it twice, and not just a miss."""
-
 LEASE = 1.5
 """Seconds without a heartbeat after which a leader counts as dead."""
 

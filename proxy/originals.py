@@ -24,7 +24,7 @@ from proxy.model.errors import (
 from proxy.model.freshness import Freshness, judged
 from proxy.model.media import Original
 from proxy.origins import Origin
-from proxy.purges import Heard, Purged, Purges, Subject, subject
+from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
 from proxy.singleflight import SingleFlight
 from proxy.sources import NOWHERE, Sources
 from proxy.telemetry.metrics import Metrics

@@ -33,7 +33,7 @@ from proxy.model.freshness import PASSES, Freshness, freshness
 from proxy.model.limits import Limits
 from proxy.model.media import Original, Rendition
 from proxy.origins import Origin
-from proxy.purges import Heard, Purged, Purges, Subject, subject
+from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
 from proxy.rendering import Renderers, Rendering
 from proxy.singleflight import SingleFlight
 from proxy.sources import NOWHERE, Sources

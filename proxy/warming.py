@@ -23,7 +23,7 @@ from proxy.clients.object_store import open_store
 from proxy.model.errors import Overloaded, ProxyError
 from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
-from proxy.purging import open_purging
+from proxy.purges.log import open_purging
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import Answer, Renditions

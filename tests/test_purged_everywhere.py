@@ -12,12 +12,12 @@ import httpx
 import obstore
 import pytest
 
-from proxy.caches.bucket_ledger import FOLDER, BucketLedger
-from proxy.caches.ledger import FileLedger
 from proxy.clients.object_store import open_store
 from proxy.model.media import Format
-from proxy.purges import EVERYTHING, Mark, key_tag
-from proxy.purging import Purging
+from proxy.purges.bucket_ledger import FOLDER, BucketLedger
+from proxy.purges.file_ledger import FileLedger
+from proxy.purges.log import Purging
+from proxy.purges.marks import EVERYTHING, Mark, key_tag
 from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running
 from tests.pictures import plain, saved

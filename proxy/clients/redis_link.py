@@ -85,3 +85,7 @@ class Link:
 
 PREFIX = "image-proxy:"
 """Of all our keys, unless the address says otherwise."""
+
+
+COORDINATION_STEP, COORDINATION_TIMEOUT = 0.5, 0.6
+"""Seconds for a step, and for all of a call: to be late here costs making it twice, and not just a miss."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from proxy.model.freshness import Lifetimes
 from proxy.model.media import SUFFIXES, Rendition
-from proxy.purges import Subject
+from proxy.purges.marks import Subject
 
 Headers = Iterable[tuple[bytes, bytes]]
 

@@ -15,7 +15,7 @@ from proxy.model.freshness import passing
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.presets import Presets
-from proxy.purges import Subject
+from proxy.purges.marks import Subject
 from proxy.renditions import Answer, Renditions
 from proxy.url.grammar import parse_options
 from proxy.web import conditional

@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.purges import BELOW, key_tag, preset_tag
+from proxy.purges.marks import BELOW, key_tag, preset_tag
 from proxy.web.pages import Page, as_response, plain
 from proxy.web.problems import problem
 

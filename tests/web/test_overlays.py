@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from proxy.model.media import Format
-from proxy.purges import key_tag
+from proxy.purges.marks import key_tag
 from proxy.url.signing import sign
 from tests.pictures import loaded, near, photo, pixel, plain, saved
 from tests.web.serving import client

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from proxy.model.media import Format
-from proxy.purges import key_tag
+from proxy.purges.marks import key_tag
 from tests.deployments import deployed
 from tests.origins.server import Server, reply, running, until
 from tests.pictures import photo, plain, saved

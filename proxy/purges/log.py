@@ -10,14 +10,13 @@ from pathlib import Path
 
 import structlog
 
-from proxy.caches.bucket_ledger import BucketLedger, open_bucket_ledger
-from proxy.caches.ledger import FileLedger
-from proxy.caches.redis_ledger import RedisLedger
 from proxy.clients.address import bucket_of, disk_of, redis_of
 from proxy.clients.redis import connect
-from proxy.clients.redis_link import PREFIX, Link
-from proxy.leases import COORDINATION_STEP, COORDINATION_TIMEOUT
-from proxy.purges import Mark, Purged, Purges, Subject
+from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, PREFIX, Link
+from proxy.purges.bucket_ledger import BucketLedger, open_bucket_ledger
+from proxy.purges.file_ledger import FileLedger
+from proxy.purges.marks import Mark, Purged, Purges, Subject
+from proxy.purges.redis_ledger import RedisLedger
 
 PAUSE = 5.0
 """Seconds until a bucket that did not say what was purged is asked again."""

@@ -13,7 +13,7 @@ from time import time
 
 import structlog
 
-from proxy.purges import Mark, Purges
+from proxy.purges.marks import Mark, Purges
 
 log = structlog.get_logger()
 

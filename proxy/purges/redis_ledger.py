@@ -9,7 +9,7 @@ import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
 from proxy.clients.redis_link import Link
-from proxy.purges import EVERYTHING, Mark
+from proxy.purges.marks import EVERYTHING, Mark
 
 log = structlog.get_logger()
 

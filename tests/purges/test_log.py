@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.caches.ledger import FileLedger
-from proxy.caches.redis_ledger import RedisLedger
 from proxy.clients.address import parse_address
 from proxy.clients.redis import connect
 from proxy.clients.redis_link import Link
-from proxy.purges import BELOW, EVERYTHING, Mark, Purged, Purges, key_tag, preset_tag, subject
-from proxy.purging import DEAF, FULL, LOOK, Purging
+from proxy.purges.file_ledger import FileLedger
+from proxy.purges.log import DEAF, FULL, LOOK, Purging
+from proxy.purges.marks import BELOW, EVERYTHING, Mark, Purged, Purges, key_tag, preset_tag, subject
+from proxy.purges.redis_ledger import RedisLedger
 from tests.redundant import redis_cluster
 from tests.services import RedisServer, redis_server
 
@@ -125,7 +125,7 @@ for i in range(50):
 def test_a_file_that_grew_too_large_is_written_anew_and_read_from_the_start(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.caches.ledger._LARGEST", 2_000)
+    monkeypatch.setattr("proxy.purges.file_ledger._LARGEST", 2_000)
     ledger, reader = FileLedger(path), Purges()
     other = FileLedger(path)
     for i in range(200):

@@ -14,10 +14,10 @@ import structlog
 from obstore import exceptions
 from obstore.store import ObjectStore
 
-from proxy.caches.ledger import lines_of, marks_in
 from proxy.clients.address import Address
 from proxy.clients.object_store import store_of
-from proxy.purges import Mark
+from proxy.purges.file_ledger import lines_of, marks_in
+from proxy.purges.marks import Mark
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
