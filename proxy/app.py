@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.caches.tiered import open_cache, open_originals_cache
+from proxy.caches.tiers import open_cache, open_originals_cache
 from proxy.flights import open_flights
 from proxy.model.freshness import Lifetimes
 from proxy.originals import Originals

@@ -21,7 +21,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from proxy.app import Deployment, open_originals
-from proxy.caches.tiered import open_cache
+from proxy.caches.tiers import open_cache
 from proxy.model.media import SUFFIXES
 from proxy.renderers.supervisor import Supervisor
 from proxy.settingfiles import deployed_presets, deployed_sources

@@ -13,8 +13,8 @@ import pytest
 from proxy.caches import Tier
 from proxy.caches.disk import DiskCache
 from proxy.caches.memory import MemoryCache
-from proxy.caches.originals import ORIGINALS
-from proxy.caches.tiered import TieredCache
+from proxy.caches.original_envelope import ORIGINALS
+from proxy.caches.tiers import TieredCache
 from proxy.model.errors import OriginalNotFound, OriginFailed
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Original

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.caches.memory import MemoryCache
-from proxy.caches.tiered import TieredCache
+from proxy.caches.tiers import TieredCache
 from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, TooCostly
 from proxy.model.freshness import PASSES, Lifetimes
 from proxy.model.limits import Limits

@@ -16,7 +16,7 @@ from proxy.caches import Tier
 from proxy.caches.bucket import BucketCache, open_bucket
 from proxy.caches.envelope import name
 from proxy.caches.memory import MemoryCache
-from proxy.caches.tiered import TieredCache, open_cache
+from proxy.caches.tiers import TieredCache, open_cache
 from proxy.clients.address import parse_address
 from proxy.clients.breaker import Breaker
 from proxy.clients.object_store import open_store

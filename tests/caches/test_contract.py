@@ -17,7 +17,7 @@ from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache
 from proxy.caches.redis import RedisCache
-from proxy.caches.tiered import TieredCache
+from proxy.caches.tiers import TieredCache
 from proxy.clients.address import parse_address
 from proxy.clients.object_store import open_store
 from proxy.clients.redis import connect

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from proxy.caches.envelope import name, pack
 from proxy.caches.redis import RedisCache, open_redis
-from proxy.caches.tiered import open_cache
+from proxy.caches.tiers import open_cache
 from proxy.clients.address import parse_address
 from proxy.clients.breaker import Breaker
 from proxy.clients.redis import connect

@@ -7,13 +7,13 @@ from time import time
 from typing import Generic
 
 from proxy.caches import Entry, T, Tier
-from proxy.caches.behind import WriteBehind
 from proxy.caches.bucket import open_bucket
 from proxy.caches.disk import open_disk
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache, open_memory
-from proxy.caches.originals import ORIGINALS
+from proxy.caches.original_envelope import ORIGINALS
 from proxy.caches.redis import open_redis
+from proxy.caches.write_behind import WriteBehind
 from proxy.clients.address import BUCKET_SCHEMES, Address, masked, parse_address, split_tiers
 from proxy.model.media import Original, Rendition
 from proxy.telemetry.metrics import Stats

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.caches.originals import ORIGINALS
+from proxy.caches.original_envelope import ORIGINALS
 from proxy.model.media import Keeping, Original
 
 SECONDS = st.floats(0, 1e10)

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.caches import Entry
-from proxy.caches.behind import WriteBehind
 from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITIONS
 from proxy.caches.memory import MemoryCache
-from proxy.caches.tiered import TieredCache, open_cache
+from proxy.caches.tiers import TieredCache, open_cache
+from proxy.caches.write_behind import WriteBehind
 from proxy.clients.address import parse_size
 from proxy.clients.redis import STEP_TIMEOUT
 from proxy.model.media import Rendition
