@@ -23,7 +23,8 @@ from proxy.caches.tiers import open_cache, open_originals_cache
 from proxy.flights import open_flights
 from proxy.model.freshness import Lifetimes
 from proxy.originals import Originals
-from proxy.origins.schemes import open_origins
+from proxy.origins.open import open_origins
+from proxy.origins.sources import Sources
 from proxy.presets import Presets
 from proxy.purges.log import Purging, open_purging
 from proxy.purges.marks import Heard
@@ -33,7 +34,6 @@ from proxy.renderers.supervisor import counts
 from proxy.renditions import Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
-from proxy.sources import Sources
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
 from proxy.url.grammar import INFO, SIGNED

@@ -24,9 +24,9 @@ from proxy.model.errors import (
 from proxy.model.freshness import Freshness, judged
 from proxy.model.media import Original
 from proxy.origins import Origin
+from proxy.origins.sources import NOWHERE, Sources
 from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
 from proxy.singleflight import SingleFlight
-from proxy.sources import NOWHERE, Sources
 from proxy.telemetry.metrics import Metrics
 
 log = structlog.get_logger()

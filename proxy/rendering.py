@@ -11,7 +11,7 @@ from proxy.ingredients import Ingredients
 from proxy.model.limits import Limits
 from proxy.model.media import Note, Rendition, written_as
 from proxy.model.negotiation import format_bucket
-from proxy.sources import Sources
+from proxy.origins.sources import Sources
 from proxy.wishes import Wish, identity
 
 

@@ -33,10 +33,10 @@ from proxy.model.freshness import PASSES, Freshness, freshness
 from proxy.model.limits import Limits
 from proxy.model.media import Original, Rendition
 from proxy.origins import Origin
+from proxy.origins.sources import NOWHERE, Sources
 from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
 from proxy.rendering import Renderers, Rendering
 from proxy.singleflight import SingleFlight
-from proxy.sources import NOWHERE, Sources
 from proxy.wishes import Wish, identity
 
 log = structlog.get_logger()

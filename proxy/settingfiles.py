@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proxy.clients.object_store import located
+from proxy.clients.address import scheme_of
+from proxy.clients.object_store import ACCOUNTS, ENDPOINTS, from_environment
+from proxy.origins.sources import Source, Sources
 from proxy.presets import EMPTY, Presets, load_presets
 from proxy.settings import Settings
 from proxy.sourcefile import read_origins
-from proxy.sources import Source, Sources
 
 
 def deployed_presets(settings: Settings) -> Presets:
@@ -30,3 +31,17 @@ def deployed_sources(settings: Settings) -> Sources:
     if settings.private_networks:
         found = found.private
     return found.each(located)
+
+
+def located(source: Source) -> Source:
+    """
+    `source` with the endpoint and the account that the provider's variables say, where it says none itself:
+    they tell its bucket from another of the same name.
+    """
+    scheme = scheme_of(source.url)
+    said = {
+        "endpoint": from_environment(ENDPOINTS, scheme),
+        "account_name": from_environment(ACCOUNTS, scheme),
+    }
+    found = {name: text for name, text in said.items() if text}
+    return replace(source, options={**found, **source.options}) if found else source

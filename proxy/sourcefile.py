@@ -26,6 +26,7 @@ from proxy.nodes import (
     told_as,
 )
 from proxy.options.values.kinds import Names
+from proxy.origins.sources import Rewrite, Source, Sources
 from proxy.sourcekinds import (
     EVERYWHERE,
     NAMES,
@@ -42,7 +43,6 @@ from proxy.sourcekinds import (
     Pattern,
     optional,
 )
-from proxy.sources import Rewrite, Source, Sources
 
 
 class InvalidSources(Exception):

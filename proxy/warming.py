@@ -23,13 +23,13 @@ from proxy.clients.object_store import open_store
 from proxy.model.errors import Overloaded, ProxyError
 from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
+from proxy.origins.sources import Source
 from proxy.purges.log import open_purging
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import Answer, Renditions
 from proxy.settingfiles import deployed_presets, deployed_sources
 from proxy.settings import Settings
-from proxy.sources import Source
 from proxy.url.build import format_path
 from proxy.web.asking import Ask, Terms, read_ask
 from proxy.wishes import Wish

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from proxy import __version__
 from proxy.environment import PREFIX, InvalidSettings, variable
+from proxy.origins.sources import Source
 from proxy.settings import Settings, load
-from proxy.sources import Source
 from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 

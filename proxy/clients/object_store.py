@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,6 @@ from obstore.store import ObjectStore, from_url
 
 from proxy import __version__
 from proxy.clients.address import Address, scheme_of
-from proxy.sources import Source
 
 ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -37,20 +35,6 @@ _NOWHERE = "http://127.0.0.1:0"
 """A proxy that nothing gets through."""
 
 _EVERYWHERE = "*,0.0.0.0/0,::/0"
-
-
-def located(source: Source) -> Source:
-    """
-    `source` with the endpoint and the account that the provider's variables say, where it says none itself:
-    they tell its bucket from another of the same name.
-    """
-    scheme = scheme_of(source.url)
-    said = {
-        "endpoint": from_environment(ENDPOINTS, scheme),
-        "account_name": from_environment(ACCOUNTS, scheme),
-    }
-    found = {name: text for name, text in said.items() if text}
-    return replace(source, options={**found, **source.options}) if found else source
 
 
 def from_environment(variables: Mapping[str, tuple[str, ...]], scheme: str) -> str:

@@ -14,9 +14,9 @@ from obstore.store import ObjectStore
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.limits import Limits
 from proxy.model.media import Original
-from proxy.origins.keeping import keeping
+from proxy.origins.cache_control import keeping
 from proxy.origins.keys import forbidden, not_found, segments, too_large
-from proxy.origins.trying import Passing, Trier
+from proxy.origins.retry import Passing, Trier
 
 _PART = 1 << 20  # bytes
 _ENTITY = {"Cache-Control": "cache-control"}

@@ -21,10 +21,10 @@ import httpx
 from proxy import __version__
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.media import Original
-from proxy.origins.keeping import keeping
+from proxy.origins.cache_control import keeping
+from proxy.origins.content_coding import CODINGS, Unpacker
 from proxy.origins.keys import forbidden, not_found, too_large
-from proxy.origins.trying import Passing, Trier, timed_out
-from proxy.origins.unpacking import CODINGS, Unpacker
+from proxy.origins.retry import Passing, Trier, timed_out
 
 HEADERS = {
     "Accept": "*/*",

@@ -22,7 +22,7 @@ from proxy.model.errors import OriginFailed, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.keys import not_found, segments, too_large
-from proxy.origins.trying import raise_when_used_up
+from proxy.origins.retry import raise_when_used_up
 
 # O_PATH (Linux) enters folders that may be searched but not listed, as a path lookup does.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC

@@ -22,7 +22,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from proxy.origins.guard import Guard
-from proxy.origins.trying import raise_when_used_up
+from proxy.origins.retry import raise_when_used_up
 
 _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
     aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from proxy.cli import app
 from proxy.model.media import Format
-from proxy.origins.held import MOST_WAITING
+from proxy.origins.limited import MOST_WAITING
 from tests.origins.server import reply, running
 from tests.pictures import photo, saved
 from tests.web.serving import client

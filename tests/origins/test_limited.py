@@ -12,9 +12,9 @@ import pytest
 from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, SourceNotAllowed
 from proxy.model.media import Original
 from proxy.origins import Origin
-from proxy.origins.held import MOST_WAITING, REST, THRESHOLD, HeldHosts, HeldOrigin
-from proxy.origins.routed import RoutedOrigin
-from proxy.sources import Rewrite, Source
+from proxy.origins.limited import MOST_WAITING, REST, THRESHOLD, HeldHosts, HeldOrigin
+from proxy.origins.router import RoutedOrigin
+from proxy.origins.sources import Rewrite, Source
 from tests.caches.clocks import Clock
 
 

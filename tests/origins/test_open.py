@@ -8,8 +8,8 @@ from proxy.model.errors import OriginalNotFound, SourceNotAllowed
 from proxy.model.limits import Limits
 from proxy.origins import Origin
 from proxy.origins.file import FileOrigin
-from proxy.origins.routed import RoutedOrigin
-from proxy.origins.schemes import open_origin
+from proxy.origins.open import open_origin
+from proxy.origins.router import RoutedOrigin
 from tests.origins.server import Server, reply
 
 LIMITS = Limits()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from proxy.model.limits import Limits
 from proxy.model.media import Keeping
+from proxy.origins.cache_control import directives, keeping
 from proxy.origins.http import HTTPOrigin, make_client
-from proxy.origins.keeping import directives, keeping
 from tests.origins.server import Server, reply, running
 
 NOW = 1_700_000_000.0

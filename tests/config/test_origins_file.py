@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.origins.sources import DEFAULT, REMOTE, Rewrite, Source, Sources
 from proxy.sourcefile import (
     InvalidSources,
     load_sources,
@@ -15,7 +16,6 @@ from proxy.sourcefile import (
     read_sources,
 )
 from proxy.sourcekinds import EVERYWHERE, NAMES, TAKEN
-from proxy.sources import DEFAULT, REMOTE, Rewrite, Source, Sources
 from tests.paths import ROOT
 
 WHOLE = r"""

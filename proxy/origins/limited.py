@@ -14,8 +14,8 @@ from proxy.clients.breaker import Breaker
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Original
 from proxy.origins import Origin
-from proxy.origins.trying import timed_out
-from proxy.sources import Source
+from proxy.origins.retry import timed_out
+from proxy.origins.sources import Source
 
 THRESHOLD, REST = 5, 5.0
 """Failures in a row after which an origin is left alone, and seconds until it is tried again."""

@@ -13,11 +13,11 @@ from proxy.model.limits import Limits
 from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
-from proxy.origins.held import HeldHosts, HeldOrigin
 from proxy.origins.http import HTTPOrigin, base_url, make_client
+from proxy.origins.limited import HeldHosts, HeldOrigin
 from proxy.origins.remote import RemoteOrigin, remote_hosts
-from proxy.origins.routed import RoutedOrigin
-from proxy.sources import Source, Sources
+from proxy.origins.router import RoutedOrigin
+from proxy.origins.sources import Source, Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

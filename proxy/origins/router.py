@@ -9,7 +9,7 @@ from proxy.model.errors import SourceNotAllowed
 from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.keys import not_found
-from proxy.sources import is_url
+from proxy.origins.sources import is_url
 
 
 class RoutedOrigin:
