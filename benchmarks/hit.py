@@ -73,7 +73,7 @@ def run_ours(log_level: str) -> None:
 
 async def served(samples: str, renderers: str, log_level: str) -> None:
     from proxy.app import Deployment, create_app
-    from proxy.settings import load
+    from proxy.config.settings import load
     from proxy.telemetry import logs
 
     settings = load(origin=samples, cache="memory://64MB", log_level=log_level, log_format="json")

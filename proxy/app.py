@@ -20,20 +20,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.caches.tiers import open_cache, open_originals_cache
+from proxy.config.deployment import deployed_presets, deployed_sources
+from proxy.config.presets import Presets
+from proxy.config.settings import Settings
+from proxy.config.watch import watch_presets
 from proxy.flights import open_flights
 from proxy.model.freshness import Lifetimes
 from proxy.originals import Originals
 from proxy.origins.open import open_origins
 from proxy.origins.sources import Sources
-from proxy.presets import Presets
 from proxy.purges.log import Purging, open_purging
 from proxy.purges.marks import Heard
-from proxy.reload import watch_presets
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import counts
 from proxy.renditions import Renditions
-from proxy.settingfiles import deployed_presets, deployed_sources
-from proxy.settings import Settings
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
 from proxy.url.grammar import INFO, SIGNED

@@ -15,19 +15,19 @@ import typer
 from typer.core import TyperGroup
 
 from proxy import __version__, flags, tables
-from proxy.environment import InvalidSettings, variable
+from proxy.config.deployment import deployed_presets
+from proxy.config.environment import InvalidSettings, variable
+from proxy.config.origins_file import InvalidSources
+from proxy.config.presets import EMPTY, InvalidPresets, load_presets
+from proxy.config.settings import Settings, load
+from proxy.config.units import SECONDS
 from proxy.explanation import explain_options, explain_plan, read_size
 from proxy.geometry.plan import plan
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
-from proxy.presets import EMPTY, InvalidPresets, load_presets
 from proxy.purge_command import purge
 from proxy.refused import Refused
-from proxy.settingfiles import deployed_presets
-from proxy.settings import Settings, load
-from proxy.sourcefile import InvalidSources
-from proxy.units import SECONDS
 from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
 from proxy.url.grammar import INFO, canonical, parse_options, read_options, resolve, split_path
 from proxy.warm_command import warm

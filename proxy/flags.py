@@ -13,9 +13,9 @@ import typer
 from pydantic.fields import FieldInfo
 
 from proxy import tables
-from proxy.environment import flag, variable
-from proxy.settings import Settings
-from proxy.units import BYTES, PIXELS, SECONDS, Units
+from proxy.config.environment import flag, variable
+from proxy.config.settings import Settings
+from proxy.config.units import BYTES, PIXELS, SECONDS, Units
 
 QUANTITIES: tuple[tuple[Units, str], ...] = ((BYTES, "SIZE"), (PIXELS, "PIXELS"), (SECONDS, "TIME"))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from proxy.config.presets import Presets
 from proxy.model.errors import PolicyRefused
 from proxy.options.spec import OPTIONS, Output
 from proxy.options.suggestions import shown
 from proxy.options.values.kinds import AutoQuality
-from proxy.presets import Presets
 from proxy.url.grammar import Written
 
 # By option, the name that messages call it by: the shortest that URLs use.

@@ -22,11 +22,11 @@ from uvicorn.supervisors import Multiprocess
 
 from proxy.app import Deployment, open_originals
 from proxy.caches.tiers import open_cache
+from proxy.config.deployment import deployed_presets, deployed_sources
+from proxy.config.settings import Settings
 from proxy.model.media import SUFFIXES
 from proxy.origins.sources import Sources
 from proxy.renderers.supervisor import Supervisor
-from proxy.settingfiles import deployed_presets, deployed_sources
-from proxy.settings import Settings
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import PROCESSES_FOLDER
 from proxy.url.signing import sign

@@ -20,6 +20,8 @@ from obstore import exceptions
 from proxy.app import road, terms
 from proxy.clients.address import BUCKET_SCHEMES, masked
 from proxy.clients.object_store import open_store
+from proxy.config.deployment import deployed_presets, deployed_sources
+from proxy.config.settings import Settings
 from proxy.model.errors import Overloaded, ProxyError
 from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
@@ -28,8 +30,6 @@ from proxy.purges.log import open_purging
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import Answer, Renditions
-from proxy.settingfiles import deployed_presets, deployed_sources
-from proxy.settings import Settings
 from proxy.url.build import format_path
 from proxy.web.asking import Ask, Terms, read_ask
 from proxy.wishes import Wish

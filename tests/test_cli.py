@@ -21,10 +21,10 @@ from typer.testing import CliRunner, Result
 
 from proxy import __version__
 from proxy.cli import app, expiry
+from proxy.config.settings import load
 from proxy.flags import settings_table
 from proxy.options.catalogue import options_table
 from proxy.refused import Refused
-from proxy.settings import load
 from proxy.url.grammar import split_path
 from proxy.url.signing import sign, verify
 from tests.paths import ROOT

@@ -10,9 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from proxy import __version__
-from proxy.environment import PREFIX, InvalidSettings, variable
+from proxy.config.environment import PREFIX, InvalidSettings, variable
+from proxy.config.settings import Settings, load
 from proxy.origins.sources import Source
-from proxy.settings import Settings, load
 from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 

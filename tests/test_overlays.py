@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.presets import InvalidPresets, Presets, load_presets, read_presets
 from proxy.geometry import overlay
 from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import ConflictingOptions, InvalidRequest, InvalidValue, UnknownOverlay
 from proxy.options.spec import Spec
 from proxy.options.values.overlays import OverlayKind
-from proxy.presets import InvalidPresets, Presets, load_presets, read_presets
 from proxy.url.grammar import canonical, parse_options
 from tests.paths import ROOT
 

@@ -8,10 +8,10 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 
+from proxy.config.presets import Listed, Preset, Presets
+from proxy.config.settings import Policy
 from proxy.model.errors import InvalidRequest, PolicyRefused
 from proxy.policy import POLICIES, permit
-from proxy.presets import Listed, Preset, Presets
-from proxy.settings import Policy
 from proxy.url.grammar import read_options
 from tests.strategies import written_options
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
+from proxy.config.presets import Preset, Presets
 from proxy.model.errors import Expired
 from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.policy import permit
-from proxy.presets import Preset, Presets
 from proxy.url.grammar import Address, read_options, resolve, split_path
 from proxy.url.signing import Secret, verify
 from proxy.wishes import Wish, wish_for

@@ -10,11 +10,11 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
+from proxy.config.presets import Presets
 from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
 from proxy.model.freshness import passing
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
-from proxy.presets import Presets
 from proxy.purges.marks import Subject
 from proxy.renditions import Answer, Renditions
 from proxy.url.grammar import parse_options

@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.origin_fields import EVERYWHERE, NAMES, TAKEN
+from proxy.config.origins_file import InvalidSources, load_sources, read_origins, read_pairs, read_sources
 from proxy.origins.sources import DEFAULT, REMOTE, Rewrite, Source, Sources
-from proxy.sourcefile import (
-    InvalidSources,
-    load_sources,
-    read_origins,
-    read_pairs,
-    read_sources,
-)
-from proxy.sourcekinds import EVERYWHERE, NAMES, TAKEN
 from tests.paths import ROOT
 
 WHOLE = r"""

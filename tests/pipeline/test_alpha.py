@@ -5,6 +5,7 @@ from time import process_time
 import pytest
 import pyvips
 
+from proxy.config.presets import load_presets
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
@@ -12,7 +13,6 @@ from proxy.options.spec import Fit, Output, Spec
 from proxy.options.values.colours import Colour, Painted
 from proxy.options.values.positions import Border, Edge
 from proxy.pipeline import render
-from proxy.presets import load_presets
 from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 from tests.pictures import disc, gradient, loaded, near, photo, pixel, plain, quadrants, saved

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Scope
 
 from proxy.app import Deployment, create_app
+from proxy.config.settings import load
 from proxy.model.errors import family
 from proxy.model.media import Format
-from proxy.settings import load
 from proxy.web.access import answered
 from proxy.web.headers import cache_status
 from tests.deployments import Deployed, deployed

@@ -11,7 +11,7 @@ import httpx
 from starlette.types import ASGIApp, Message
 
 from proxy.app import Deployment, create_app
-from proxy.settings import load
+from proxy.config.settings import load
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.environment import InvalidSettings
+from proxy.config.environment import InvalidSettings
+from proxy.config.settings import load
 from proxy.origins.remote import remote_hosts
-from proxy.settings import load
 from tests.origins.server import redirect, running
 from tests.web.serving import client
 

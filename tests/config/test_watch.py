@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.presets import Presets
-from proxy.reload import watch_presets
+from proxy.config.presets import Presets
+from proxy.config.watch import watch_presets
 
 NEVER = 60.0  # seconds; only what stirs is seen
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 from watchfiles import awatch
 
-from proxy.presets import InvalidPresets, Presets, load_presets
+from proxy.config.presets import InvalidPresets, Presets, load_presets
 
 log = structlog.get_logger()
 

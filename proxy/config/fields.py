@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from proxy.units import BYTES, PIXELS, SECONDS
+from proxy.config.units import BYTES, PIXELS, SECONDS
 from proxy.url.signing import parse_secrets
 
 PLACEHOLDERS = re.compile(

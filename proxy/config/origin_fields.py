@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from proxy.config.units import BYTES, SECONDS, Units
+from proxy.config.yaml import Reads
 from proxy.model import media
 from proxy.model.media import Format
-from proxy.nodes import Reads
 from proxy.options.values.kinds import Flag, Integer, Text
-from proxy.units import BYTES, SECONDS, Units
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.environment import InvalidSettings, read_environment
+from proxy.config.environment import InvalidSettings, read_environment
+from proxy.config.settings import CONFIDENTIAL, Settings, load
+from proxy.config.units import BYTES, PIXELS, SECONDS, Units
 from proxy.flags import settings_table
 from proxy.model.limits import Limits
-from proxy.settings import CONFIDENTIAL, Settings, load
-from proxy.units import BYTES, PIXELS, SECONDS, Units
 from proxy.url.signing import Secret
 
 LONG = "0123456789abcdef0123456789abcdef"

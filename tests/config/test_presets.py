@@ -11,11 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.nodes import LARGEST
-from proxy.options.spec import Mode, Output
-from proxy.options.values.colours import Colour
-from proxy.options.values.positions import Compass
-from proxy.presets import (
+from proxy.config.presets import (
     EMPTY,
     LISTED,
     OVERLAY,
@@ -29,6 +25,10 @@ from proxy.presets import (
     load_presets,
     read_presets,
 )
+from proxy.config.yaml import LARGEST
+from proxy.options.spec import Mode, Output
+from proxy.options.values.colours import Colour
+from proxy.options.values.positions import Compass
 from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 from tests.strategies import written_options

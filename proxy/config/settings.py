@@ -13,9 +13,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from proxy.environment import PREFIX, InvalidSettings, problem_of, read_environment
-from proxy.model.limits import Limits
-from proxy.settingkinds import (
+from proxy.config.environment import PREFIX, InvalidSettings, problem_of, read_environment
+from proxy.config.fields import (
     Bytes,
     Count,
     Delay,
@@ -31,6 +30,7 @@ from proxy.settingkinds import (
     Token,
     Words,
 )
+from proxy.model.limits import Limits
 from proxy.url.signing import Secret, parse_secrets
 
 SHORT_SECRET = 32  # bytes: as much as the HMAC that it keys (RFC 2104 section 3)

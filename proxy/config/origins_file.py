@@ -13,21 +13,7 @@ from pathlib import Path
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from proxy.clients.address import scheme_of
-from proxy.nodes import (
-    Reads,
-    compose,
-    entries,
-    fault,
-    is_null,
-    read_list,
-    read_value,
-    read_values,
-    text_of,
-    told_as,
-)
-from proxy.options.values.kinds import Names
-from proxy.origins.sources import Rewrite, Source, Sources
-from proxy.sourcekinds import (
+from proxy.config.origin_fields import (
     EVERYWHERE,
     NAMES,
     OPEN,
@@ -43,6 +29,20 @@ from proxy.sourcekinds import (
     Pattern,
     optional,
 )
+from proxy.config.yaml import (
+    Reads,
+    compose,
+    entries,
+    fault,
+    is_null,
+    read_list,
+    read_value,
+    read_values,
+    text_of,
+    told_as,
+)
+from proxy.options.values.kinds import Names
+from proxy.origins.sources import Rewrite, Source, Sources
 
 
 class InvalidSources(Exception):

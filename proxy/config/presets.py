@@ -17,8 +17,7 @@ from urllib.parse import quote
 
 from ruamel.yaml.nodes import MappingNode, Node
 
-from proxy.model.errors import InvalidRequest
-from proxy.nodes import (
+from proxy.config.yaml import (
     Reads,
     compose,
     entries,
@@ -31,6 +30,7 @@ from proxy.nodes import (
     text_of,
     told_as,
 )
+from proxy.model.errors import InvalidRequest
 from proxy.options.spec import OPTIONS
 from proxy.options.values.colours import Colour
 from proxy.options.values.kinds import Integer, Number

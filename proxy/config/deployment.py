@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from proxy.clients.address import scheme_of
 from proxy.clients.object_store import ACCOUNTS, ENDPOINTS, from_environment
+from proxy.config.origins_file import read_origins
+from proxy.config.presets import EMPTY, Presets, load_presets
+from proxy.config.settings import Settings
 from proxy.origins.sources import Source, Sources
-from proxy.presets import EMPTY, Presets, load_presets
-from proxy.settings import Settings
-from proxy.sourcefile import read_origins
 
 
 def deployed_presets(settings: Settings) -> Presets:
