@@ -24,16 +24,16 @@ from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
-from proxy.flights import open_flights
 from proxy.model.freshness import Lifetimes
-from proxy.originals import Originals
 from proxy.origins.open import open_origins
 from proxy.origins.sources import Sources
 from proxy.purges.log import Purging, open_purging
 from proxy.purges.marks import Heard
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import counts
-from proxy.renditions import Renditions
+from proxy.renditions.cluster import open_flights
+from proxy.renditions.originals import Originals
+from proxy.renditions.service import Renditions
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
 from proxy.url.grammar import INFO, SIGNED

@@ -29,10 +29,10 @@ from proxy.origins.sources import Source
 from proxy.purges.log import open_purging
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
-from proxy.renditions import Answer, Renditions
+from proxy.renditions.request import Wish
+from proxy.renditions.service import Answer, Renditions
 from proxy.url.build import format_path
 from proxy.web.asking import Ask, Terms, read_ask
-from proxy.wishes import Wish
 
 BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 """What browsers accept: each gets its own picture where a URL leaves the format open."""

@@ -12,9 +12,9 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.policy import permit
+from proxy.renditions.request import Wish, wish_for
 from proxy.url.grammar import Address, read_options, resolve, split_path
 from proxy.url.signing import Secret, verify
-from proxy.wishes import Wish, wish_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

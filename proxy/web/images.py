@@ -16,7 +16,7 @@ from proxy.model.freshness import passing
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.purges.marks import Subject
-from proxy.renditions import Answer, Renditions
+from proxy.renditions.service import Answer, Renditions
 from proxy.url.grammar import parse_options
 from proxy.web import conditional
 from proxy.web.asking import Ask, Terms, read_ask, seems_to_vary

@@ -18,9 +18,9 @@ from proxy.caches.tiers import TieredCache
 from proxy.model.errors import OriginalNotFound, OriginFailed
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Original
-from proxy.originals import Originals
 from proxy.origins.file import FileOrigin
 from proxy.origins.http import HTTPOrigin, make_client
+from proxy.renditions.originals import Originals
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
 from tests.pictures import loaded, photo, plain, saved

@@ -18,9 +18,9 @@ from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.renderers.client import Reply, Workers
-from proxy.renditions import AGAIN, PAUSE, Answer, Renditions
+from proxy.renditions.request import Wish, wish_for
+from proxy.renditions.service import AGAIN, PAUSE, Answer, Renditions
 from proxy.url.grammar import parse_options
-from proxy.wishes import Wish, wish_for
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
 from tests.pictures import photo, plain, saved

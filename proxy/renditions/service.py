@@ -16,8 +16,6 @@ import structlog
 from cachetools import TTLCache
 
 from proxy.caches import Keeper
-from proxy.flights import Flights, Made
-from proxy.ingredients import Ingredients, bring
 from proxy.model.errors import (
     OriginalNotFound,
     OriginalTooLarge,
@@ -35,9 +33,11 @@ from proxy.model.media import Original, Rendition
 from proxy.origins import Origin
 from proxy.origins.sources import NOWHERE, Sources
 from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
-from proxy.rendering import Renderers, Rendering
-from proxy.singleflight import SingleFlight
-from proxy.wishes import Wish, identity
+from proxy.renditions.cluster import Flights, Made
+from proxy.renditions.inputs import Ingredients, bring
+from proxy.renditions.render import Renderers, Rendering
+from proxy.renditions.request import Wish, identity
+from proxy.renditions.singleflight import SingleFlight
 
 log = structlog.get_logger()
 

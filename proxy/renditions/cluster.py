@@ -21,10 +21,10 @@ from proxy.caches.envelope import pack, unpack
 from proxy.clients.address import redis_of
 from proxy.clients.redis import connect
 from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, PREFIX, Link
-from proxy.leases import LANDED, LARGEST, Hold, Landed, Lead, Leases
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError, family
 from proxy.model.media import Document, Rendition
-from proxy.singleflight import SingleFlight
+from proxy.renditions.leases import LANDED, LARGEST, Hold, Landed, Lead, Leases
+from proxy.renditions.singleflight import SingleFlight
 
 log = structlog.get_logger()
 _T = TypeVar("_T")

@@ -26,7 +26,7 @@ from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.sources import NOWHERE, Sources
 from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
-from proxy.singleflight import SingleFlight
+from proxy.renditions.singleflight import SingleFlight
 from proxy.telemetry.metrics import Metrics
 
 log = structlog.get_logger()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
-from proxy.ingredients import Ingredients
 from proxy.model.limits import Limits
 from proxy.model.media import Note, Rendition, written_as
 from proxy.model.negotiation import format_bucket
 from proxy.origins.sources import Sources
-from proxy.wishes import Wish, identity
+from proxy.renditions.inputs import Ingredients
+from proxy.renditions.request import Wish, identity
 
 
 class Reply(Protocol):

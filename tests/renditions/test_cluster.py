@@ -18,11 +18,11 @@ from proxy.caches.envelope import name as short
 from proxy.clients.address import parse_address
 from proxy.clients.redis import connect
 from proxy.clients.redis_link import Link
-from proxy.flights import ClusterFlights, Flights, Made, open_flights
-from proxy.leases import LANDED, LARGEST, LEASE, Leases
 from proxy.model.errors import BrokenImage, OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Format, Rendition
-from proxy.singleflight import SingleFlight
+from proxy.renditions.cluster import ClusterFlights, Flights, Made, open_flights
+from proxy.renditions.leases import LANDED, LARGEST, LEASE, Leases
+from proxy.renditions.singleflight import SingleFlight
 from tests.redundant import redis_cluster
 from tests.services import RedisServer, redis_server
 
