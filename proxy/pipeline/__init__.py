@@ -14,12 +14,13 @@ from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, Note
 from proxy.options.spec import Spec
-from proxy.pipeline import animation, decode
+from proxy.pipeline import animation
 from proxy.pipeline.course import course, output_format
 from proxy.pipeline.deadline import in_time
-from proxy.pipeline.decode import Header
+from proxy.pipeline.decode import pixels
+from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.drawing import drawn
-from proxy.pipeline.edge import libvips
 from proxy.pipeline.encode import savable
 from proxy.pipeline.orders import order
 from proxy.pipeline.overlay import layer
@@ -62,7 +63,7 @@ def render(
     started = perf_counter()
     accepted = accepted or negotiation.Bucket()
     made = course(body, spec, limits, accepted)
-    scaled = decode.frames(
+    scaled = pixels.frames(
         body,
         made.head,
         made.frames,

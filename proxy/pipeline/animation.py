@@ -13,7 +13,7 @@ from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
 from proxy.options.values.colours import Painted
 from proxy.pipeline import canvas
-from proxy.pipeline.decode import Header
+from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.drawing import cut, drawn, mirrored
 from proxy.pipeline.effects import affected
 from proxy.pipeline.overlay import Layer

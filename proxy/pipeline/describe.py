@@ -15,13 +15,14 @@ from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.palette import palette
-from proxy.pipeline import animation, decode, profiles
-from proxy.pipeline.alpha import weighted, with_alpha
+from proxy.pipeline import animation
 from proxy.pipeline.canvas import dominant
-from proxy.pipeline.colour import as_srgb
 from proxy.pipeline.course import course
+from proxy.pipeline.decode import icc, pixels
+from proxy.pipeline.decode.alpha import weighted, with_alpha
+from proxy.pipeline.decode.colour import as_srgb
+from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.drawing import drawn
-from proxy.pipeline.edge import libvips
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.metadata import RIGHTS, SHOOTING
 from proxy.pipeline.orders import order
@@ -57,7 +58,7 @@ def describe(
     head = made.head
     # All of an animation only where it is asked how large its file is.
     count = made.frames if spec.max_bytes is not None else 1
-    scaled = decode.frames(body, head, count, made.plan.region, made.plan.resize, spec=spec)
+    scaled = pixels.frames(body, head, count, made.plan.region, made.plan.resize, spec=spec)
     first = next(scaled)
     alpha = FORMATS[made.format].alpha
     with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
@@ -85,7 +86,7 @@ def describe(
                 "orientation": head.orientation,
                 "alpha": head.alpha,
                 "space": head.interpretation,
-                "profile": profiles.description(head.profile) if head.profile else None,
+                "profile": icc.description(head.profile) if head.profile else None,
                 "exif": public_exif(first),
             },
             **looks(as_srgb(image)),

@@ -16,7 +16,7 @@ import pyvips
 
 from proxy.options.spec import OPTIONS, Spec
 from proxy.options.values.colours import Colour, Tint
-from proxy.pipeline.alpha import Work, apart, weighted, with_alpha
+from proxy.pipeline.decode.alpha import Work, apart, weighted, with_alpha
 
 _MILD_BLUR = ([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 9)
 _MILD_SHARPEN = ([[-1, -1, -1], [-1, 32, -1], [-1, -1, -1]], 24)

@@ -11,7 +11,7 @@ import pyvips
 
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Chroma, Keep, Spec
-from proxy.pipeline.colour import is_named
+from proxy.pipeline.decode.colour import is_named
 from proxy.pipeline.metadata import FLAGS, ICC, kept
 
 

@@ -18,10 +18,9 @@ from proxy.geometry.visible import View, forward, narrowed
 from proxy.model.errors import TooCostly
 from proxy.model.media import Note
 from proxy.options.values.positions import Strategy
-from proxy.pipeline import decode
 from proxy.pipeline.canvas import flattened
-from proxy.pipeline.decode import Header
-from proxy.pipeline.edge import libvips
+from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.pixels import Header, scaled
 
 LOOKED_AT = 1000
 """px of the longer side of what is searched: faces of 80 px and more are found, an eighth of a square."""
@@ -54,7 +53,7 @@ def facing(
     if plan.region_strategy is None:
         searched = replace(region, left=kept.left + region.left, top=kept.top + region.top)
     copy = looked_at(searched.size)
-    found = faces_in(decode.scaled(body, head, searched, copy))
+    found = faces_in(scaled(body, head, searched, copy))
     if not found:
         note = Note.NO_FACE_DETECTOR if found is None else Note.NO_FACE
         return _attentive(plan), (note,)

@@ -17,10 +17,10 @@ from proxy.model.limits import Limits
 from proxy.model.media import Note
 from proxy.options.spec import Mode, Spec
 from proxy.options.values.edges import Trim
-from proxy.pipeline import decode
-from proxy.pipeline.decode import Header
+from proxy.pipeline.decode import pixels
+from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.drawing import chosen
-from proxy.pipeline.edge import libvips
 from proxy.pipeline.faces import facing
 
 _LOOKED_AT = 1_000_000
@@ -51,7 +51,7 @@ def _place(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tup
     if plan.region_strategy is None or region.size == kept.size:
         return region.left, region.top
     scale = min(1.0, _GLANCE / kept.size.longest)
-    small = decode.scaled(body, head, kept, _times(kept.size, scale))
+    small = pixels.scaled(body, head, kept, _times(kept.size, scale))
     left, top = chosen(small, _times(region.size, scale), plan.region_strategy)
     return (
         min(round(left / scale), kept.width - region.width),
@@ -69,7 +69,7 @@ def _trimmed(body: bytes | memoryview, head: Header, trim: Trim | None) -> Box:
     whole = Box(0, 0, size.width, size.height)
     if trim is None:
         return whole
-    image = decode.scaled(body, head, whole, size)
+    image = pixels.scaled(body, head, whole, size)
     colour = trim.colour and [trim.colour.red, trim.colour.green, trim.colour.blue, trim.colour.alpha]
     ground = [*(colour or image(0, 0)), 255.0][: 4 if image.hasalpha() else 3]
     return _content(image, ground, trim.threshold) or whole

@@ -10,7 +10,7 @@ from proxy.model import negotiation
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import OPTIONS, Output, Spec
 from proxy.pipeline.course import Course
-from proxy.pipeline.decode import Header
+from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.encode import encoder_settings, savable
 from proxy.pipeline.endurance import bearable
 from proxy.pipeline.quantised import jpeg_quality

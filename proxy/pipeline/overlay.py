@@ -13,9 +13,9 @@ from proxy.model.errors import UnusableOriginal, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.options.spec import Spec
 from proxy.options.values.overlays import Blend
-from proxy.pipeline import decode
-from proxy.pipeline.alpha import apart, with_alpha
-from proxy.pipeline.colour import in_colours_of
+from proxy.pipeline.decode import pixels
+from proxy.pipeline.decode.alpha import apart, with_alpha
+from proxy.pipeline.decode.colour import in_colours_of
 from proxy.pipeline.text import lettering
 
 _MODES = {
@@ -74,10 +74,10 @@ def _picture(
 ) -> tuple[pyvips.Image, Box]:
     """In sRGB; the first frame."""
     try:
-        head = decode.header(body, limits)
+        head = pixels.header(body, limits)
         box = overlay.placed(spec, canvas, head.upright, dpr)
         whole = Box(0, 0, head.upright.width, head.upright.height)
-        return with_alpha(decode.scaled(body, head, whole, box.size)), box
+        return with_alpha(pixels.scaled(body, head, whole, box.size)), box
     except UnusableOriginal as error:
         message = f"the overlay {spec.overlay!r}: {error.message}"
         raise UnusableOverlay(message, option="overlay", value=spec.overlay) from error

@@ -17,8 +17,8 @@ import pyvips
 
 from proxy.model.media import Format
 from proxy.options.spec import Keep
+from proxy.pipeline.decode.loaders import LOADERS
 from proxy.pipeline.encode import encoded
-from proxy.pipeline.loaders import LOADERS
 from proxy.pipeline.quality import CURVES, Curve, quality_for, similarity_at
 from proxy.pipeline.similarity import Reference
 

@@ -13,7 +13,7 @@ from proxy.model.errors import ResultTooLarge
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Keep
 from proxy.options.values.kinds import AutoQuality
-from proxy.pipeline.colour import greyed
+from proxy.pipeline.decode.colour import greyed
 from proxy.pipeline.encode import MOST_SECONDS, SAVERS, encoded
 from proxy.pipeline.metadata import FLAGS, ICC
 from proxy.pipeline.quality import (

@@ -16,9 +16,9 @@ from proxy.model.media import Document
 from proxy.model.negotiation import Bucket, parse_bucket
 from proxy.options.spec import Spec
 from proxy.pipeline import render, savable
+from proxy.pipeline.decode.loaders import loadable
 from proxy.pipeline.describe import describe
 from proxy.pipeline.faces import detector
-from proxy.pipeline.loaders import loadable
 from proxy.url.grammar import parse_options
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"

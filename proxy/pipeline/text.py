@@ -14,7 +14,7 @@ from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Colour
 from proxy.options.values.overlays import Align
 from proxy.options.values.positions import nearest
-from proxy.pipeline.edge import libvips
+from proxy.pipeline.decode.libvips import libvips
 
 FONT = "DejaVu Sans"
 """The one in `proxy/fonts`, so it is the same everywhere."""

@@ -15,7 +15,7 @@ from proxy.options.canonical import merge_aspect, merge_mode, merge_zoom, settle
 from proxy.options.spec import Output, Spec
 from proxy.pipeline import render
 from proxy.pipeline.course import course
-from proxy.pipeline.sniff import sniff
+from proxy.pipeline.decode.sniff import sniff
 from proxy.url.grammar import parse_options, read_options
 from proxy.web.problems import status_of
 from tests.pictures import animation, disc, gradient, loaded, photo, plain, saved, tagged

@@ -21,7 +21,7 @@ from proxy.options.values.colours import Colour
 from proxy.options.values.edges import Line, Radii
 from proxy.options.values.positions import Border, Edge, Region, Strategy
 from proxy.pipeline import render, savable
-from proxy.pipeline.sniff import sniff
+from proxy.pipeline.decode.sniff import sniff
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,

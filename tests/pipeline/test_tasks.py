@@ -11,7 +11,7 @@ import pytest
 from proxy.model.errors import NotAnImage
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.pipeline.sniff import sniff
+from proxy.pipeline.decode.sniff import sniff
 from proxy.pipeline.tasks import TASKS
 from tests.pictures import photo, saved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from proxy.model.errors import BrokenImage
-from proxy.pipeline.bmp import of_icon
+from proxy.pipeline.decode.bmp_header import of_icon
 
 Body = bytes | memoryview
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from proxy.model.errors import NotAnImage
 from proxy.model.media import Format, Incoming, InputOnly
-from proxy.pipeline import bmp
+from proxy.pipeline.decode import bmp_header
 
 _AV1_BRANDS = frozenset({b"avif", b"avis"})
 _HEVC_BRANDS = frozenset(
@@ -83,7 +83,7 @@ def _recognised(head: bytes) -> Incoming | None:
         return Format.WEBP
     if head[4:8] == b"ftyp" and _brands(head) & (_AV1_BRANDS | _HEVC_BRANDS):
         return Format.AVIF if _brands(head) & _AV1_BRANDS else InputOnly.HEIC
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp.HEADERS:
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp_header.HEADERS:
         return InputOnly.BMP
     return InputOnly.SVG if _SVG.match(head.removeprefix(b"\xef\xbb\xbf")) else None
 

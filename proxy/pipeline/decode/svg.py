@@ -18,8 +18,8 @@ from xml.parsers import expat
 from proxy.model.errors import BrokenImage, NotAnImage, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.pipeline.extent import extent
-from proxy.pipeline.sniff import sniff
+from proxy.pipeline.decode.containers import extent
+from proxy.pipeline.decode.sniff import sniff
 
 Body = bytes | memoryview
 Extent = tuple[int, int]

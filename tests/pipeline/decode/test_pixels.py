@@ -14,7 +14,8 @@ from proxy.model.errors import BrokenImage, TooManyPixels, UnusableOriginal
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import Spec
-from proxy.pipeline import decode, render
+from proxy.pipeline import render
+from proxy.pipeline.decode import pixels
 from proxy.url.grammar import parse_options
 from tests.pictures import HERE, animation, gradient, photo, plain, saved, tagged
 
@@ -84,40 +85,40 @@ def webp(width: int, height: int) -> bytes:
 def test_a_bomb_is_refused_before_any_pixel(body: bytes) -> None:
     started = time.perf_counter()
     with pytest.raises(TooManyPixels, match=r"\d+x\d+ px"):
-        decode.header(body, LIMITS)
+        pixels.header(body, LIMITS)
     assert time.perf_counter() - started < 0.5
 
 
 def test_the_limits_are_inclusive() -> None:
     body = saved(plain(50, 40), Format.PNG)
-    assert decode.header(body, Limits(max_source_pixels=2000, max_source_side=50)).stored == Size(50, 40)
+    assert pixels.header(body, Limits(max_source_pixels=2000, max_source_side=50)).stored == Size(50, 40)
     with pytest.raises(TooManyPixels, match="1999"):
-        decode.header(body, Limits(max_source_pixels=1999))
+        pixels.header(body, Limits(max_source_pixels=1999))
     with pytest.raises(TooManyPixels, match="49"):
-        decode.header(body, Limits(max_source_side=49))
+        pixels.header(body, Limits(max_source_side=49))
 
 
 def test_pictures_that_are_held_whole_get_half() -> None:
     limits = Limits(max_source_pixels=4000)
     small, large = gradient(50, 40), gradient(60, 50)
     for format in (Format.JPEG, Format.PNG):
-        assert decode.header(saved(small, format, interlace=True), limits).whole
-        assert decode.header(saved(large, format), limits).stored == Size(60, 50)
+        assert pixels.header(saved(small, format, interlace=True), limits).whole
+        assert pixels.header(saved(large, format), limits).stored == Size(60, 50)
         with pytest.raises(TooManyPixels, match="2000"):
-            decode.header(saved(large, format, interlace=True), limits)
+            pixels.header(saved(large, format, interlace=True), limits)
 
 
 @pytest.mark.parametrize("format", [Format.GIF, Format.WEBP])
 def test_an_animation_tells_its_frames(format: Format) -> None:
-    header = decode.header(saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), format), LIMITS)
+    header = pixels.header(saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), format), LIMITS)
     assert header.stored == Size(40, 30)
     assert (header.pages, header.delays, header.loop) == (3, (100, 200, 300), 3)
 
 
 def test_a_page_is_one_frame() -> None:
     body = saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), Format.GIF)
-    header = decode.header(body, LIMITS, page=1)
-    frame = decode.scaled(body, header, Box(0, 0, 40, 30), Size(20, 15))
+    header = pixels.header(body, LIMITS, page=1)
+    frame = pixels.scaled(body, header, Box(0, 0, 40, 30), Size(20, 15))
     assert frame(10, 7)[:3] == [0, 255, 0]
 
 
@@ -174,8 +175,8 @@ def test_damage_is_told_in_our_own_words(format: Format, cut: float, flips: list
         body[at % len(body)] = value
     hurt = bytes(body[: max(1, int(len(body) * cut))]) if cut > 0.5 else bytes(body)
     try:
-        header = decode.header(hurt, Limits(max_source_pixels=200_000))
-        image = decode.scaled(
+        header = pixels.header(hurt, Limits(max_source_pixels=200_000))
+        image = pixels.scaled(
             hurt, header, Box(0, 0, header.upright.width, header.upright.height), Size(20, 10)
         )
     except UnusableOriginal:
@@ -190,8 +191,8 @@ DAMAGED = {format: saved(photo(60, 40), format) for format in HERE}
 @pytest.mark.parametrize("size", [Size(50, 37), Size(161, 93), Size(640, 480), Size(900, 700)], ids=str)
 def test_scaling_is_libvips_own_thumbnail(format: Format, size: Size) -> None:
     body = saved(photo(800, 603), format)
-    header = decode.header(body, LIMITS)
-    ours = decode.scaled(body, header, Box(0, 0, 800, 603), size)
+    header = pixels.header(body, LIMITS)
+    ours = pixels.scaled(body, header, Box(0, 0, 800, 603), size)
     theirs = pyvips.Image.thumbnail_buffer(body, size.width, height=size.height, size="force")
     assert (ours.cast("float") - theirs.cast("float")).abs().max() == 0
 
@@ -199,7 +200,7 @@ def test_scaling_is_libvips_own_thumbnail(format: Format, size: Size) -> None:
 @pytest.mark.parametrize("size", [Size(62, 46), Size(125, 94), Size(240, 181)], ids=str)
 def test_a_jpeg_that_its_loader_scales_further_looks_the_same(size: Size) -> None:
     body = saved(photo(800, 603), Format.JPEG)
-    ours = decode.scaled(body, decode.header(body, LIMITS), Box(0, 0, 800, 603), size)
+    ours = pixels.scaled(body, pixels.header(body, LIMITS), Box(0, 0, 800, 603), size)
     theirs = pyvips.Image.thumbnail_buffer(body, size.width, height=size.height, size="force")
     apart = (ours.cast("float") - theirs.cast("float")).abs().copy_memory()
     assert apart.max() > 0, "the loader did no more than for libvips' own thumbnail"
@@ -209,15 +210,15 @@ def test_a_jpeg_that_its_loader_scales_further_looks_the_same(size: Size) -> Non
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_region_lies_in_the_upright_picture(orientation: int) -> None:
     body = saved(tagged(gradient(120, 80), orientation=orientation), Format.PNG)
-    header = decode.header(body, LIMITS)
+    header = pixels.header(body, LIMITS)
     size = header.upright
-    whole = decode.scaled(body, header, Box(0, 0, size.width, size.height), size)
+    whole = pixels.scaled(body, header, Box(0, 0, size.width, size.height), size)
     region = Box(7, 11, 50, 60)
-    part = decode.scaled(body, header, region, region.size)
+    part = pixels.scaled(body, header, region, region.size)
     assert (part.cast("float") - whole.crop(7, 11, 50, 60).cast("float")).abs().max() == 0
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255, 65_535])
 def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
     body = saved(tagged(gradient(30, 20), orientation=orientation), Format.TIFF)
-    assert decode.header(body, LIMITS).upright == Size(30, 20)
+    assert pixels.header(body, LIMITS).upright == Size(30, 20)

@@ -5,7 +5,7 @@ import pyvips
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.pipeline.profiles import MAX_BYTES, colour_space, description, is_srgb
+from proxy.pipeline.decode.icc import MAX_BYTES, colour_space, description, is_srgb
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix, table
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pyvips
 
 from proxy.model.errors import BrokenImage, TooCostly
-from proxy.pipeline import ico
-from proxy.pipeline.bmp import Bitmap, Body, of_file, of_icon
+from proxy.pipeline.decode import ico
+from proxy.pipeline.decode.bmp_header import Bitmap, Body, of_file, of_icon
 
 MOST_RUNS = 4_000_000
 """Bytes of run-length encoded rows: they take a second."""

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 
 from proxy.model.media import Format, Incoming, InputOnly
-from proxy.pipeline import bmp, ico
+from proxy.pipeline.decode import bmp_header, ico
 
 Body = bytes | memoryview
 Extent = tuple[int, int]
@@ -162,7 +162,7 @@ class _Bits:
 
 
 def _bmp(body: Body) -> Extent:
-    bitmap = bmp.of_file(body)
+    bitmap = bmp_header.of_file(body)
     return bitmap.width, bitmap.height
 
 

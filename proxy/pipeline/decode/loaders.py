@@ -10,7 +10,7 @@ from typing import Any
 import pyvips
 
 from proxy.model.media import Format, Incoming, InputOnly
-from proxy.pipeline import bitmap, vector
+from proxy.pipeline.decode import bmp_pixels, svg
 
 LOADERS: Mapping[Incoming, str] = {
     Format.JPEG: "jpegload_buffer",
@@ -26,8 +26,8 @@ LOADERS: Mapping[Incoming, str] = {
 """Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
 
 OWN: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = {
-    InputOnly.BMP: bitmap.of_bmp,
-    InputOnly.ICO: bitmap.of_ico,
+    InputOnly.BMP: bmp_pixels.of_bmp,
+    InputOnly.ICO: bmp_pixels.of_ico,
 }
 """What is decoded here: libvips would hand it to ImageMagick, where it has that."""
 
@@ -57,7 +57,7 @@ SAMPLES: Mapping[Incoming, bytes] = {
 
 def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
     if format is InputOnly.SVG:
-        body = vector.plain(body)
+        body = svg.plain(body)
     if format in OWN:
         return OWN[format](body)
     load = getattr(pyvips.Image, LOADERS[format])

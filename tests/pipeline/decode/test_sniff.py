@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.model.errors import NotAnImage
 from proxy.model.media import Format, Incoming, InputOnly
-from proxy.pipeline.sniff import sniff
+from proxy.pipeline.decode.sniff import sniff
 from tests.pictures import HERE, plain, saved
 
 

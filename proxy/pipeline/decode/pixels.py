@@ -14,14 +14,14 @@ from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixel
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.options.spec import Spec
-from proxy.pipeline import vector
-from proxy.pipeline.edge import libvips
+from proxy.pipeline.decode import svg
+from proxy.pipeline.decode.containers import extent
+from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.loaders import HELD_WHOLE, PAGED, loadable, opened
+from proxy.pipeline.decode.orientation import TURNED, stored, upright
+from proxy.pipeline.decode.scale import loaders_may_scale, resampled
+from proxy.pipeline.decode.sniff import sniff
 from proxy.pipeline.endings import is_cut_gif
-from proxy.pipeline.extent import extent
-from proxy.pipeline.loaders import HELD_WHOLE, PAGED, loadable, opened
-from proxy.pipeline.orientation import TURNED, stored, upright
-from proxy.pipeline.scaling import loaders_may_scale, resampled
-from proxy.pipeline.sniff import sniff
 
 LEFT = 1.5
 """
@@ -83,7 +83,7 @@ def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
     if limits.formats is not None and format not in limits.formats:
         accepted = ", ".join(limits.formats)
         raise NotAnImage(f"the original is {format}; its origin may have {accepted}", allowed=accepted)
-    declared = vector.judged(body, limits) if format is InputOnly.SVG else extent(body, format)
+    declared = svg.judged(body, limits) if format is InputOnly.SVG else extent(body, format)
     if declared is not None:
         _gate(Size(*declared), limits)
     if format is Format.GIF and is_cut_gif(body):

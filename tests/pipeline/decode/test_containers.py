@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.media import Format
-from proxy.pipeline.extent import extent
-from proxy.pipeline.loaders import SAMPLES
+from proxy.pipeline.decode.containers import extent
+from proxy.pipeline.decode.loaders import SAMPLES
 from tests.pictures import HERE, plain, saved
 
 SIZES = [(1, 1), (16, 16), (17, 301), (640, 33)]

@@ -10,10 +10,10 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, InputOnly
 from proxy.model.negotiation import Bucket
 from proxy.pipeline import render
-from proxy.pipeline.loaders import SAMPLES, loadable
+from proxy.pipeline.decode.loaders import SAMPLES, loadable
 from proxy.url.grammar import parse_options
 from tests.pictures import loaded, near, pixel, plain, saved
-from tests.pipeline.test_decode import png
+from tests.pipeline.decode.test_pixels import png
 
 LIMITS = Limits()
 NAMES = "xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink'"

@@ -6,9 +6,9 @@ import pyvips
 
 from proxy.geometry.boxes import Size
 from proxy.options.spec import Icc, Kernel, Spec
-from proxy.pipeline import profiles
-from proxy.pipeline.alpha import apart, weighted
-from proxy.pipeline.colour import as_srgb, described, eight_bits, obeyed, ordinary, to_rgb
+from proxy.pipeline.decode import icc
+from proxy.pipeline.decode.alpha import apart, weighted
+from proxy.pipeline.decode.colour import as_srgb, described, eight_bits, obeyed, ordinary, to_rgb
 
 
 def loaders_may_scale(spec: Spec) -> bool:
@@ -45,7 +45,7 @@ def _resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: S
 
 
 def _in_linear_light(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
-    kept = spec.icc is Icc.KEEP and profile is not None and profiles.is_matrix(profile)
+    kept = spec.icc is Icc.KEEP and profile is not None and icc.is_matrix(profile)
     if kept and obeyed(image, profile):
         light = _resized(image.icc_import(embedded=True, pcs="xyz"), target, spec.kernel)
         return described(eight_bits(light.icc_export(depth=8)), profile)

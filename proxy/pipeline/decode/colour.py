@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyvips
 
 from proxy.options.spec import Icc
-from proxy.pipeline import profiles
+from proxy.pipeline.decode.icc import colour_space, is_srgb
 
 _BANDS = {"rgb": 3, "grey": 1, "cmyk": 4}
 _RGB_BANDS = (3, 4)
@@ -42,10 +42,10 @@ def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, dept
         image.remove("icc-profile-data")
     fine = image.format != "uchar"
     depth = depth if fine else 8
-    is_rgb = usable and profile is not None and profiles.colour_space(profile) == "rgb"
-    is_srgb = not usable or profile is None or (is_rgb and profiles.is_srgb(profile))
+    is_rgb = usable and profile is not None and colour_space(profile) == "rgb"
+    shown_as_srgb = not usable or profile is None or (is_rgb and is_srgb(profile))
     own = profile if is_rgb and icc is not Icc.P3 else None
-    if not is_srgb and not (icc is Icc.KEEP and is_rgb):
+    if not shown_as_srgb and not (icc is Icc.KEEP and is_rgb):
         image = image.icc_transform(
             "p3" if icc is Icc.P3 else "srgb", embedded=True, intent="perceptual", depth=depth
         )
@@ -65,7 +65,7 @@ def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, dept
 
 def obeyed(image: pyvips.Image, profile: bytes | None) -> bool:
     """Whether the embedded profile can be read and is about as many channels as the image has."""
-    space = profiles.colour_space(profile) if profile else None
+    space = colour_space(profile) if profile else None
     return space is not None and _BANDS[space] == image.bands - image.hasalpha()
 
 
@@ -84,7 +84,7 @@ def described(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
 
 def is_named(image: pyvips.Image) -> bool:
     """Whether the picture's colours need its profile to be understood."""
-    return bool(image.get_typeof("icc-profile-data")) and not profiles.is_srgb(image.get("icc-profile-data"))
+    return bool(image.get_typeof("icc-profile-data")) and not is_srgb(image.get("icc-profile-data"))
 
 
 def greyed(image: pyvips.Image) -> pyvips.Image | None:
