@@ -16,7 +16,7 @@ from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.pipeline.decode.pixels import Header, header
 from proxy.pipeline.encode import savable
-from proxy.pipeline.looking import planned
+from proxy.pipeline.find.regions import planned
 
 HIGHEST_COLUMN = 4_000_000
 """px. libvips stands the frames of an animation on top of each other; VIPS_MAX_COORD is this as well."""

@@ -18,7 +18,7 @@ from proxy.options.spec import Spec
 from proxy.pipeline import render, savable
 from proxy.pipeline.decode.loaders import loadable
 from proxy.pipeline.describe import describe
-from proxy.pipeline.faces import detector
+from proxy.pipeline.find.faces import detector
 from proxy.url.grammar import parse_options
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"

@@ -21,7 +21,7 @@ from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.drawing import chosen
-from proxy.pipeline.faces import facing
+from proxy.pipeline.find.faces import facing
 
 _LOOKED_AT = 1_000_000
 """Pixels. Larger pictures are searched in a smaller copy first, and then only around what was found there."""

@@ -10,7 +10,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.pipeline import render
 from proxy.pipeline.decode import pixels
-from proxy.pipeline.looking import planned
+from proxy.pipeline.find.regions import planned
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,
