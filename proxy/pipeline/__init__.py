@@ -14,16 +14,16 @@ from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, Note
 from proxy.options.spec import Spec
-from proxy.pipeline import animation
 from proxy.pipeline.course import course, output_format
 from proxy.pipeline.deadline import in_time
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.pixels import Header
-from proxy.pipeline.drawing import drawn
+from proxy.pipeline.draw import animation
+from proxy.pipeline.draw.compose import drawn
+from proxy.pipeline.draw.overlay import layer
 from proxy.pipeline.encode import savable
 from proxy.pipeline.orders import order
-from proxy.pipeline.overlay import layer
 from proxy.pipeline.smallest import written
 
 

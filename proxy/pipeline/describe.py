@@ -15,18 +15,18 @@ from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.palette import palette
-from proxy.pipeline import animation
-from proxy.pipeline.canvas import dominant
 from proxy.pipeline.course import course
 from proxy.pipeline.decode import icc, pixels
 from proxy.pipeline.decode.alpha import weighted, with_alpha
 from proxy.pipeline.decode.colour import as_srgb
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.drawing import drawn
+from proxy.pipeline.draw import animation
+from proxy.pipeline.draw.canvas import dominant
+from proxy.pipeline.draw.compose import drawn
+from proxy.pipeline.draw.overlay import layer
 from proxy.pipeline.encode import encoded
 from proxy.pipeline.metadata import RIGHTS, SHOOTING
 from proxy.pipeline.orders import order
-from proxy.pipeline.overlay import layer
 from proxy.pipeline.smallest import written
 from proxy.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
 

@@ -18,9 +18,9 @@ from proxy.geometry.visible import View, forward, narrowed
 from proxy.model.errors import TooCostly
 from proxy.model.media import Note
 from proxy.options.values.positions import Strategy
-from proxy.pipeline.canvas import flattened
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.pixels import Header, scaled
+from proxy.pipeline.draw.canvas import flattened
 
 LOOKED_AT = 1000
 """px of the longer side of what is searched: faces of 80 px and more are found, an eighth of a square."""

@@ -20,7 +20,7 @@ from proxy.options.values.edges import Trim
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.pixels import Header
-from proxy.pipeline.drawing import chosen
+from proxy.pipeline.draw.compose import chosen
 from proxy.pipeline.find.faces import facing
 
 _LOOKED_AT = 1_000_000

@@ -16,7 +16,7 @@ from proxy.options.values.overlays import Blend
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.alpha import apart, with_alpha
 from proxy.pipeline.decode.colour import in_colours_of
-from proxy.pipeline.text import lettering
+from proxy.pipeline.draw.text import lettering
 
 _MODES = {
     Blend.OVER: "over", Blend.MULTIPLY: "multiply", Blend.SCREEN: "screen", Blend.OVERLAY: "overlay",

@@ -12,11 +12,11 @@ from proxy.geometry.boxes import Box
 from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
 from proxy.options.values.colours import Painted
-from proxy.pipeline import canvas
 from proxy.pipeline.decode.pixels import Header
-from proxy.pipeline.drawing import cut, drawn, mirrored
-from proxy.pipeline.effects import affected
-from proxy.pipeline.overlay import Layer
+from proxy.pipeline.draw import canvas
+from proxy.pipeline.draw.compose import cut, drawn, mirrored
+from proxy.pipeline.draw.effects import affected
+from proxy.pipeline.draw.overlay import Layer
 
 
 def drawn_frames(

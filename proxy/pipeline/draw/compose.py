@@ -9,10 +9,10 @@ from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Painted
 from proxy.options.values.positions import Edge, Strategy
-from proxy.pipeline import canvas
-from proxy.pipeline.effects import affected
-from proxy.pipeline.outline import outlined
-from proxy.pipeline.overlay import Layer, laid
+from proxy.pipeline.draw import canvas
+from proxy.pipeline.draw.corners import outlined
+from proxy.pipeline.draw.effects import affected
+from proxy.pipeline.draw.overlay import Layer, laid
 
 _TURNS = ("", "rot90", "rot180", "rot270")
 

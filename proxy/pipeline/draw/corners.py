@@ -10,8 +10,8 @@ import pyvips
 from proxy.geometry.boxes import Box, Size
 from proxy.geometry.plan import Corners, Radius
 from proxy.options.values.colours import Colour, Painted
-from proxy.pipeline.canvas import Background, blurred, embedded, solid
 from proxy.pipeline.decode.alpha import with_alpha
+from proxy.pipeline.draw.canvas import Background, blurred, embedded, solid
 
 MOST_KEPT = 1_000_000
 """px, of 4 bytes each, that a mask may have to be kept for the next frame."""

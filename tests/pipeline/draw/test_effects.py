@@ -9,7 +9,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import OPTIONS, Spec
 from proxy.pipeline import render
-from proxy.pipeline.effects import EFFECTS, affected
+from proxy.pipeline.draw.effects import EFFECTS, affected
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     CORNERS,
