@@ -15,16 +15,16 @@ from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, Note
 from proxy.options.spec import Spec
 from proxy.pipeline.course import course, output_format
-from proxy.pipeline.deadline import in_time
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.compose import drawn
 from proxy.pipeline.draw.overlay import layer
-from proxy.pipeline.encode import savable
+from proxy.pipeline.encode.cost import in_time
+from proxy.pipeline.encode.savers import savable
+from proxy.pipeline.encode.smallest import written
 from proxy.pipeline.orders import order
-from proxy.pipeline.smallest import written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from proxy.options.canonical import grounded
 from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.pipeline.decode.pixels import Header, header
-from proxy.pipeline.encode import savable
+from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.regions import planned
 
 HIGHEST_COLUMN = 4_000_000

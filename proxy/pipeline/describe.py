@@ -24,10 +24,10 @@ from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.canvas import dominant
 from proxy.pipeline.draw.compose import drawn
 from proxy.pipeline.draw.overlay import layer
-from proxy.pipeline.encode import encoded
-from proxy.pipeline.metadata import RIGHTS, SHOOTING
+from proxy.pipeline.encode.metadata import RIGHTS, SHOOTING
+from proxy.pipeline.encode.savers import encoded
+from proxy.pipeline.encode.smallest import written
 from proxy.pipeline.orders import order
-from proxy.pipeline.smallest import written
 from proxy.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
 
 PALETTE = 5

@@ -11,10 +11,10 @@ from proxy.model.media import FORMATS, Format
 from proxy.options.spec import OPTIONS, Output, Spec
 from proxy.pipeline.course import Course
 from proxy.pipeline.decode.pixels import Header
-from proxy.pipeline.encode import encoder_settings, savable
+from proxy.pipeline.encode.jpeg_quality import jpeg_quality
+from proxy.pipeline.encode.savers import encoder_settings, savable
+from proxy.pipeline.encode.smallest import Order
 from proxy.pipeline.endurance import bearable
-from proxy.pipeline.quantised import jpeg_quality
-from proxy.pipeline.smallest import Order
 
 HARMLESS = frozenset({"size", "turn", "output", "delivery"})
 """What options may be about and leave a picture what it was, when its size is the same."""

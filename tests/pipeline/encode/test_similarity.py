@@ -9,8 +9,8 @@ import pyvips
 
 from proxy.model.media import Format
 from proxy.options.spec import Keep
-from proxy.pipeline.search import Tries, shown_as, tiles
-from proxy.pipeline.similarity import Reference
+from proxy.pipeline.encode.quality_search import Tries, shown_as, tiles
+from proxy.pipeline.encode.similarity import Reference
 from tests.pictures import disc, photo, plain, saved
 
 SCORES = {

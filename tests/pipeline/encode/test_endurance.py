@@ -9,10 +9,10 @@ import pytest
 from proxy.geometry.boxes import Size
 from proxy.model.media import Format
 from proxy.options.values.kinds import AutoQuality
-from proxy.pipeline.deadline import avif_seconds
-from proxy.pipeline.encode import EFFORT, MOST_SECONDS
+from proxy.pipeline.encode.cost import avif_seconds
+from proxy.pipeline.encode.savers import EFFORT, MOST_SECONDS
+from proxy.pipeline.encode.smallest import WAYS, Order, bearable_ways
 from proxy.pipeline.endurance import bearable
-from proxy.pipeline.smallest import WAYS, Order, bearable_ways
 
 SMALL, CAMERA = Size(800, 600), Size(4000, 3000)
 

@@ -18,9 +18,9 @@ import pyvips
 from proxy.model.media import Format
 from proxy.options.spec import Keep
 from proxy.pipeline.decode.loaders import LOADERS
-from proxy.pipeline.encode import encoded
-from proxy.pipeline.quality import CURVES, Curve, quality_for, similarity_at
-from proxy.pipeline.similarity import Reference
+from proxy.pipeline.encode.quality_curves import CURVES, Curve, quality_for, similarity_at
+from proxy.pipeline.encode.savers import encoded
+from proxy.pipeline.encode.similarity import Reference
 
 TOLERANCE = 1.5
 """Points of similarity above the target that are not worth another encoding."""

@@ -14,9 +14,8 @@ from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Keep
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.decode.colour import greyed
-from proxy.pipeline.encode import MOST_SECONDS, SAVERS, encoded
-from proxy.pipeline.metadata import FLAGS, ICC
-from proxy.pipeline.quality import (
+from proxy.pipeline.encode.metadata import FLAGS, ICC
+from proxy.pipeline.encode.quality_curves import (
     CURVES,
     FULL_CHROMA,
     FULL_CHROMA_FROM,
@@ -24,8 +23,9 @@ from proxy.pipeline.quality import (
     quality_for,
     similarity_at,
 )
-from proxy.pipeline.search import Tries, quality_reaching, quality_within, shown_as
-from proxy.pipeline.similarity import Reference
+from proxy.pipeline.encode.quality_search import Tries, quality_reaching, quality_within, shown_as
+from proxy.pipeline.encode.savers import MOST_SECONDS, SAVERS, encoded
+from proxy.pipeline.encode.similarity import Reference
 
 SAME = 2.0
 """Points of similarity between files that look alike."""

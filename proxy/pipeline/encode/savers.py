@@ -12,7 +12,7 @@ import pyvips
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Chroma, Keep, Spec
 from proxy.pipeline.decode.colour import is_named
-from proxy.pipeline.metadata import FLAGS, ICC, kept
+from proxy.pipeline.encode.metadata import FLAGS, ICC, kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
