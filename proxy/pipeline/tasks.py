@@ -17,7 +17,7 @@ from proxy.model.negotiation import Bucket, parse_bucket
 from proxy.options.spec import Spec
 from proxy.pipeline import render, savable
 from proxy.pipeline.decode.loaders import loadable
-from proxy.pipeline.describe import describe
+from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.find.faces import detector
 from proxy.url.grammar import parse_options
 

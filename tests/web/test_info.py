@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from proxy.model.media import Format
-from proxy.placeholders import blurhash, thumbhash
+from proxy.pipeline.describe.placeholders import blurhash, thumbhash
 from proxy.url.signing import sign
 from tests.pictures import loaded, photo, plain, quadrants, saved
 from tests.pipeline.animations import DELAYS, balls, gif

@@ -11,7 +11,7 @@ from proxy.model.negotiation import Bucket
 from proxy.options.spec import Icc, Output, Spec
 from proxy.pipeline import render
 from proxy.pipeline.decode.colour import to_rgb
-from proxy.pipeline.describe import describe
+from proxy.pipeline.describe.facts import describe
 from tests.pictures import gradient, loaded, near, pixel, plain, saved, tagged
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix
 

@@ -8,7 +8,7 @@ from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Keep, Output, Spec
 from proxy.pipeline import render
-from proxy.pipeline.describe import describe
+from proxy.pipeline.describe.facts import describe
 from tests.pictures import loaded, photo, saved, tagged
 
 PUBLIC = {"exif-ifd0-Copyright": "(c) Ann", "exif-ifd0-Artist": "Ann"}

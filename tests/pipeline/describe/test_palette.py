@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.palette import Pixel, palette
+from proxy.pipeline.describe.palette import Pixel, palette
 
 pixels = st.lists(st.tuples(*[st.integers(0, 255)] * 3), max_size=60)
 

@@ -14,12 +14,13 @@ from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
-from proxy.palette import palette
 from proxy.pipeline.course import course
 from proxy.pipeline.decode import icc, pixels
 from proxy.pipeline.decode.alpha import weighted, with_alpha
 from proxy.pipeline.decode.colour import as_srgb
 from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.describe.palette import palette
+from proxy.pipeline.describe.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
 from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.canvas import dominant
 from proxy.pipeline.draw.compose import drawn
@@ -28,7 +29,6 @@ from proxy.pipeline.encode.metadata import RIGHTS, SHOOTING
 from proxy.pipeline.encode.savers import encoded
 from proxy.pipeline.encode.smallest import written
 from proxy.pipeline.orders import order
-from proxy.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
 
 PALETTE = 5
 LQIP_SIDE = 24

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cosine import cosine
-from proxy.placeholders import blurhash, thumbhash
+from proxy.pipeline.describe.cosine import cosine
+from proxy.pipeline.describe.placeholders import blurhash, thumbhash
 
 
 def pixels(width: int, height: int, translucent: bool, seed: int) -> bytes:
