@@ -13,9 +13,9 @@ from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.canonical import merge_aspect, merge_mode, merge_zoom, settle
 from proxy.options.spec import Output, Spec
-from proxy.pipeline import render
-from proxy.pipeline.course import course
 from proxy.pipeline.decode.sniff import sniff
+from proxy.pipeline.outcome import course
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options, read_options
 from proxy.web.problems import status_of
 from tests.pictures import animation, disc, gradient, loaded, photo, plain, saved, tagged

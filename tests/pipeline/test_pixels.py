@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.values.positions import Edge
-from proxy.pipeline import render
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import loaded, saved, tagged
 

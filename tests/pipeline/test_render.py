@@ -20,8 +20,8 @@ from proxy.options.spec import OPTIONS, Fit, Mode, Output, Spec
 from proxy.options.values.colours import Colour
 from proxy.options.values.edges import Line, Radii
 from proxy.options.values.positions import Border, Edge, Region, Strategy
-from proxy.pipeline import render, savable
 from proxy.pipeline.decode.sniff import sniff
+from proxy.pipeline.render import render, savable
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,

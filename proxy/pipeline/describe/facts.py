@@ -14,7 +14,6 @@ from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
-from proxy.pipeline.course import course
 from proxy.pipeline.decode import icc, pixels
 from proxy.pipeline.decode.alpha import weighted, with_alpha
 from proxy.pipeline.decode.colour import as_srgb
@@ -28,7 +27,8 @@ from proxy.pipeline.draw.overlay import layer
 from proxy.pipeline.encode.metadata import RIGHTS, SHOOTING
 from proxy.pipeline.encode.savers import encoded
 from proxy.pipeline.encode.smallest import written
-from proxy.pipeline.orders import order
+from proxy.pipeline.encoding import order
+from proxy.pipeline.outcome import course
 
 PALETTE = 5
 LQIP_SIDE = 24

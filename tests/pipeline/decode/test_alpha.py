@@ -12,7 +12,7 @@ from proxy.model.negotiation import Bucket
 from proxy.options.spec import Fit, Output, Spec
 from proxy.options.values.colours import Colour, Painted
 from proxy.options.values.positions import Border, Edge
-from proxy.pipeline import render
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.paths import ROOT
 from tests.pictures import disc, gradient, loaded, near, photo, pixel, plain, quadrants, saved

@@ -15,10 +15,10 @@ from proxy.model.errors import BrokenImage, ProxyError, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.options.spec import Spec
-from proxy.pipeline import render
 from proxy.pipeline.decode.bmp_pixels import MOST_RUNS, unrolled
 from proxy.pipeline.decode.loaders import loadable, opened
 from proxy.pipeline.decode.pixels import header
+from proxy.pipeline.render import render
 
 LIMITS = Limits()
 SIDES = [(1, 1), (3, 5), (8, 2), (37, 23), (33, 7)]

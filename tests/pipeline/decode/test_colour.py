@@ -9,9 +9,9 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Icc, Output, Spec
-from proxy.pipeline import render
 from proxy.pipeline.decode.colour import to_rgb
 from proxy.pipeline.describe.facts import describe
+from proxy.pipeline.render import render
 from tests.pictures import gradient, loaded, near, pixel, plain, saved, tagged
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix
 

@@ -12,8 +12,8 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Icc, Keep, Output, Spec
-from proxy.pipeline import render
 from proxy.pipeline.describe.facts import describe
+from proxy.pipeline.render import render
 from tests.pictures import loaded, near, plain, saved, tagged
 from tests.pipeline.difference import PUBLISHED, Lab, ciede2000, mean_difference
 from tests.pipeline.profiles import ADOBE, gamma, grey, matrix

@@ -8,8 +8,8 @@ from proxy.model.errors import BrokenImage
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import Spec
-from proxy.pipeline import render
 from proxy.pipeline.endings import is_cut_gif
+from proxy.pipeline.render import render
 from tests.pictures import animation, saved
 
 MOVING = saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), Format.GIF)

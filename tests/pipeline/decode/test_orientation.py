@@ -7,7 +7,7 @@ import pytest
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import Output, Spec
-from proxy.pipeline import render
+from proxy.pipeline.render import render
 from tests.pictures import CORNERS, loaded, near, pixel, quadrants, saved, tagged
 
 Corners = tuple[tuple[int, int, int], ...]

@@ -14,8 +14,8 @@ from proxy.model.errors import BrokenImage, TooManyPixels, UnusableOriginal
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import Spec
-from proxy.pipeline import render
 from proxy.pipeline.decode import pixels
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import HERE, animation, gradient, photo, plain, saved, tagged
 

@@ -9,8 +9,8 @@ from proxy.model.errors import BrokenImage, NotAnImage, ProxyError, TooCostly, T
 from proxy.model.limits import Limits
 from proxy.model.media import Format, InputOnly
 from proxy.model.negotiation import Bucket
-from proxy.pipeline import render
 from proxy.pipeline.decode.loaders import SAMPLES, loadable
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import loaded, near, pixel, plain, saved
 from tests.pipeline.decode.test_pixels import png

@@ -11,7 +11,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
-from proxy.pipeline import render
+from proxy.pipeline.render import render
 from proxy.url.grammar import canonical, parse_options
 from tests.pictures import loaded, near, pixel, plain, saved
 from tests.pipeline.animations import BALLS, DELAYS, SIZE, balls, gif, shown, webp

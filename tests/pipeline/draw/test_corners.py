@@ -5,7 +5,7 @@ import pyvips
 
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.pipeline import render
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import disc, loaded, near, pixel, plain, saved
 

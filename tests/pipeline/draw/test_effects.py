@@ -8,8 +8,8 @@ import pytest
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import OPTIONS, Spec
-from proxy.pipeline import render
 from proxy.pipeline.draw.effects import EFFECTS, affected
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     CORNERS,

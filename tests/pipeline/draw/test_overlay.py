@@ -17,7 +17,7 @@ from proxy.model.errors import InvalidValue, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.values.overlays import TextKind
-from proxy.pipeline import render
+from proxy.pipeline.render import render
 from proxy.pipeline.tasks import FONTS
 from proxy.url.grammar import parse_options
 from tests.pictures import (

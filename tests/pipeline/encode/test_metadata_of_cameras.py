@@ -15,8 +15,8 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Keep, Output, Spec
-from proxy.pipeline import render
 from proxy.pipeline.describe.facts import describe
+from proxy.pipeline.render import render
 from tests.pictures import HERE, photo, saved, tagged
 
 Tag, Place = ExifTags.Base, ExifTags.GPS

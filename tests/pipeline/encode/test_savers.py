@@ -9,7 +9,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import ENCODER, FORMATS, Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import OPTIONS, Output
-from proxy.pipeline import render
+from proxy.pipeline.render import render
 from proxy.url.grammar import canonical, parse_options
 from tests.pictures import HERE, disc, loaded, photo, saved
 

@@ -13,8 +13,8 @@ import pyvips
 from proxy.geometry.boxes import Box
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
-from proxy.pipeline import render
 from proxy.pipeline.find.faces import faces_in
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import loaded, photo, plain, saved, tagged
 from tests.pipeline.find.portraits import crowd

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from proxy.geometry.boxes import Box, Size
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.pipeline import render
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.find.regions import planned
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,
