@@ -34,12 +34,12 @@ from proxy.renderers.supervisor import counts
 from proxy.renditions.cluster import open_flights
 from proxy.renditions.originals import Originals
 from proxy.renditions.service import Renditions
+from proxy.requests.read import Terms
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
 from proxy.url.grammar import INFO, SIGNED
 from proxy.web import pages
 from proxy.web.access import AccessLog, Answerer
-from proxy.web.asking import Terms
 from proxy.web.images import Images
 from proxy.web.purge import purge
 

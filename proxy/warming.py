@@ -31,8 +31,8 @@ from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions.request import Wish
 from proxy.renditions.service import Answer, Renditions
+from proxy.requests.read import Ask, Terms, read_ask
 from proxy.url.build import format_path
-from proxy.web.asking import Ask, Terms, read_ask
 
 BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 """What browsers accept: each gets its own picture where a URL leaves the format open."""

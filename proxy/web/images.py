@@ -17,9 +17,9 @@ from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.purges.marks import Subject
 from proxy.renditions.service import Answer, Renditions
+from proxy.requests.read import Ask, Terms, read_ask, seems_to_vary
 from proxy.url.grammar import parse_options
 from proxy.web import conditional
-from proxy.web.asking import Ask, Terms, read_ask, seems_to_vary
 from proxy.web.headers import (
     GUARDS,
     NOT_KEPT,

@@ -11,7 +11,7 @@ from hypothesis import given
 from proxy.config.presets import Listed, Preset, Presets
 from proxy.config.settings import Policy
 from proxy.model.errors import InvalidRequest, PolicyRefused
-from proxy.policy import POLICIES, permit
+from proxy.requests.policy import POLICIES, permit
 from proxy.url.grammar import read_options
 from tests.strategies import written_options
 

@@ -11,8 +11,8 @@ from proxy.model.errors import Expired
 from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
-from proxy.policy import permit
 from proxy.renditions.request import Wish, wish_for
+from proxy.requests.policy import permit
 from proxy.url.grammar import Address, read_options, resolve, split_path
 from proxy.url.signing import Secret, verify
 
