@@ -39,7 +39,7 @@ from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
 from proxy.url.grammar import INFO, SIGNED
 from proxy.web import pages
-from proxy.web.access import AccessLog, Answerer
+from proxy.web.access_log import AccessLog, Answerer
 from proxy.web.images import Images
 from proxy.web.purge import purge
 

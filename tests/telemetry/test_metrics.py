@@ -18,7 +18,7 @@ from proxy.app import Deployment, create_app
 from proxy.config.settings import load
 from proxy.model.errors import family
 from proxy.model.media import Format
-from proxy.web.access import answered
+from proxy.web.access_log import answered
 from proxy.web.headers import cache_status
 from tests.deployments import Deployed, deployed
 from tests.paths import ROOT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.web.access import path_of
+from proxy.web.access_log import path_of
 from tests.web.serving import client
 
 
