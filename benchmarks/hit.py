@@ -72,7 +72,7 @@ def run_ours(log_level: str) -> None:
 
 
 async def served(samples: str, renderers: str, log_level: str) -> None:
-    from proxy.app import Deployment, create_app
+    from proxy.app.asgi import Deployment, create_app
     from proxy.config.settings import load
     from proxy.telemetry import logs
 

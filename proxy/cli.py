@@ -79,7 +79,7 @@ def serve(**given: Any) -> None:
         draw_samples(Path(settings.origin))
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    from proxy.server import serve  # the web, which no other command should wait for
+    from proxy.app.serve import serve  # the web, which no other command should wait for
 
     try:
         code = serve(settings)

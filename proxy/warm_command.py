@@ -45,7 +45,7 @@ def warm(
     share the work of the same command.
     """
     settings = load()
-    from proxy import warming  # the web, which no other command should wait for
+    from proxy.app import warming  # the web, which no other command should wait for
     from proxy.telemetry import logs
 
     logs.configure(settings.log_format, "warning")

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Scope
 
-from proxy.app import Deployment, create_app
+from proxy.app.asgi import Deployment, create_app
 from proxy.config.settings import load
 from proxy.model.errors import family
 from proxy.model.media import Format

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp, Message
 
-from proxy.app import Deployment, create_app
+from proxy.app.asgi import Deployment, create_app
 from proxy.config.settings import load
 
 

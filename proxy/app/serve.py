@@ -20,7 +20,7 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from proxy.app import Deployment, open_originals
+from proxy.app.asgi import Deployment, open_originals
 from proxy.caches.tiers import open_cache
 from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.settings import Settings
