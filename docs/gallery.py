@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 import pyvips
 
-from proxy import tables
+from proxy.cli import tables
 from proxy.options.spec import OPTIONS, SPELLINGS, Option
 from proxy.url.grammar import read_item, split_items
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from proxy.flags import settings_markdown
-from proxy.options.catalogue import options_markdown
+from proxy.cli.flags import settings_markdown
+from proxy.cli.tables import options_markdown
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy import tables
 from proxy.options.spec import OPTIONS, SPELLINGS
 
 
@@ -26,28 +25,3 @@ def options_table() -> list[dict[str, Any]]:
         }
         for option in (*OPTIONS.values(), *SPELLINGS)
     ]
-
-
-def options_listing() -> str:
-    return tables.listing(
-        (
-            ", ".join(row["names"]),
-            (row["doc"], f"Takes {row['takes']}.", f"Example: {row['example']}"),
-        )
-        for row in options_table()
-    )
-
-
-def options_markdown() -> str:
-    return tables.markdown(
-        ("option", "takes", "means", "example"),
-        (
-            (
-                " ".join(map(tables.code, row["names"])),
-                row["takes"],
-                row["doc"],
-                tables.code(row["example"]),
-            )
-            for row in options_table()
-        ),
-    )

@@ -18,9 +18,9 @@ import obstore
 import pytest
 from redis import Redis
 
+from proxy.cli.warm import progress
 from proxy.clients.object_store import open_store
 from proxy.model.media import Format
-from proxy.warm_command import progress
 from tests.deployments import deployed
 from tests.paths import ROOT
 from tests.pictures import photo, plain, saved

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.cli.flags import settings_table
 from proxy.config.environment import InvalidSettings, read_environment
 from proxy.config.settings import CONFIDENTIAL, Settings, load
 from proxy.config.units import BYTES, PIXELS, SECONDS, Units
-from proxy.flags import settings_table
 from proxy.model.limits import Limits
 from proxy.url.signing import Secret
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy import tables
+from proxy.cli import tables
 from proxy.options.catalogue import options_table
 from proxy.options.spec import BY_NAME, OPTIONS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.cli import app
+from proxy.cli.main import app
 from proxy.model.media import Format
 from proxy.origins.limited import MOST_WAITING
 from tests.origins.server import reply, running

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from proxy.explanation import explain_options, explain_plan
+from proxy.cli.explain import explain_options, explain_plan
 from proxy.geometry.boxes import Size
 from proxy.geometry.plan import plan
 from proxy.model.errors import InvalidRequest

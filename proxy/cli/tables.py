@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from proxy.options.catalogue import options_table
+
 WIDEST_TERM = 24  # characters; a longer term stands on a line of its own
 
 
@@ -35,3 +37,28 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def code(text: str) -> str:
     return f"`{text}`"
+
+
+def options_listing() -> str:
+    return listing(
+        (
+            ", ".join(row["names"]),
+            (row["doc"], f"Takes {row['takes']}.", f"Example: {row['example']}"),
+        )
+        for row in options_table()
+    )
+
+
+def options_markdown() -> str:
+    return markdown(
+        ("option", "takes", "means", "example"),
+        (
+            (
+                " ".join(map(code, row["names"])),
+                row["takes"],
+                row["doc"],
+                code(row["example"]),
+            )
+            for row in options_table()
+        ),
+    )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from proxy import tables
+from proxy.cli import tables
 from proxy.config.environment import flag, variable
 from proxy.config.settings import Settings
 from proxy.config.units import BYTES, PIXELS, SECONDS, Units

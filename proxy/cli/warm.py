@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli.refused import Refused
 from proxy.config.settings import load
-from proxy.refused import Refused
 
 STOPPED = 128 + signal.SIGINT
 """The exit code that shells know Ctrl-C by."""

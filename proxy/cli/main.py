@@ -14,23 +14,24 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from proxy import __version__, flags, tables
+from proxy import __version__
+from proxy.cli import flags, tables
+from proxy.cli.explain import explain_options, explain_plan, read_size
+from proxy.cli.purge import purge
+from proxy.cli.refused import Refused
+from proxy.cli.warm import warm
 from proxy.config.deployment import deployed_presets
 from proxy.config.environment import InvalidSettings, variable
 from proxy.config.origins_file import InvalidSources
 from proxy.config.presets import EMPTY, InvalidPresets, load_presets
 from proxy.config.settings import Settings, load
 from proxy.config.units import SECONDS
-from proxy.explanation import explain_options, explain_plan, read_size
 from proxy.geometry.plan import plan
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
-from proxy.purge_command import purge
-from proxy.refused import Refused
 from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
 from proxy.url.grammar import INFO, canonical, parse_options, read_options, resolve, split_path
-from proxy.warm_command import warm
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
 
@@ -206,7 +207,7 @@ def options(as_json: AsJson = False, as_markdown: AsMarkdown = False) -> None:
     if as_json:
         typer.echo(json.dumps(catalogue.options_table(), indent=2, ensure_ascii=False))
     else:
-        typer.echo(catalogue.options_markdown() if as_markdown else catalogue.options_listing())
+        typer.echo(tables.options_markdown() if as_markdown else tables.options_listing())
 
 
 @app.command()

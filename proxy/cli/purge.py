@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.cli.refused import Refused
 from proxy.config.settings import Settings, load
-from proxy.refused import Refused
 
 Keys = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY]...", help="Originals, and all that was made of them.")

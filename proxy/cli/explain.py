@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from proxy.cli.refused import Refused
 from proxy.geometry.boxes import Box, Size, exact, offset
 from proxy.geometry.overlay import gaps, lettered, measured
 from proxy.geometry.plan import Corners, Plan
 from proxy.options.spec import OPTIONS, Spec
 from proxy.options.values.overlays import Overlays, PlaceKind
 from proxy.options.values.positions import Compass, Strategy
-from proxy.refused import Refused
 from proxy.url.grammar import Written, format_item, parse_options, read_item, split_items
 
 WHERE: Mapping[Strategy, str] = {

@@ -20,11 +20,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy import __version__
-from proxy.cli import app, expiry
+from proxy.cli.flags import settings_table
+from proxy.cli.main import app, expiry
+from proxy.cli.refused import Refused
 from proxy.config.settings import load
-from proxy.flags import settings_table
 from proxy.options.catalogue import options_table
-from proxy.refused import Refused
 from proxy.url.grammar import split_path
 from proxy.url.signing import sign, verify
 from tests.paths import ROOT
@@ -579,7 +579,7 @@ def test_a_reader_that_went_away_is_no_traceback() -> None:
 def test_no_command_but_serve_loads_the_web_or_libvips() -> None:
     """They start at once, and may start processes: what has run libvips must not fork."""
     code = (
-        "import sys; from proxy.cli import app; app(['version'], standalone_mode=False); "
+        "import sys; from proxy.cli.main import app; app(['version'], standalone_mode=False); "
         "print({'pyvips', 'starlette', 'uvicorn', 'httpx', 'redis'} & sys.modules.keys())"
     )
     root = str(ROOT)
