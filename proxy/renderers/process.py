@@ -1,7 +1,7 @@
 """
 One renderer: a process that confines itself, then takes one job after another until it is replaced.
 
-Started by `proxy.renderers.supervisor` as `python -m proxy.workers.renderer JSON`. Idle renderers wait in
+Started by `proxy.renderers.supervisor` as `python -m proxy.renderers.process JSON`. Idle renderers wait in
 `accept` on one socket, so the kernel gives each job to whichever is free.
 """
 

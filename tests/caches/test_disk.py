@@ -225,7 +225,7 @@ async def test_a_file_size_limit_is_a_miss(tmp_path: Path) -> None:
         from pathlib import Path
         from proxy.caches.disk import DiskCache
         from proxy.caches.envelope import RENDITIONS
-        from proxy.media import Format, Rendition
+        from proxy.model.media import Format, Rendition
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
@@ -253,7 +253,7 @@ async def test_somebody_elses_folder_is_a_miss(tmp_path: Path, tom: Rendition) -
         from pathlib import Path
         from proxy.caches.disk import DiskCache
         from proxy.caches.envelope import RENDITIONS
-        from proxy.media import Format, Rendition
+        from proxy.model.media import Format, Rendition
 
         if os.geteuid() == 0:
             os.setuid(65534)
@@ -296,7 +296,7 @@ async def test_processes_share_one_folder_and_one_bound(tmp_path: Path, tom: Ren
         from proxy.caches.disk import DiskCache
         from proxy.caches.envelope import RENDITIONS
         from structlog.testing import capture_logs
-        from proxy.media import Format, Rendition
+        from proxy.model.media import Format, Rendition
 
         def tom(i):
             return Rendition(body=bytes([i % 251]) * (i * 97 % 30_000), format=Format.PNG,

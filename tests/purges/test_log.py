@@ -111,7 +111,7 @@ def test_many_processes_lose_none_of_their_purges(path: Path) -> None:
     script = f"""
 from pathlib import Path
 import sys
-from proxy.caches.ledger import FileLedger
+from proxy.purges.file_ledger import FileLedger
 for i in range(50):
     FileLedger(Path({str(path)!r})).add([f"{{sys.argv[1]}}-{{i}}"], soft=False, least=0)
 """
@@ -226,7 +226,7 @@ def test_a_purge_that_did_not_fit_leaves_no_half_line(path: Path) -> None:
     script = f"""
 import resource
 from pathlib import Path
-from proxy.caches.ledger import FileLedger
+from proxy.purges.file_ledger import FileLedger
 resource.setrlimit(resource.RLIMIT_FSIZE, ({path.stat().st_size + 10},) * 2)
 try:
     FileLedger(Path({str(path)!r})).add(["b"], soft=False, least=0)

@@ -22,7 +22,7 @@ from tests.renderers.conftest import TASKS, Eventually
 
 WEB_PROCESS = """
 import asyncio, json, sys
-from proxy.workers.pool import Workers
+from proxy.renderers.client import Workers
 
 async def main():
     workers = Workers(sys.argv[1])
@@ -34,7 +34,7 @@ asyncio.run(main())
 
 SERVER = """
 import signal, sys
-from proxy.workers.supervisor import Supervisor
+from proxy.renderers.supervisor import Supervisor
 
 with Supervisor(renderers=2, tasks=sys.argv[1]) as supervisor:
     print(supervisor.socket_path, *supervisor.pids(), flush=True)
@@ -84,7 +84,7 @@ starts.touch()
 starts.write_text(starts.read_text() + ".")
 if len(starts.read_text()) <= {slow}:
     time.sleep(60)
-from tests.workers.tasks import TASKS
+from tests.renderers.tasks import TASKS
 """
 
 

@@ -284,9 +284,9 @@ def test_a_text_has_the_same_pixels_on_a_machine_without_fonts(tmp_path: Path) -
     (tmp_path / "grey.png").write_bytes(GREY)
     program = (
         "import sys, proxy.pipeline.tasks\n"
-        "from proxy.grammar import parse_options\n"
-        "from proxy.limits import Limits\n"
-        "from proxy.pipeline import render\n"
+        "from proxy.url.grammar import parse_options\n"
+        "from proxy.model.limits import Limits\n"
+        "from proxy.pipeline.render import render\n"
         "body = open(sys.argv[1], 'rb').read()\n"
         "for options in sys.argv[3:]:\n"
         "    open(sys.argv[2] + options, 'wb').write(render(body, parse_options(options), Limits()).body)\n"

@@ -165,9 +165,9 @@ def test_without_the_extra_the_eye_decides_and_a_note_says_so(tmp_path: Path) ->
     (tmp_path / "crowd.png").write_bytes(body)
     program = (
         "import sys; sys.modules['dlib'] = None\n"
-        "from proxy.grammar import parse_options\n"
-        "from proxy.limits import Limits\n"
-        "from proxy.pipeline import render\n"
+        "from proxy.url.grammar import parse_options\n"
+        "from proxy.model.limits import Limits\n"
+        "from proxy.pipeline.render import render\n"
         "body = open(sys.argv[1], 'rb').read()\n"
         "rendered = render(body, parse_options('w_200,h_200,g_face'), Limits())\n"
         "open(sys.argv[2], 'wb').write(rendered.body)\n"
