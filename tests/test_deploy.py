@@ -106,7 +106,9 @@ def test_ports_agree(container: Any) -> None:
 
 
 def test_probes_ask_for_paths_that_exist(container: Any) -> None:
-    routes = "".join(path.read_text() for path in [ROOT / "proxy/app/asgi.py", *(ROOT / "proxy/web").glob("*.py")])
+    routes = "".join(
+        path.read_text() for path in [ROOT / "proxy/app/asgi.py", *(ROOT / "proxy/web").glob("*.py")]
+    )
     probes = {name: container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")}
     assert probes == {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
     for path in set(probes.values()):
