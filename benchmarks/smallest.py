@@ -20,11 +20,12 @@ import pyvips
 
 from proxy.model.media import Format
 from proxy.options.values.kinds import AutoQuality
+from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.quality_curves import TARGETS
 from proxy.pipeline.encode.quality_search import shown_as
 from proxy.pipeline.encode.savers import encoded
 from proxy.pipeline.encode.similarity import Reference
-from proxy.pipeline.encode.smallest import File, Order, written
+from proxy.pipeline.encode.smallest import File, written
 from proxy.samples import scenes
 from proxy.samples.darkroom import developed, gradient, mix, noise, step
 

@@ -9,10 +9,10 @@ from proxy.geometry.plan import Plan
 from proxy.model import negotiation
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import OPTIONS, Output, Spec
-from proxy.pipeline.decode.pixels import Header
+from proxy.pipeline.decode.header import Header
 from proxy.pipeline.encode.jpeg_quality import jpeg_quality
+from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.savers import encoder_settings, savable
-from proxy.pipeline.encode.smallest import Order
 from proxy.pipeline.endurance import bearable
 from proxy.pipeline.outcome import Course
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from proxy.geometry.boxes import Size
 from proxy.model.media import Format
 from proxy.pipeline.encode.cost import TRIES_FOR_BYTES, avif_seconds
+from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.savers import EFFORT, MOST_SECONDS, SAVERS
-from proxy.pipeline.encode.smallest import Order
 
 LOSSLESS: Mapping[Format, Sequence[float]] = {
     Format.WEBP: (0.23, 0.58, 0.65, 0.65, 0.65, 1.2, 1.2),

@@ -14,7 +14,7 @@ from proxy.model.media import FORMATS, Format, InputOnly, Note
 from proxy.options.canonical import grounded
 from proxy.options.spec import Output, Spec
 from proxy.options.values.colours import Colour
-from proxy.pipeline.decode.pixels import Header, header
+from proxy.pipeline.decode.header import Header, read_header
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.regions import planned
 
@@ -45,7 +45,7 @@ def course(body: bytes | memoryview, spec: Spec, limits: Limits, accepted: negot
 
     Raises UnusableOriginal, ResultTooLarge, and InvalidValue for a format that cannot be saved here.
     """
-    head = header(body, limits, spec.page or 0)
+    head = read_header(body, limits, spec.page or 0)
     if not spec.autoorient:
         head = replace(head, orientation=1)
     if head.format is InputOnly.SVG and spec.mode is None:

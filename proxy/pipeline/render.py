@@ -15,8 +15,8 @@ from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, Note
 from proxy.options.spec import Spec
 from proxy.pipeline.decode import pixels
+from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.compose import drawn
 from proxy.pipeline.draw.overlay import layer

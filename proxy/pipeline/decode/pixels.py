@@ -1,27 +1,22 @@
-"""Bytes in: what the header says, whether it may be decoded at all, and the pixels at the planned size."""
+"""Pixels at the planned size: scaled while they are decoded, where the format allows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyvips
 
 from proxy.geometry.boxes import Box, Size
-from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
-from proxy.model.limits import Limits
-from proxy.model.media import Format, Incoming, InputOnly
+from proxy.model.errors import BrokenImage
+from proxy.model.media import Format, InputOnly
 from proxy.options.spec import Spec
-from proxy.pipeline.decode import svg
-from proxy.pipeline.decode.containers import extent
+from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.loaders import HELD_WHOLE, PAGED, loadable, opened
+from proxy.pipeline.decode.loaders import PAGED, opened
 from proxy.pipeline.decode.orientation import TURNED, stored, upright
 from proxy.pipeline.decode.scale import loaders_may_scale, resampled
-from proxy.pipeline.decode.sniff import sniff
-from proxy.pipeline.endings import is_cut_gif
 
 LEFT = 1.5
 """
@@ -39,74 +34,6 @@ AS_IT_IS = Spec()
 
 MOST_DRAWN = 50_000_000
 """px of a drawing that is made larger than it is shown, since it is shown stretched."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """
-    What is known of an original before any pixel. `width` and `height` are px as stored, of the one frame or
-    page that is shown (first), `page`, which counts from 0; `pages` and `delays` (milliseconds) are all that
-    there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
-    picture in memory.
-    """
-
-    format: Incoming
-    width: int
-    height: int
-    orientation: int = 1
-    page: int = 0
-    pages: int = 1
-    delays: tuple[int, ...] = ()
-    loop: int = 0
-    alpha: bool = False
-    whole: bool = False
-    interpretation: str = "srgb"
-    profile: bytes | None = field(default=None, repr=False)
-
-    @property
-    def stored(self) -> Size:
-        return Size(self.width, self.height)
-
-    @property
-    def upright(self) -> Size:
-        """The size after EXIF orientation."""
-        return self.stored.swapped if TURNED[self.orientation].transposed else self.stored
-
-
-def header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
-    """
-    Open and judge an original, or one page of it, without decoding it.
-
-    Raises NotAnImage, BrokenImage, NoSuchPage, and TooManyPixels for what this deployment does not decode.
-    """
-    format = sniff(body, loadable())
-    if limits.formats is not None and format not in limits.formats:
-        accepted = ", ".join(limits.formats)
-        raise NotAnImage(f"the original is {format}; its origin may have {accepted}", allowed=accepted)
-    declared = svg.judged(body, limits) if format is InputOnly.SVG else extent(body, format)
-    if declared is not None:
-        _gate(Size(*declared), limits)
-    if format is Format.GIF and is_cut_gif(body):
-        raise BrokenImage("the original is a gif image that was cut short")
-    with libvips(BrokenImage, f"the original's {format} header cannot be read"):
-        found = _header(opened(body, format), format)
-        if 0 < page < found.pages and format in PAGED:
-            found = replace(_header(opened(body, format, page=page), format), page=page)
-    if page >= found.pages:
-        raise NoSuchPage(
-            f"the original has no page {page}: it has {found.pages}, and the first one is page 0",
-            option="page", value=str(page), allowed=f"0 to {found.pages - 1}",
-        )  # fmt: skip
-    _gate(found.stored, limits)
-    told = declared is not None or format is InputOnly.SVG
-    if page == 0 and told and found.stored == Size(1, 1) and declared != (1, 1):
-        raise BrokenImage(f"the original's {format} header contradicts itself")
-    if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
-        raise TooManyPixels(
-            f"the original has {found.width}x{found.height} px; progressive, interlaced, avif, heic and "
-            f"jxl images may have {limits.max_interlaced_pixels} px"
-        )
-    return found
 
 
 def scaled(
@@ -199,38 +126,6 @@ def _rasterised(body: bytes | memoryview, region: Box, target: Size) -> pyvips.I
 
 def _decoding(head: Header) -> AbstractContextManager[None]:
     return libvips(BrokenImage, f"the original is a damaged {head.format} image")
-
-
-def _gate(size: Size, limits: Limits) -> None:
-    if size.pixels > limits.max_source_pixels:
-        raise TooManyPixels(
-            f"the original has {size.width}x{size.height} px; at most {limits.max_source_pixels} are decoded"
-        )
-    if max(size.width, size.height) > limits.max_source_side:
-        raise TooManyPixels(
-            f"the original has {size.width}x{size.height} px; its sides may have {limits.max_source_side} px"
-        )
-
-
-def _header(image: pyvips.Image, format: Incoming) -> Header:
-    def told(name: str, default: Any) -> Any:
-        return image.get(name) if image.get_typeof(name) else default
-
-    # Of a JPEG XL the codec has obeyed its own, and that of its EXIF does not count (ISO/IEC 18181-2).
-    orientation = 1 if format is Format.JXL else told("orientation", 1)
-    return Header(
-        format=format,
-        width=image.width,
-        height=image.height,
-        orientation=orientation if orientation in TURNED else 1,
-        pages=told("n-pages", 1),
-        delays=tuple(told("delay", ())),
-        loop=told("loop", 0),
-        alpha=bool(image.hasalpha()),
-        whole=format in HELD_WHOLE or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),
-        interpretation=image.interpretation,
-        profile=told("icc-profile-data", None),
-    )
 
 
 def _paged(head: Header) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from proxy.geometry.boxes import Box
 from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
 from proxy.options.values.colours import Painted
-from proxy.pipeline.decode.pixels import Header
+from proxy.pipeline.decode.header import Header
 from proxy.pipeline.draw import canvas
 from proxy.pipeline.draw.compose import cut, drawn, mirrored
 from proxy.pipeline.draw.effects import affected

@@ -16,6 +16,7 @@ from proxy.options.values.overlays import Blend
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.alpha import apart, with_alpha
 from proxy.pipeline.decode.colour import in_colours_of
+from proxy.pipeline.decode.header import read_header
 from proxy.pipeline.draw.text import lettering
 
 _MODES = {
@@ -74,7 +75,7 @@ def _picture(
 ) -> tuple[pyvips.Image, Box]:
     """In sRGB; the first frame."""
     try:
-        head = pixels.header(body, limits)
+        head = read_header(body, limits)
         box = overlay.placed(spec, canvas, head.upright, dpr)
         whole = Box(0, 0, head.upright.width, head.upright.height)
         return with_alpha(pixels.scaled(body, head, whole, box.size)), box

@@ -7,9 +7,9 @@ from dataclasses import replace
 from proxy.geometry.boxes import Size
 from proxy.model.media import FORMATS, Format
 from proxy.model.negotiation import Bucket, choose
+from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.quality_search import SAMPLED, TILE, TILES
 from proxy.pipeline.encode.savers import savable
-from proxy.pipeline.encode.smallest import Order
 
 SECONDS = 0.16
 """For a megapixel of AVIF on one core: the mean of photographs."""

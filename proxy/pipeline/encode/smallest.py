@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import pyvips
 
 from proxy.model.errors import ResultTooLarge
 from proxy.model.media import FORMATS, Format
-from proxy.options.spec import Keep
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.decode.colour import greyed
 from proxy.pipeline.encode.metadata import FLAGS, ICC
+from proxy.pipeline.encode.order import Order, Settings
 from proxy.pipeline.encode.quality_curves import (
-    CURVES,
     FULL_CHROMA,
     FULL_CHROMA_FROM,
     TARGETS,
     quality_for,
-    similarity_at,
 )
 from proxy.pipeline.encode.quality_search import Tries, quality_reaching, quality_within, shown_as
 from proxy.pipeline.encode.savers import MOST_SECONDS, SAVERS, encoded
@@ -29,8 +26,6 @@ from proxy.pipeline.encode.similarity import Reference
 
 SAME = 2.0
 """Points of similarity between files that look alike."""
-
-Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +59,6 @@ WAYS: Mapping[Format, Sequence[Way]] = {
 How formats without a quality are written. The exact ways come first, the quickest before the others; a
 palette is one of them when it holds every colour. Then what is left when the file has to be smaller.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """
-    How a picture is to be written. `formats`: in the smallest of these. `max_bytes` must not be passed;
-    `original_bytes` and `original_quality`, of an original that this is the same picture as, should not;
-    `original_grey` is whether that has greys in place of colours.
-    `still` is not so for animations: there is one picture to compare, and they have many. `settings` are what
-    the URL says of a format's saver.
-    """
-
-    formats: tuple[Format, ...]
-    quality: int | AutoQuality | None = None
-    keep: Keep = Keep.NONE
-    max_bytes: int | None = None
-    original_bytes: int | None = None
-    original_quality: int | None = None
-    original_grey: bool = False
-    still: bool = True
-    settings: Mapping[Format, Settings] = field(default_factory=dict)
-
-    @property
-    def target(self) -> float:
-        """Similarity. A plain quality among several formats is JPEG's, which people have in mind."""
-        if isinstance(self.quality, int):
-            return similarity_at(CURVES[Format.JPEG], self.quality)
-        return TARGETS[self.quality or AutoQuality.GOOD]
-
-    @property
-    def by_looks(self) -> bool:
-        """Whether similarity decides the quality, and not the URL's own number."""
-        return isinstance(self.quality, AutoQuality) or len(self.formats) > 1
-
-    @property
-    def most_bytes(self) -> int | None:
-        return min((most for most in (self.max_bytes, self.original_bytes) if most is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ from proxy.geometry.visible import View, forward, narrowed
 from proxy.model.errors import TooCostly
 from proxy.model.media import Note
 from proxy.options.values.positions import Strategy
+from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.pixels import Header, scaled
+from proxy.pipeline.decode.pixels import scaled
 from proxy.pipeline.draw.canvas import flattened
 
 LOOKED_AT = 1000

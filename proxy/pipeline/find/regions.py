@@ -18,8 +18,8 @@ from proxy.model.media import Note
 from proxy.options.spec import Mode, Spec
 from proxy.options.values.edges import Trim
 from proxy.pipeline.decode import pixels
+from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.pixels import Header
 from proxy.pipeline.draw.compose import chosen
 from proxy.pipeline.find.faces import facing
 

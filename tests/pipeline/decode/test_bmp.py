@@ -16,8 +16,8 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.options.spec import Spec
 from proxy.pipeline.decode.bmp_pixels import MOST_RUNS, unrolled
+from proxy.pipeline.decode.header import read_header
 from proxy.pipeline.decode.loaders import loadable, opened
-from proxy.pipeline.decode.pixels import header
 from proxy.pipeline.render import render
 
 LIMITS = Limits()
@@ -79,7 +79,7 @@ def test_a_bmp_has_the_pixels_that_pillow_saved(mode: str, width: int, height: i
 def test_an_icon_has_those_of_its_largest_picture(mode: str, bands: int, written: str) -> None:
     picture = drawing(48, 48, mode)
     body = pillow(picture, "ICO", sizes=[(16, 16), (48, 48), (32, 32)], bitmap_format=written)
-    assert header(body, LIMITS).stored == Size(48, 48)
+    assert read_header(body, LIMITS).stored == Size(48, 48)
     assert pixels(body, InputOnly.ICO, bands) == picture.tobytes()
 
 
@@ -165,25 +165,25 @@ def test_a_run_length_encoded_picture_is_painted() -> None:
 def test_more_runs_than_there_is_time_for_are_refused() -> None:
     body = bmp(bytes(MOST_RUNS + 1), size=(2, 2), depth=8, compression=1, palette=((0, 0, 0),))
     with pytest.raises(TooCostly, match=str(MOST_RUNS)):
-        header(body, LIMITS)
+        read_header(body, LIMITS)
 
 
 @pytest.mark.parametrize("depth", [1, 8, 24, 32])
 def test_a_bomb_is_refused_for_what_its_header_says(depth: int) -> None:
     with pytest.raises(TooManyPixels, match="30000x30000 px"):
-        header(bmp(b"", size=(30_000, 30_000), depth=depth, palette=((0, 0, 0),)), LIMITS)
+        read_header(bmp(b"", size=(30_000, 30_000), depth=depth, palette=((0, 0, 0),)), LIMITS)
     inside = bmp(b"", size=(30_000, 60_000), depth=depth, palette=((0, 0, 0),))[14:]
     with pytest.raises(TooManyPixels, match="30000x30000 px"):
-        header(icon((depth, inside)), LIMITS)
+        read_header(icon((depth, inside)), LIMITS)
 
 
 @pytest.mark.parametrize("depth", [1, 8, 16, 24, 32])
 def test_a_bmp_that_was_cut_short_is_refused(depth: int) -> None:
     stride = (5 * depth + 31) // 32 * 4
     whole = bmp(bytes(3 * stride), size=(5, 3), depth=depth, palette=((0, 0, 0),) if depth <= 8 else ())
-    assert header(whole, LIMITS).stored == Size(5, 3)
+    assert read_header(whole, LIMITS).stored == Size(5, 3)
     with pytest.raises(BrokenImage, match="cut short"):
-        header(whole[:-4], LIMITS)
+        read_header(whole[:-4], LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_bmp_that_was_cut_short_is_refused(depth: int) -> None:
 )
 def test_what_is_no_picture_is_refused(body: bytes) -> None:
     with pytest.raises(BrokenImage):
-        header(body, LIMITS)
+        read_header(body, LIMITS)
 
 
 BODIES = [

@@ -15,6 +15,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import Spec
 from proxy.pipeline.decode import pixels
+from proxy.pipeline.decode.header import read_header
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import HERE, animation, gradient, photo, plain, saved, tagged
@@ -85,39 +86,39 @@ def webp(width: int, height: int) -> bytes:
 def test_a_bomb_is_refused_before_any_pixel(body: bytes) -> None:
     started = time.perf_counter()
     with pytest.raises(TooManyPixels, match=r"\d+x\d+ px"):
-        pixels.header(body, LIMITS)
+        read_header(body, LIMITS)
     assert time.perf_counter() - started < 0.5
 
 
 def test_the_limits_are_inclusive() -> None:
     body = saved(plain(50, 40), Format.PNG)
-    assert pixels.header(body, Limits(max_source_pixels=2000, max_source_side=50)).stored == Size(50, 40)
+    assert read_header(body, Limits(max_source_pixels=2000, max_source_side=50)).stored == Size(50, 40)
     with pytest.raises(TooManyPixels, match="1999"):
-        pixels.header(body, Limits(max_source_pixels=1999))
+        read_header(body, Limits(max_source_pixels=1999))
     with pytest.raises(TooManyPixels, match="49"):
-        pixels.header(body, Limits(max_source_side=49))
+        read_header(body, Limits(max_source_side=49))
 
 
 def test_pictures_that_are_held_whole_get_half() -> None:
     limits = Limits(max_source_pixels=4000)
     small, large = gradient(50, 40), gradient(60, 50)
     for format in (Format.JPEG, Format.PNG):
-        assert pixels.header(saved(small, format, interlace=True), limits).whole
-        assert pixels.header(saved(large, format), limits).stored == Size(60, 50)
+        assert read_header(saved(small, format, interlace=True), limits).whole
+        assert read_header(saved(large, format), limits).stored == Size(60, 50)
         with pytest.raises(TooManyPixels, match="2000"):
-            pixels.header(saved(large, format, interlace=True), limits)
+            read_header(saved(large, format, interlace=True), limits)
 
 
 @pytest.mark.parametrize("format", [Format.GIF, Format.WEBP])
 def test_an_animation_tells_its_frames(format: Format) -> None:
-    header = pixels.header(saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), format), LIMITS)
+    header = read_header(saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), format), LIMITS)
     assert header.stored == Size(40, 30)
     assert (header.pages, header.delays, header.loop) == (3, (100, 200, 300), 3)
 
 
 def test_a_page_is_one_frame() -> None:
     body = saved(animation(40, 30, (255, 0, 0), (0, 255, 0), (0, 0, 255)), Format.GIF)
-    header = pixels.header(body, LIMITS, page=1)
+    header = read_header(body, LIMITS, page=1)
     frame = pixels.scaled(body, header, Box(0, 0, 40, 30), Size(20, 15))
     assert frame(10, 7)[:3] == [0, 255, 0]
 
@@ -175,7 +176,7 @@ def test_damage_is_told_in_our_own_words(format: Format, cut: float, flips: list
         body[at % len(body)] = value
     hurt = bytes(body[: max(1, int(len(body) * cut))]) if cut > 0.5 else bytes(body)
     try:
-        header = pixels.header(hurt, Limits(max_source_pixels=200_000))
+        header = read_header(hurt, Limits(max_source_pixels=200_000))
         image = pixels.scaled(
             hurt, header, Box(0, 0, header.upright.width, header.upright.height), Size(20, 10)
         )
@@ -191,7 +192,7 @@ DAMAGED = {format: saved(photo(60, 40), format) for format in HERE}
 @pytest.mark.parametrize("size", [Size(50, 37), Size(161, 93), Size(640, 480), Size(900, 700)], ids=str)
 def test_scaling_is_libvips_own_thumbnail(format: Format, size: Size) -> None:
     body = saved(photo(800, 603), format)
-    header = pixels.header(body, LIMITS)
+    header = read_header(body, LIMITS)
     ours = pixels.scaled(body, header, Box(0, 0, 800, 603), size)
     theirs = pyvips.Image.thumbnail_buffer(body, size.width, height=size.height, size="force")
     assert (ours.cast("float") - theirs.cast("float")).abs().max() == 0
@@ -200,7 +201,7 @@ def test_scaling_is_libvips_own_thumbnail(format: Format, size: Size) -> None:
 @pytest.mark.parametrize("size", [Size(62, 46), Size(125, 94), Size(240, 181)], ids=str)
 def test_a_jpeg_that_its_loader_scales_further_looks_the_same(size: Size) -> None:
     body = saved(photo(800, 603), Format.JPEG)
-    ours = pixels.scaled(body, pixels.header(body, LIMITS), Box(0, 0, 800, 603), size)
+    ours = pixels.scaled(body, read_header(body, LIMITS), Box(0, 0, 800, 603), size)
     theirs = pyvips.Image.thumbnail_buffer(body, size.width, height=size.height, size="force")
     apart = (ours.cast("float") - theirs.cast("float")).abs().copy_memory()
     assert apart.max() > 0, "the loader did no more than for libvips' own thumbnail"
@@ -210,7 +211,7 @@ def test_a_jpeg_that_its_loader_scales_further_looks_the_same(size: Size) -> Non
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_region_lies_in_the_upright_picture(orientation: int) -> None:
     body = saved(tagged(gradient(120, 80), orientation=orientation), Format.PNG)
-    header = pixels.header(body, LIMITS)
+    header = read_header(body, LIMITS)
     size = header.upright
     whole = pixels.scaled(body, header, Box(0, 0, size.width, size.height), size)
     region = Box(7, 11, 50, 60)
@@ -221,4 +222,4 @@ def test_a_region_lies_in_the_upright_picture(orientation: int) -> None:
 @pytest.mark.parametrize("orientation", [0, 9, 255, 65_535])
 def test_an_orientation_that_does_not_exist_is_none(orientation: int) -> None:
     body = saved(tagged(gradient(30, 20), orientation=orientation), Format.TIFF)
-    assert pixels.header(body, LIMITS).upright == Size(30, 20)
+    assert read_header(body, LIMITS).upright == Size(30, 20)

@@ -12,7 +12,7 @@ from proxy.model.media import Format, Note
 from proxy.model.negotiation import Bucket
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode.cost import avif_seconds, in_time
-from proxy.pipeline.encode.smallest import Order
+from proxy.pipeline.encode.order import Order
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import disc, loaded, photo, saved

@@ -10,8 +10,9 @@ from proxy.geometry.boxes import Size
 from proxy.model.media import Format
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode.cost import avif_seconds
+from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.savers import EFFORT, MOST_SECONDS
-from proxy.pipeline.encode.smallest import WAYS, Order, bearable_ways
+from proxy.pipeline.encode.smallest import WAYS, bearable_ways
 from proxy.pipeline.endurance import bearable
 
 SMALL, CAMERA = Size(800, 600), Size(4000, 3000)

@@ -9,6 +9,7 @@ from proxy.geometry.boxes import Box, Size
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.pipeline.decode import pixels
+from proxy.pipeline.decode.header import read_header
 from proxy.pipeline.find.regions import planned
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
@@ -43,7 +44,7 @@ def rendered(options: str, body: bytes) -> pyvips.Image:
 
 
 def kept(options: str, body: bytes) -> Box:
-    plan, _ = planned(body, pixels.header(body, Limits()), parse_options(options), Limits())
+    plan, _ = planned(body, read_header(body, Limits()), parse_options(options), Limits())
     return plan.region
 
 
@@ -168,7 +169,7 @@ def test_a_region_of_a_jpeg_is_scaled_on_load_and_looks_the_same(data: st.DataOb
         Size(max(1, round(width * scale)), max(1, round(height * scale))),
     )
     jpeg, exact = (
-        pixels.scaled(body, pixels.header(body, Limits()), region, size).cast("float") for body in (JPEG, PNG)
+        pixels.scaled(body, read_header(body, Limits()), region, size).cast("float") for body in (JPEG, PNG)
     )
     assert (jpeg.width, jpeg.height) == (size.width, size.height)
     assert (jpeg - exact).abs().avg() < 2.5
