@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from proxy.caches.tiers import open_cache, open_originals_cache
-from proxy.config.deployment import deployed_presets, deployed_sources
+from proxy.app.wiring import road, terms
+from proxy.config.deployment import deployed_presets
 from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
-from proxy.model.freshness import Lifetimes
-from proxy.origins.open import open_origins
-from proxy.origins.sources import Sources
-from proxy.purges.log import Purging, open_purging
-from proxy.purges.marks import Heard
+from proxy.purges.log import open_purging
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import counts
-from proxy.renditions.cluster import open_flights
-from proxy.renditions.originals import Originals
-from proxy.renditions.service import Renditions
-from proxy.requests.read import Terms
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
 from proxy.url.grammar import INFO
@@ -167,66 +159,3 @@ def create_app(deployment: Deployment) -> ASGIApp:
         deployment.metrics_port,
     )
     return AccessLog(switch, allow_origin=settings.allow_origin, metrics=metrics)
-
-
-@asynccontextmanager
-async def road(
-    settings: Settings, workers: Workers, purging: Purging, metrics: Metrics | None = None
-) -> AsyncIterator[Renditions]:
-    """From origin to cache and back, open. Raises ValueError and InvalidSources."""
-    metrics = metrics or Metrics()
-    await purging.open()
-    known = deployed_sources(settings)
-    origin = open_originals(settings, known, purging, metrics)
-    cache = open_cache(settings.cache)
-    metrics.watch("renditions", cache.stats)
-    renditions = Renditions(
-        origin=origin,
-        cache=cache,
-        renderers=workers,
-        limits=settings.limits,
-        sources=known,
-        purges=purging,
-        makers=open_flights(settings.cache),
-    )
-    try:
-        yield renditions
-    finally:
-        await renditions.close()
-        await cache.close()
-        await origin.close()
-        await purging.close()
-
-
-def open_originals(
-    settings: Settings, known: Sources, purges: Heard | None = None, metrics: Metrics | None = None
-) -> Originals:
-    """The origins and the cache in front of them. Raises ValueError."""
-    cache = open_originals_cache(settings.originals_cache)
-    if metrics is not None:
-        metrics.watch("originals", cache.stats)
-    origin = open_origins(
-        known,
-        limits=settings.limits,
-        remote_hosts=settings.remote_hosts,
-        private_networks=settings.private_networks,
-        fetch_timeout=settings.fetch_timeout,
-    )
-    return Originals(
-        origin,
-        cache,
-        fresh_for=settings.originals_max_age,
-        stale_if_error=settings.stale_if_error,
-        sources=known,
-        purges=purges,
-        metrics=metrics,
-    )
-
-
-def terms(settings: Settings) -> Terms:
-    return Terms(
-        mount=settings.mount,
-        secrets=settings.signing_secrets,
-        policy=settings.unsigned,
-        lifetimes=Lifetimes(**{field.name: getattr(settings, field.name) for field in fields(Lifetimes)}),
-    )

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore import exceptions
 
-from proxy.app.asgi import road, terms
+from proxy.app.wiring import road, terms
 from proxy.clients.address import BUCKET_SCHEMES, masked
 from proxy.clients.object_store import open_store
 from proxy.config.deployment import deployed_presets, deployed_sources
