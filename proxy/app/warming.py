@@ -29,7 +29,7 @@ from proxy.origins.sources import Source
 from proxy.purges.log import open_purging
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
-from proxy.renditions.request import Wish
+from proxy.renditions.request import RenditionRequest
 from proxy.renditions.service import Answer, Renditions
 from proxy.requests.read import Ask, Terms, read_ask
 from proxy.url.build import format_path
@@ -101,7 +101,7 @@ class Warming:
         for key, options in jobs:
             try:
                 for ask in self._asks(options, key):
-                    answer = await _made(renditions, ask.wish)
+                    answer = await _made(renditions, ask.request)
                     tally.there += answer.hit
                     tally.elsewhere += not answer.hit and answer.collapsed
                     tally.made += not answer.hit and not answer.collapsed
@@ -117,12 +117,12 @@ class Warming:
             yield from (read_ask(self._terms, self._presets, path, b"", each) for each in BROWSERS[1:])
 
 
-async def _made(renditions: Renditions, wish: Wish) -> Answer:
+async def _made(renditions: Renditions, request: RenditionRequest) -> Answer:
     """What is refused because too much is asked for is asked for again when that says, as by any client."""
     given_up = time.monotonic() + PATIENCE
     while True:
         try:
-            return await renditions.get(wish)
+            return await renditions.get(request)
         except Overloaded as refusal:
             if time.monotonic() > given_up:
                 raise

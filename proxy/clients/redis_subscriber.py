@@ -16,7 +16,7 @@ DEAF = 1.0
 """Seconds until it is tried again to hear."""
 
 
-class Ear:
+class RedisSubscriber:
     """
     Hears the names of all leases that change, over one connection that is made when somebody first waits.
     When it breaks everybody is woken, to look for themselves, and a second later it may be made again.

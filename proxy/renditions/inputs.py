@@ -11,7 +11,7 @@ from proxy.model.media import Original
 
 
 @dataclass(frozen=True, slots=True)
-class Ingredients:
+class Inputs:
     original: Original
     overlay: Original | None = None
 
@@ -49,12 +49,12 @@ class Ingredients:
         return None if self.overlay is None else len(self.overlay.body)
 
 
-async def bring(
+async def fetch_inputs(
     fetch: Callable[[str], Awaitable[Original]], key: str, overlay_key: str | None
-) -> Ingredients:
+) -> Inputs:
     """Both at once. When neither can be had it is the picture's error that is raised."""
     if overlay_key is None:
-        return Ingredients(await fetch(key))
+        return Inputs(await fetch(key))
     original, overlay = await asyncio.gather(fetch(key), fetch(overlay_key), return_exceptions=True)
     if isinstance(original, BaseException):
         raise original
@@ -62,7 +62,7 @@ async def bring(
         raise of_overlay(overlay_key, overlay) from None
     if isinstance(overlay, BaseException):
         raise overlay
-    return Ingredients(original, overlay)
+    return Inputs(original, overlay)
 
 
 def of_overlay(key: str, error: ProxyError) -> ProxyError:

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from proxy.clients.redis_link import Link
-from proxy.clients.redis_subscriber import Ear
+from proxy.clients.redis_subscriber import RedisSubscriber
 
 LEASE = 1.5
 """Seconds without a heartbeat after which a leader counts as dead."""
@@ -105,7 +105,7 @@ class Leases:
     def __init__(self, link: Link, prefix: str) -> None:
         self._link = link
         self._prefix = prefix
-        self._ear = Ear(link, f"{prefix}landed")
+        self._subscriber = RedisSubscriber(link, f"{prefix}landed")
 
     async def ask(self, name: str, *, past: str = "") -> Lead | Aloft | Landed | None:
         """`None` without Redis. What landed under the token `past` is of no use to the asker."""
@@ -137,12 +137,12 @@ class Leases:
             key = self._part(name, token, part)
             if await self._link.call("SET", key, chunk, "PX", _ms(5 * LANDED)) is None:
                 break
-        landed = (f"{kind}:{parts}", _ms(LANDED), self._ear.channel, _flag(firm))
+        landed = (f"{kind}:{parts}", _ms(LANDED), self._subscriber.channel, _flag(firm))
         return await self._script(_LAND, name, token, *landed) != 0
 
     async def abandon(self, name: str, token: str) -> None:
         """Let somebody else lead, now."""
-        await self._script(_LAND, name, token, "", 0, self._ear.channel, "")
+        await self._script(_LAND, name, token, "", 0, self._subscriber.channel, "")
 
     async def collect(self, name: str, landed: Landed) -> bytes | None:
         """What the leader passed on, or `None` when it is not there, or not all of it."""
@@ -157,21 +157,21 @@ class Leases:
     @asynccontextmanager
     async def listening(self, name: str) -> AsyncIterator[asyncio.Event]:
         """An event that is set when the lease has landed or was abandoned, or when nobody can hear that."""
-        async with self._ear.listening(self._key(name)) as event:
+        async with self._subscriber.listening(self._key(name)) as event:
             yield event
 
     async def wait(self, changed: asyncio.Event, left: float) -> None:
         """Until there is a reason to ask again."""
-        if not self._ear.hears:
+        if not self._subscriber.hears:
             await asyncio.sleep(POLL)
-            await self._ear.connect()
+            await self._subscriber.connect()
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(left + _GRACE):
                 await changed.wait()
 
     async def close(self) -> None:
-        await self._ear.close()
+        await self._subscriber.close()
         await self._link.close()
 
     def _key(self, name: str) -> str:

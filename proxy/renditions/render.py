@@ -1,4 +1,4 @@
-"""The one hop to a renderer: a wish and what it is made from go in, a rendition comes out."""
+"""The one hop to a renderer: a request and what it is made from go in, a rendition comes out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from proxy.model.limits import Limits
 from proxy.model.media import Note, Rendition, written_as
 from proxy.model.negotiation import format_bucket
 from proxy.origins.sources import Sources
-from proxy.renditions.inputs import Ingredients
-from proxy.renditions.request import Wish, identity
+from proxy.renditions.inputs import Inputs
+from proxy.renditions.request import RenditionRequest, identity
 
 
 class Reply(Protocol):
@@ -53,26 +53,26 @@ class Rendering:
         self._renderers.require_room()
 
     async def render(
-        self, wish: Wish, ingredients: Ingredients, *, patient: bool = False
+        self, request: RenditionRequest, inputs: Inputs, *, patient: bool = False
     ) -> tuple[Rendition, dict[str, float]]:
         header: dict[str, Any] = {
-            "options": wish.options,
-            "accepted": format_bucket(wish.accepted),
-            "limits": asdict(self._limits_of(wish.key)),
+            "options": request.options,
+            "accepted": format_bucket(request.accepted),
+            "limits": asdict(self._limits_of(request.key)),
             "patient": patient,
-            "overlay": ingredients.overlay_bytes,
+            "overlay": inputs.overlay_bytes,
         }
-        if wish.overlay:
-            header["overlay_limits"] = asdict(self._limits_of(wish.overlay))
+        if request.overlay:
+            header["overlay_limits"] = asdict(self._limits_of(request.overlay))
         run = self._renderers.run_behind if patient else self._renderers.run
-        reply = await run(wish.task, header, ingredients.body, self._limits.render_timeout)
+        reply = await run(request.task, header, inputs.body, self._limits.render_timeout)
         rendition = Rendition(
             body=reply.body,
             format=written_as(reply.header["format"]),
             width=reply.header["width"],
             height=reply.header["height"],
-            etag=identity(wish, reply.header["format"], ingredients.version),
-            last_modified=ingredients.last_modified,
+            etag=identity(request, reply.header["format"], inputs.version),
+            last_modified=inputs.last_modified,
             made_at=self._clock(),
             notes=tuple(map(Note, reply.header.get("notes", ()))),
         )

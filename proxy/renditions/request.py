@@ -13,7 +13,7 @@ from proxy.url.grammar import canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RenditionRequest:
     """
     One rendition that somebody wants. `options` are the canonical ones. `task` is what a renderer does for
     it: `render` the picture, or `describe` it. `overlay` is the key of what lies over the picture.
@@ -30,13 +30,15 @@ class Wish:
 
     @property
     def name(self) -> str:
-        """The wish without its original. What a client accepts counts only where it decides."""
+        """The request without its original. What a client accepts counts only where it decides."""
         accepted = f";{format_bucket(self.accepted)}" if self.open_format else ""
         return f"{RECIPE}\n{self.task}\n{self.options}{accepted}"
 
 
-def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render") -> Wish:
-    return Wish(
+def rendition_request(
+    spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render"
+) -> RenditionRequest:
+    return RenditionRequest(
         options=canonical(spec),
         key=key,
         accepted=accepted,
@@ -48,10 +50,10 @@ def wish_for(spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task:
     )
 
 
-def identity(wish: Wish, format: str, version: str) -> str:
+def identity(request: RenditionRequest, format: str, version: str) -> str:
     """
     A strong ETag (RFC 9110 section 8.8.1): the same for the same bytes over restarts and machines, another
     for another format, spec, original or recipe.
     """
-    parts = (RECIPE, wish.options, format, wish.key, version)
+    parts = (RECIPE, request.options, format, request.key, version)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -34,9 +34,9 @@ from proxy.origins import Origin
 from proxy.origins.sources import NOWHERE, Sources
 from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
 from proxy.renditions.cluster import Flights, Made
-from proxy.renditions.inputs import Ingredients, bring
+from proxy.renditions.inputs import Inputs, fetch_inputs
 from proxy.renditions.render import Renderers, Rendering
-from proxy.renditions.request import Wish, identity
+from proxy.renditions.request import RenditionRequest, identity
 from proxy.renditions.singleflight import SingleFlight
 
 log = structlog.get_logger()
@@ -117,84 +117,84 @@ class Renditions:
         self._refusals: TTLCache[str, Refusal] = TTLCache(maxsize=10_000, ttl=refusals_for)
         self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
-    def stem(self, wish: Wish) -> str:
-        """The part of a wish's name that never changes: what is wanted, of what, and where that leads to."""
-        overlay = f"\n{self._sources.place(wish.overlay)}" if wish.overlay else ""
-        return f"{wish.name}{overlay}{self._original(wish)}"
+    def stem(self, request: RenditionRequest) -> str:
+        """What of a request's name never changes: what is wanted, of what, and where that leads to."""
+        overlay = f"\n{self._sources.place(request.overlay)}" if request.overlay else ""
+        return f"{request.name}{overlay}{self._original(request)}"
 
-    def name(self, stem: str, wish: Wish) -> str:
-        """What caches know a wish by: with the originals' present versions, where that costs nothing."""
-        name = f"{stem}\n{self._origin.version(wish.key) or ''}"
-        return f"{name}\n{self._origin.version(wish.overlay) or ''}" if wish.overlay else name
+    def name(self, stem: str, request: RenditionRequest) -> str:
+        """What caches know a request by: with the originals' present versions, where that costs nothing."""
+        name = f"{stem}\n{self._origin.version(request.key) or ''}"
+        return f"{name}\n{self._origin.version(request.overlay) or ''}" if request.overlay else name
 
-    def _original(self, wish: Wish) -> str:
-        return f"\n{self._sources.place(wish.key)}\n{wish.key}"
+    def _original(self, request: RenditionRequest) -> str:
+        return f"\n{self._sources.place(request.key)}\n{request.key}"
 
     def peek(self, name: str) -> Rendition | None:
         """The rendition of that name, whatever its age, when this process holds it in memory."""
         return self._cache.peek(name)
 
-    def subject(self, wish: Wish) -> Subject:
+    def subject(self, request: RenditionRequest) -> Subject:
         """What a purge calls it by."""
-        keys = [wish.key, *([wish.overlay] if wish.overlay else [])]
-        return subject(keys, (self._sources.of(key)[0] for key in keys), wish.presets)
+        keys = [request.key, *([request.overlay] if request.overlay else [])]
+        return subject(keys, (self._sources.of(key)[0] for key in keys), request.presets)
 
     @property
     def latest_purge(self) -> int:
         return self._purges.latest
 
-    def judge(self, wish: Wish, name: str, kept: Rendition) -> Answer | None:
+    def judge(self, request: RenditionRequest, name: str, kept: Rendition) -> Answer | None:
         """
-        `kept` as an answer to `wish`, or `None` when it is too old for that, or purged. A stale one is an
+        `kept` as an answer to `request`, or `None` when it is too old for that, or purged. A stale one is an
         answer and is renewed in the background; one that could not be renewed a moment ago is an answer for
         as long as it may stand in for an error.
         """
-        purged = self._purged(wish, kept.after_purge)
+        purged = self._purged(request, kept.after_purge)
         if purged and purged.hard:
             return None
-        age = self._age(wish, kept, purged)
-        match freshness(wish.lifetimes, age):
+        age = self._age(request, kept, purged)
+        match freshness(request.lifetimes, age):
             case Freshness.FRESH:
                 return Answer(kept, hit=True, age=age)
             case Freshness.STALE:
                 if name not in self._failures:
-                    self._renewals.start(name, lambda: self._renew(wish, name, kept))
+                    self._renewals.start(name, lambda: self._renew(request, name, kept))
                 return Answer(kept, hit=True, age=age, stale=True)
             case Freshness.SPARE if name in self._failures:
                 return Answer(kept, hit=True, age=age, stale=True)
         return None
 
-    async def get(self, wish: Wish) -> Answer:
+    async def get(self, request: RenditionRequest) -> Answer:
         """Raises every ProxyError that is not about the URL's own text."""
-        name = self.name(self.stem(wish), wish)
-        self._raise_what_is_remembered(wish, name)
+        name = self.name(self.stem(request), request)
+        self._raise_what_is_remembered(request, name)
         # Whoever asks after a purge must not be given what was begun before it.
         after = self._purges.latest
         flight = f"{after}\n{name}"
         collapsed = flight in self._flights
-        answer = await self._flights.join(flight, lambda: self._find_or_make(wish, name, after))
+        answer = await self._flights.join(flight, lambda: self._find_or_make(request, name, after))
         return replace(answer, collapsed=True) if collapsed else answer
 
-    def _of_all(self, wish: Wish) -> str:
-        return f"{self._original(wish)}\n{self._origin.version(wish.key) or ''}"
+    def _of_all(self, request: RenditionRequest) -> str:
+        return f"{self._original(request)}\n{self._origin.version(request.key) or ''}"
 
-    def _raise_what_is_remembered(self, wish: Wish, name: str) -> None:
-        for known_as in (name, self._of_all(wish)):
+    def _raise_what_is_remembered(self, request: RenditionRequest, name: str) -> None:
+        for known_as in (name, self._of_all(request)):
             refusal = self._refusals.get(known_as)
-            if refusal is not None and not self._purged(wish, refusal.after_purge):
+            if refusal is not None and not self._purged(request, refusal.after_purge):
                 raise again(refusal.error)
 
-    def _purged(self, wish: Wish, after: int) -> Purged | None:
-        return self._purges.verdict(self.subject(wish), after) if after < self._purges.latest else None
+    def _purged(self, request: RenditionRequest, after: int) -> Purged | None:
+        return self._purges.verdict(self.subject(request), after) if after < self._purges.latest else None
 
-    def _is_good(self, wish: Wish, kept: Rendition) -> bool:
-        fresh = freshness(wish.lifetimes, self._clock() - kept.made_at) is Freshness.FRESH
-        return fresh and not self._purged(wish, kept.after_purge)
+    def _is_good(self, request: RenditionRequest, kept: Rendition) -> bool:
+        fresh = freshness(request.lifetimes, self._clock() - kept.made_at) is Freshness.FRESH
+        return fresh and not self._purged(request, kept.after_purge)
 
-    def _age(self, wish: Wish, kept: Rendition, purged: Purged | None) -> float:
+    def _age(self, request: RenditionRequest, kept: Rendition, purged: Purged | None) -> float:
         now = self._clock()
         age = now - kept.made_at
-        return age if purged is None else max(age, wish.lifetimes.s_maxage + max(0.0, now - purged.at))
+        return age if purged is None else max(age, request.lifetimes.s_maxage + max(0.0, now - purged.at))
 
     async def close(self) -> None:
         await self._flights.close()
@@ -203,46 +203,48 @@ class Renditions:
         await self._makers.close()
         await self._fetches.close()
 
-    async def _find_or_make(self, wish: Wish, name: str, after: int) -> Answer:
+    async def _find_or_make(self, request: RenditionRequest, name: str, after: int) -> Answer:
         started = time.perf_counter()
-        kept = await self._cache.get(name, lambda kept: self._is_good(wish, kept))
+        kept = await self._cache.get(name, lambda kept: self._is_good(request, kept))
         timings = {"cache": time.perf_counter() - started}
-        purged = None if kept is None else self._purged(wish, kept.after_purge)
+        purged = None if kept is None else self._purged(request, kept.after_purge)
         if purged and purged.hard:
             kept = None
-        if kept is not None and (answer := self.judge(wish, name, kept)):
+        if kept is not None and (answer := self.judge(request, name, kept)):
             return replace(answer, timings=timings)
         try:
-            answer = await self._make(wish, name, kept, after)
+            answer = await self._make(request, name, kept, after)
         except PASSING as failure:
             if kept is None:
                 raise
-            age = self._age(wish, kept, purged)
-            if freshness(wish.lifetimes, age) is Freshness.SPENT:
+            age = self._age(request, kept, purged)
+            if freshness(request.lifetimes, age) is Freshness.SPENT:
                 raise
             self._failures[name] = True
             return Answer(kept, hit=False, age=age, stale=True, failure=failure, timings=timings)
         return replace(answer, timings=timings | dict(answer.timings))
 
-    async def _renew(self, wish: Wish, name: str, kept: Rendition) -> None:
+    async def _renew(self, request: RenditionRequest, name: str, kept: Rendition) -> None:
         """Nobody waits for this one, and nobody is told: the next asker finds what came of it."""
-        found = await self._cache.get(name, lambda kept: self._is_good(wish, kept))
-        if found is not None and self._is_good(wish, found):
+        found = await self._cache.get(name, lambda kept: self._is_good(request, kept))
+        if found is not None and self._is_good(request, found):
             return
         try:
-            await self._make(wish, name, kept, self._purges.latest)
+            await self._make(request, name, kept, self._purges.latest)
         except PASSING as failure:
             self._failures[name] = True
             log.warning("renewal_failed", error=failure.code)
         except ProxyError as refusal:
             log.info("renewal_refused", error=refusal.code)
 
-    async def _make(self, wish: Wish, name: str, known: Rendition | None, after: int) -> Answer:
+    async def _make(
+        self, request: RenditionRequest, name: str, known: Rendition | None, after: int
+    ) -> Answer:
         """A new rendition, put into the cache where that is allowed. If `known` is as good, it is that."""
         try:
-            made = await self._makers.join(f"{after}\n{name}", lambda: self._make_here(wish, known, after))
+            made = await self._makers.join(f"{after}\n{name}", lambda: self._make_here(request, known, after))
         except REMEMBERED as refusal:
-            known_as = self._of_all(wish) if isinstance(refusal, OF_ALL) else name
+            known_as = self._of_all(request) if isinstance(refusal, OF_ALL) else name
             self._refusals[known_as] = Refusal(again(refusal), after)
             if known is not None:
                 await self._cache.put(name, known, 0)
@@ -250,15 +252,15 @@ class Renditions:
         rendition = made.rendition
         if made.bridged:
             # Not known to be what the origin has now: to be renewed by whoever asks next.
-            rendition = replace(rendition, made_at=self._clock() - wish.lifetimes.s_maxage)
+            rendition = replace(rendition, made_at=self._clock() - request.lifetimes.s_maxage)
             self._failures[name] = True
         age = self._clock() - rendition.made_at
         put = self._cache.put_near if made.elsewhere else self._cache.put
-        lifetime = wish.lifetimes.kept - age if made.kept and self._cache.keeps else 0
+        lifetime = request.lifetimes.kept - age if made.kept and self._cache.keeps else 0
         if rendition.is_passing:
             lifetime = min(lifetime, PASSES)
             if lifetime > 0 and not made.bridged and not made.elsewhere:
-                self._finishing.start(name, lambda: self._finish(wish, name, rendition))
+                self._finishing.start(name, lambda: self._finish(request, name, rendition))
         await put(name, rendition, lifetime)
         return Answer(
             rendition,
@@ -271,49 +273,49 @@ class Renditions:
             timings=made.timings,
         )
 
-    async def _make_here(self, wish: Wish, known: Rendition | None, after: int) -> Made:
+    async def _make_here(self, request: RenditionRequest, known: Rendition | None, after: int) -> Made:
         self._rendering.require_room()
         started = time.perf_counter()
         timings: dict[str, float] = {}
-        ingredients = await self._ingredients(wish, after)
+        inputs = await self._inputs(request, after)
         fetched = time.perf_counter()
-        if known is not None and known.is_still(identity(wish, known.format, ingredients.version)):
+        if known is not None and known.is_still(identity(request, known.format, inputs.version)):
             rendition = replace(known, made_at=self._clock())
         else:
-            rendition, timings = await self._rendering.render(wish, ingredients)
+            rendition, timings = await self._rendering.render(request, inputs)
         timings = {"fetch": fetched - started, **timings}
         return Made(
             replace(rendition, after_purge=after),
             timings,
-            kept=ingredients.may_be_kept,
-            bridged=ingredients.bridged,
+            kept=inputs.may_be_kept,
+            bridged=inputs.bridged,
         )
 
     async def _fetch(self, key: str, after: int) -> Original:
         return await self._fetches.join(f"{after}\n{key}", lambda: self._origin.fetch(key))
 
-    async def _finish(self, wish: Wish, name: str, shown: Rendition) -> None:
+    async def _finish(self, request: RenditionRequest, name: str, shown: Rendition) -> None:
         """
         In place of `shown`, what it stands in for; where that cannot be made, `shown` for good; and where it
         took too long, which may be the machine's fault, `shown` until that is tried once more.
         """
         try:
-            ingredients = await self._ingredients(wish, shown.after_purge)
-            if ingredients.bridged:
+            inputs = await self._inputs(request, shown.after_purge)
+            if inputs.bridged:
                 return
-            rendition, _ = await self._rendering.render(wish, ingredients, patient=True)
+            rendition, _ = await self._rendering.render(request, inputs, patient=True)
             rendition = replace(rendition, after_purge=shown.after_purge)
         except PASSING as failure:
             log.warning("finishing_failed", error=failure.code)
             return
         except TooCostly as failure:
             log.warning("finishing_failed", error=failure.code)
-            await self._cache.put(name, shown, min(AGAIN, wish.lifetimes.kept))
+            await self._cache.put(name, shown, min(AGAIN, request.lifetimes.kept))
             return
         except ProxyError as refusal:
             log.info("finishing_refused", error=refusal.code)
             rendition = shown.for_good()
-        await self._cache.put(name, rendition, wish.lifetimes.kept - (self._clock() - rendition.made_at))
+        await self._cache.put(name, rendition, request.lifetimes.kept - (self._clock() - rendition.made_at))
 
-    async def _ingredients(self, wish: Wish, after: int) -> Ingredients:
-        return await bring(lambda key: self._fetch(key, after), wish.key, wish.overlay)
+    async def _inputs(self, request: RenditionRequest, after: int) -> Inputs:
+        return await fetch_inputs(lambda key: self._fetch(key, after), request.key, request.overlay)

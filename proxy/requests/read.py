@@ -11,7 +11,7 @@ from proxy.model.errors import Expired
 from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
-from proxy.renditions.request import Wish, wish_for
+from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.requests.policy import permit
 from proxy.url.grammar import Address, read_options, resolve, split_path
 from proxy.url.signing import Secret, verify
@@ -36,13 +36,13 @@ class Terms:
 class Ask:
     """What one URL asks for, and how it wants it delivered."""
 
-    wish: Wish
+    request: RenditionRequest
     spec: Spec
     presets: tuple[Preset, ...]
 
     @property
     def varies(self) -> bool:
-        return self.wish.open_format
+        return self.request.open_format
 
     def seconds_left(self, now: float) -> float | None:
         """Until the URL ends; raises Expired when it has."""
@@ -63,8 +63,8 @@ def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, acce
         permit(terms.policy, written, presets)
     spec = resolve(written, presets.options, presets.defaults, presets.layers)
     named = tuple(presets.presets[name] for name in spec.presets)
-    wish = wish_for(spec, address.key, accepted, lived(terms.lifetimes, named), task=terms.task)
-    return Ask(wish=wish, spec=spec, presets=named)
+    request = rendition_request(spec, address.key, accepted, lived(terms.lifetimes, named), task=terms.task)
+    return Ask(request=request, spec=spec, presets=named)
 
 
 def admit(terms: Terms, address: Address) -> bool:

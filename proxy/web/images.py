@@ -84,7 +84,7 @@ class Images:
 
         def read(raw_path: bytes, query: bytes, accepted: Bucket) -> Known:
             ask = read_ask(self._terms, presets, raw_path, query, accepted)
-            return Known(ask, renditions.stem(ask.wish))
+            return Known(ask, renditions.stem(ask.request))
 
         self._read: Callable[[bytes, bytes, Bucket], Known] = lru_cache(maxsize=4096)(read)
 
@@ -115,7 +115,7 @@ class Images:
         now = time.time()
         try:
             left = ask.seconds_left(now)
-            name = self._renditions.name(known.stem, ask.wish)
+            name = self._renditions.name(known.stem, ask.request)
             if (rendition := self._renditions.peek(name)) is not None:
                 ready = known.ready
                 purge = self._renditions.latest_purge
@@ -126,9 +126,9 @@ class Images:
                     and purge == ready.purge
                 ):
                     return answer_to(headers, rendition, ready.headers)
-                if (hit := self._renditions.judge(ask.wish, name, rendition)) is not None:
+                if (hit := self._renditions.judge(ask.request, name, rendition)) is not None:
                     return answer_to(headers, rendition, self._hit(known, hit, now, left, purge))
-            answer = await self._renditions.get(ask.wish)
+            answer = await self._renditions.get(ask.request)
             left = ask.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
             return await self._failure(ask, error)
@@ -165,7 +165,7 @@ class Images:
         return found
 
     def _lasting(self, ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]:
-        return lasting_headers(ask, rendition, self._renditions.subject(ask.wish))
+        return lasting_headers(ask, rendition, self._renditions.subject(ask.request))
 
     async def _failure(self, ask: Ask, error: ProxyError) -> Answered:
         """The problem, or the picture that a preset shows in its place, with the error's lifetime."""
@@ -173,10 +173,10 @@ class Images:
         left = None if ends is None else ends - time.time()
         answered = problem_of(error, vary=ask.varies, left=left)
         preset = next((preset for preset in reversed(ask.presets) if preset.on_error), None)
-        if preset is None or preset.on_error is None or preset.on_error == ask.wish.key:
+        if preset is None or preset.on_error is None or preset.on_error == ask.request.key:
             return answered
         try:
-            answer = await self._renditions.get(replace(ask.wish, key=preset.on_error))
+            answer = await self._renditions.get(replace(ask.request, key=preset.on_error))
         except ProxyError:
             return answered
         # The picture is how the error looks: kept as shortly, and told as one.
@@ -200,7 +200,7 @@ def lasting_headers(ask: Ask, rendition: Rendition, about: Subject) -> list[tupl
         (b"accept-ranges", b"bytes"),
         (
             b"content-disposition",
-            disposition(spec.filename, ask.wish.key, rendition.suffix, download=spec.download),
+            disposition(spec.filename, ask.request.key, rendition.suffix, download=spec.download),
         ),
         *tags(about),
         *GUARDS,
@@ -211,7 +211,7 @@ def lasting_headers(ask: Ask, rendition: Rendition, about: Subject) -> list[tupl
 
 def aging_headers(ask: Ask, answer: Answer, left: float | None) -> list[tuple[bytes, bytes]]:
     """And what changes with every second, or with how it was come by."""
-    lifetimes, failure = ask.wish.lifetimes, None
+    lifetimes, failure = ask.request.lifetimes, None
     immutable = ask.spec.version is not None
     if answer.rendition.is_passing:
         lifetimes, immutable = passing(lifetimes), False

@@ -18,7 +18,7 @@ from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.renderers.client import Reply, Workers
-from proxy.renditions.request import Wish, wish_for
+from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.renditions.service import AGAIN, PAUSE, Answer, Renditions
 from proxy.url.grammar import parse_options
 from tests.caches.clocks import Clock
@@ -30,8 +30,8 @@ TOM = saved(photo(64, 48), Format.PNG)
 RED = saved(plain(64, 48, 200, 0, 0), Format.PNG)
 
 
-def wish(options: str = "w_20", key: str = "tom.png") -> Wish:
-    return wish_for(parse_options(options), key, bucket(None), LIFETIMES)
+def request(options: str = "w_20", key: str = "tom.png") -> RenditionRequest:
+    return rendition_request(parse_options(options), key, bucket(None), LIFETIMES)
 
 
 @pytest.fixture
@@ -71,9 +71,9 @@ def how(answer: Answer) -> tuple[bool, bool, bool]:
 async def test_a_fresh_one_is_served_and_nobody_is_asked(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
-    first = await renditions.get(wish())
+    first = await renditions.get(request())
     clock.forward(99)
-    again = await renditions.get(wish())
+    again = await renditions.get(request())
     assert (how(first), how(again)) == ((False, False, False), (True, False, False))
     assert again.rendition == first.rendition
     assert len(server.asked) == 1
@@ -82,16 +82,16 @@ async def test_a_fresh_one_is_served_and_nobody_is_asked(
 async def test_a_stale_one_is_served_at_once_and_renewed_once_behind_the_readers(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
-    first = await renditions.get(wish())
+    first = await renditions.get(request())
     server.put("/tom.png", reply(RED, etag='"2"'))
     clock.forward(120)
-    stale = await asyncio.gather(*(renditions.get(wish()) for _ in range(50)))
+    stale = await asyncio.gather(*(renditions.get(request()) for _ in range(50)))
     assert {(how(each), each.rendition.etag) for each in stale} == {
         ((True, True, False), first.rendition.etag)
     }
 
     async with asyncio.timeout(20):
-        while (answer := await renditions.get(wish())).stale:  # noqa: ASYNC110 - nobody is told of a renewal
+        while (answer := await renditions.get(request())).stale:  # noqa: ASYNC110 - nobody is told of a renewal
             await asyncio.sleep(0.01)
     assert how(answer) == (True, False, False)
     assert answer.rendition.etag != first.rendition.etag
@@ -109,7 +109,9 @@ async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Serve
         limits=Limits(avif_budget=0),
         clock=clock,
     )
-    asked = wish_for(parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES)
+    asked = rendition_request(
+        parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES
+    )
     first = await asyncio.gather(*(hurried.get(asked) for _ in range(5)))
     assert {each.rendition.format for each in first} == {Format.WEBP}
     assert first[0].rendition.is_passing
@@ -148,7 +150,9 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
         origin=origin, cache=cache, renderers=workers, limits=Limits(avif_budget=0), clock=clock
     )
     lifetimes = replace(LIFETIMES, s_maxage=86_400)
-    asked = wish_for(parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), lifetimes)
+    asked = rendition_request(
+        parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), lifetimes
+    )
     await hurried.get(asked)
     async with asyncio.timeout(20):
         while not workers.behind:  # noqa: ASYNC110 - nobody is told
@@ -172,7 +176,9 @@ async def test_what_stands_in_for_a_rendition_is_made_again_when_that_never_came
     """A process that is stopped finishes nothing."""
     origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
     cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
-    asked = wish_for(parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES)
+    asked = rendition_request(
+        parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES
+    )
     for _ in range(2):
         hurried = Renditions(
             origin=origin,
@@ -192,21 +198,21 @@ async def test_what_stands_in_for_a_rendition_is_made_again_when_that_never_came
 async def test_an_origin_that_hangs_delays_no_reader_of_a_stale_one(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
-    await renditions.get(wish())
+    await renditions.get(request())
     server.put("/tom.png", silence)
     clock.forward(120)
     async with asyncio.timeout(0.9):  # the origin would take a second to be given up
-        await renditions.get(wish())
+        await renditions.get(request())
         await until(lambda: len(server.asked) == 2)
-        assert how(await renditions.get(wish())) == (True, True, False)
+        assert how(await renditions.get(request())) == (True, True, False)
 
 
 async def test_the_same_original_renews_a_rendition_without_a_renderer(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
-    first = await renditions.get(wish())
+    first = await renditions.get(request())
     clock.forward(300)
-    renewed = await renditions.get(wish())
+    renewed = await renditions.get(request())
     assert how(renewed) == (False, True, False)
     assert renewed.rendition == replace(first.rendition, made_at=clock.now)
     assert "decode" not in renewed.timings
@@ -215,26 +221,26 @@ async def test_the_same_original_renews_a_rendition_without_a_renderer(
 async def test_a_dead_origin_is_bridged_for_as_long_as_it_was_agreed(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
-    first = await renditions.get(wish())
+    first = await renditions.get(request())
     server.put("/tom.png", reply(status=500))
     clock.forward(160)
-    bridged = await renditions.get(wish())
+    bridged = await renditions.get(request())
     assert how(bridged) == (False, True, True)
     assert isinstance(bridged.failure, OriginFailed)
     assert bridged.rendition == first.rendition
     clock.forward(440)
     with pytest.raises(OriginFailed):
-        await renditions.get(wish())
+        await renditions.get(request())
 
 
 async def test_a_dead_origin_is_not_waited_for_by_everybody(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
-    await renditions.get(wish())
+    await renditions.get(request())
     server.put("/tom.png", silence)
     clock.forward(160)
-    assert isinstance((await renditions.get(wish())).failure, OriginTimedOut)
-    assert how(await renditions.get(wish())) == (True, True, False)
+    assert isinstance((await renditions.get(request())).failure, OriginTimedOut)
+    assert how(await renditions.get(request())) == (True, True, False)
     assert len(server.asked) == 2
     assert PAUSE > 1
 
@@ -242,12 +248,12 @@ async def test_a_dead_origin_is_not_waited_for_by_everybody(
 async def test_an_original_that_is_gone_is_no_error_to_be_bridged(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
-    await renditions.get(wish())
+    await renditions.get(request())
     server.put("/tom.png", reply(status=404))
     clock.forward(160)
     with pytest.raises(OriginalNotFound):
-        await renditions.get(wish())
-    assert renditions.peek(renditions.name(renditions.stem(wish()), wish())) is None
+        await renditions.get(request())
+    assert renditions.peek(renditions.name(renditions.stem(request()), request())) is None
 
 
 async def test_a_missing_original_is_asked_for_once_for_all_its_renditions(
@@ -255,29 +261,29 @@ async def test_a_missing_original_is_asked_for_once_for_all_its_renditions(
 ) -> None:
     for options in ("w_20", "w_20", "w_30", "h_10,f_webp"):
         with pytest.raises(OriginalNotFound) as refused:
-            await renditions.get(wish(options, "none.png"))
+            await renditions.get(request(options, "none.png"))
         assert refused.value.__cause__ is None or options == "w_20"
     assert len(server.asked) == 1
     server.put("/none.png", reply(TOM))
     await asyncio.sleep(0.6)
-    assert how(await renditions.get(wish("w_20", "none.png"))) == (False, False, False)
+    assert how(await renditions.get(request("w_20", "none.png"))) == (False, False, False)
 
 
 async def test_a_failing_origin_is_asked_again_by_the_next(renditions: Renditions, server: Server) -> None:
     server.put("/tom.png", reply(status=500), reply(TOM))
     with pytest.raises(OriginFailed):
-        await renditions.get(wish())
-    assert how(await renditions.get(wish())) == (False, False, False)
+        await renditions.get(request())
+    assert how(await renditions.get(request())) == (False, False, False)
 
 
 async def test_an_error_is_shared_by_all_who_wait_for_it(renditions: Renditions, server: Server) -> None:
     server.put("/tom.png", reply(status=500))
-    answers = await asyncio.gather(*(renditions.get(wish()) for _ in range(20)), return_exceptions=True)
+    answers = await asyncio.gather(*(renditions.get(request()) for _ in range(20)), return_exceptions=True)
     assert {type(each) for each in answers} == {OriginFailed}
     assert len(server.asked) == 1
 
 
 async def test_a_404_of_one_key_says_nothing_of_another(renditions: Renditions, server: Server) -> None:
     with pytest.raises(OriginalNotFound):
-        await renditions.get(wish(key="gone.png"))
-    assert (await renditions.get(wish())).rendition.width == 20
+        await renditions.get(request(key="gone.png"))
+    assert (await renditions.get(request())).rendition.width == 20
