@@ -30,7 +30,7 @@ from proxy.purges.log import open_purging
 from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions.request import RenditionRequest
-from proxy.renditions.service import Answer, Renditions
+from proxy.renditions.service import Renditions, Served
 from proxy.requests.read import Ask, Terms, read_ask
 from proxy.url.build import format_path
 
@@ -117,7 +117,7 @@ class Warming:
             yield from (read_ask(self._terms, self._presets, path, b"", each) for each in BROWSERS[1:])
 
 
-async def _made(renditions: Renditions, request: RenditionRequest) -> Answer:
+async def _made(renditions: Renditions, request: RenditionRequest) -> Served:
     """What is refused because too much is asked for is asked for again when that says, as by any client."""
     given_up = time.monotonic() + PATIENCE
     while True:

@@ -58,12 +58,14 @@ AGAIN = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Served:
     """
-    A rendition and how it was come by. `stale`: what was at hand was not fresh any more; it is what is
-    answered when `hit`, or when there is a `failure` to make a new one. What is not `kept` is nobody's to
-    keep; `stored` is what this cache keeps from now on. `age` and `timings` are in seconds; one that was
-    purged softly is as old as it may be without that.
+    A rendition as it answers a request, and how it was come by.
+
+    `hit`: it was in a cache. `stale`: what was in the cache was no longer fresh; that is what is served when
+    `hit`, or when there is a `failure` to make a new one. `storable`: caches may store it; `stored`: this
+    cache does from now on. `collapsed`: another request made it (RFC 9211 section 2.5). `age` and `timings`
+    are in seconds; after a soft purge the age is at least `s_maxage`.
     """
 
     rendition: Rendition
@@ -71,7 +73,7 @@ class Answer:
     age: float = 0.0
     stale: bool = False
     failure: ProxyError | None = None
-    kept: bool = True
+    storable: bool = True
     stored: bool = False
     collapsed: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class Renditions:
         self._sources = sources
         self._purges = purges or Purges()
         self._clock = clock
-        self._flights: SingleFlight[Answer] = SingleFlight()
+        self._flights: SingleFlight[Served] = SingleFlight()
         self._makers: Flights = makers or SingleFlight()
         self._renewals: SingleFlight[None] = SingleFlight()
         self._fetches: SingleFlight[Original] = SingleFlight()
@@ -143,7 +145,7 @@ class Renditions:
     def latest_purge(self) -> int:
         return self._purges.latest
 
-    def judge(self, request: RenditionRequest, name: str, kept: Rendition) -> Answer | None:
+    def judge(self, request: RenditionRequest, name: str, kept: Rendition) -> Served | None:
         """
         `kept` as an answer to `request`, or `None` when it is too old for that, or purged. A stale one is an
         answer and is renewed in the background; one that could not be renewed a moment ago is an answer for
@@ -155,16 +157,16 @@ class Renditions:
         age = self._age(request, kept, purged)
         match freshness(request.lifetimes, age):
             case Freshness.FRESH:
-                return Answer(kept, hit=True, age=age)
+                return Served(kept, hit=True, age=age)
             case Freshness.STALE:
                 if name not in self._failures:
                     self._renewals.start(name, lambda: self._renew(request, name, kept))
-                return Answer(kept, hit=True, age=age, stale=True)
+                return Served(kept, hit=True, age=age, stale=True)
             case Freshness.SPARE if name in self._failures:
-                return Answer(kept, hit=True, age=age, stale=True)
+                return Served(kept, hit=True, age=age, stale=True)
         return None
 
-    async def get(self, request: RenditionRequest) -> Answer:
+    async def get(self, request: RenditionRequest) -> Served:
         """Raises every ProxyError that is not about the URL's own text."""
         name = self.name(self.stem(request), request)
         self._raise_what_is_remembered(request, name)
@@ -203,7 +205,7 @@ class Renditions:
         await self._makers.close()
         await self._fetches.close()
 
-    async def _find_or_make(self, request: RenditionRequest, name: str, after: int) -> Answer:
+    async def _find_or_make(self, request: RenditionRequest, name: str, after: int) -> Served:
         started = time.perf_counter()
         kept = await self._cache.get(name, lambda kept: self._is_good(request, kept))
         timings = {"cache": time.perf_counter() - started}
@@ -221,7 +223,7 @@ class Renditions:
             if freshness(request.lifetimes, age) is Freshness.SPENT:
                 raise
             self._failures[name] = True
-            return Answer(kept, hit=False, age=age, stale=True, failure=failure, timings=timings)
+            return Served(kept, hit=False, age=age, stale=True, failure=failure, timings=timings)
         return replace(answer, timings=timings | dict(answer.timings))
 
     async def _renew(self, request: RenditionRequest, name: str, kept: Rendition) -> None:
@@ -239,7 +241,7 @@ class Renditions:
 
     async def _make(
         self, request: RenditionRequest, name: str, known: Rendition | None, after: int
-    ) -> Answer:
+    ) -> Served:
         """A new rendition, put into the cache where that is allowed. If `known` is as good, it is that."""
         try:
             made = await self._makers.join(f"{after}\n{name}", lambda: self._make_here(request, known, after))
@@ -262,12 +264,12 @@ class Renditions:
             if lifetime > 0 and not made.bridged and not made.elsewhere:
                 self._finishing.start(name, lambda: self._finish(request, name, rendition))
         await put(name, rendition, lifetime)
-        return Answer(
+        return Served(
             rendition,
             hit=False,
             age=age,
             stale=known is not None or made.bridged,
-            kept=made.kept,
+            storable=made.kept,
             stored=lifetime > 0,
             collapsed=made.elsewhere,
             timings=made.timings,

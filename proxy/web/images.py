@@ -16,7 +16,7 @@ from proxy.model.freshness import passing
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.purges.marks import Subject
-from proxy.renditions.service import Answer, Renditions
+from proxy.renditions.service import Renditions, Served
 from proxy.requests.read import Ask, Terms, read_ask, seems_to_vary
 from proxy.url.grammar import parse_options
 from proxy.web import conditional
@@ -146,7 +146,7 @@ class Images:
         return problem_of(error, vary=seems_to_vary(raw_path))
 
     def _hit(
-        self, known: Known, answer: Answer, now: float, left: float | None, purge: int
+        self, known: Known, answer: Served, now: float, left: float | None, purge: int
     ) -> list[tuple[bytes, bytes]]:
         if left is not None:
             return self._headers(known.ask, answer, left)
@@ -158,7 +158,7 @@ class Images:
         known.ready = Ready(rendition, lasting, headers, until, purge)
         return headers
 
-    def _headers(self, ask: Ask, answer: Answer, left: float | None) -> list[tuple[bytes, bytes]]:
+    def _headers(self, ask: Ask, answer: Served, left: float | None) -> list[tuple[bytes, bytes]]:
         found = [*self._lasting(ask, answer.rendition), *aging_headers(ask, answer, left)]
         if self._timing and answer.timings:
             found.append((b"server-timing", server_timing(answer.timings)))
@@ -209,7 +209,7 @@ def lasting_headers(ask: Ask, rendition: Rendition, about: Subject) -> list[tupl
     ]
 
 
-def aging_headers(ask: Ask, answer: Answer, left: float | None) -> list[tuple[bytes, bytes]]:
+def aging_headers(ask: Ask, answer: Served, left: float | None) -> list[tuple[bytes, bytes]]:
     """And what changes with every second, or with how it was come by."""
     lifetimes, failure = ask.request.lifetimes, None
     immutable = ask.spec.version is not None
@@ -226,7 +226,7 @@ def aging_headers(ask: Ask, answer: Answer, left: float | None) -> list[tuple[by
         stored=answer.stored,
         collapsed=answer.collapsed,
     )
-    return [(b"cache-control", lasting if answer.kept else NOT_KEPT), (b"cache-status", status)]
+    return [(b"cache-control", lasting if answer.storable else NOT_KEPT), (b"cache-status", status)]
 
 
 def goes_round(cdn_loop: bytes) -> bool:

@@ -19,7 +19,7 @@ from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.renderers.client import Reply, Workers
 from proxy.renditions.request import RenditionRequest, rendition_request
-from proxy.renditions.service import AGAIN, PAUSE, Answer, Renditions
+from proxy.renditions.service import AGAIN, PAUSE, Renditions, Served
 from proxy.url.grammar import parse_options
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
@@ -64,7 +64,7 @@ async def renditions(renderers: str, server: Server, clock: Clock) -> AsyncItera
     await origin.close()
 
 
-def how(answer: Answer) -> tuple[bool, bool, bool]:
+def how(answer: Served) -> tuple[bool, bool, bool]:
     return answer.hit, answer.stale, answer.failure is not None
 
 
