@@ -50,11 +50,11 @@ def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[di
     """
     `header` has `options` (canonical text), `accepted` (a bucket's text), `limits` (fields of Limits), and
     `overlay` when something lies over the picture: how many of the last bytes of `body` are its original,
-    and `overlay_limits`. With `patient`, nobody waits for it.
+    and `overlay_limits`. With `background`, no client waits for it.
 
     Raises what `render` raises.
     """
-    rendered = render(*job(header, body), patient=header.get("patient", False))
+    rendered = render(*job(header, body), patient=header.get("background", False))
     source = rendered.source
     return {
         "format": rendered.format.value,

@@ -53,18 +53,18 @@ class Rendering:
         self._renderers.require_room()
 
     async def render(
-        self, request: RenditionRequest, inputs: Inputs, *, patient: bool = False
+        self, request: RenditionRequest, inputs: Inputs, *, background: bool = False
     ) -> tuple[Rendition, dict[str, float]]:
         header: dict[str, Any] = {
             "options": request.options,
             "accepted": format_bucket(request.accepted),
             "limits": asdict(self._limits_of(request.key)),
-            "patient": patient,
+            "background": background,
             "overlay": inputs.overlay_bytes,
         }
         if request.overlay:
             header["overlay_limits"] = asdict(self._limits_of(request.overlay))
-        run = self._renderers.run_behind if patient else self._renderers.run
+        run = self._renderers.run_behind if background else self._renderers.run
         reply = await run(request.task, header, inputs.body, self._limits.render_timeout)
         rendition = Rendition(
             body=reply.body,

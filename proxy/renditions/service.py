@@ -305,7 +305,7 @@ class Renditions:
             inputs = await self._inputs(request, shown.after_purge)
             if inputs.bridged:
                 return
-            rendition, _ = await self._rendering.render(request, inputs, patient=True)
+            rendition, _ = await self._rendering.render(request, inputs, background=True)
             rendition = replace(rendition, after_purge=shown.after_purge)
         except PASSING as failure:
             log.warning("finishing_failed", error=failure.code)
