@@ -129,7 +129,7 @@ bench: $(VENV)/.installed-dev ## every benchmark
 gallery: $(VENV)/.installed ## draw the pictures of docs/gallery.md anew
 	$(BIN)/python docs/gallery.py
 
-docs: $(VENV)/.installed ## write the tables of README.md anew
+docs: $(VENV)/.installed ## write the tables of docs/options.md and docs/settings.md anew
 	$(BIN)/python docs/tables.py
 
 # Housekeeping ------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ def test_renderers_fit_the_cores_of_a_pod(container: Any) -> None:
 
 
 def test_a_pod_has_the_memory_for_the_largest_originals(container: Any) -> None:
-    """What README.md adds up, and a quarter of it for what an allocator keeps."""
+    """What docs/deploy.md adds up, and a quarter of it for what an allocator keeps."""
     settings = pairs((ROOT / "k8s" / "settings.env").read_text())
     assert not {f"{PREFIX}QUEUE_BYTES", f"{PREFIX}MAX_SOURCE_BYTES"} & settings.keys()
     queue, largest = (Settings.model_fields[name].default for name in ("queue_bytes", "max_source_bytes"))
