@@ -2,8 +2,9 @@
 What a hit in memory costs through the whole ASGI application, beside a bare application that sends the same.
 
 Each lane is a process of its own, and they take turns in short rounds, so that a noisy machine is noisy for
-all of them. Told are medians of CPU time. Run it with `python benchmarks/hit.py [OTHER_CHECKOUT...]`: each
-checkout becomes two lanes too, so that a change is compared with what was there before; 10 to 20 s.
+all of them. Printed are medians of CPU time. Run it with `python benchmarks/hit.py [OTHER_CHECKOUT...]`: each
+checkout becomes two lanes too, run by its own copy of this file and compared round by round with this one;
+10 to 20 s.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def main(checkouts: list[str]) -> None:
     ]
     lanes = [
         subprocess.Popen(
-            [sys.executable, __file__, "--lane", lane],
+            [sys.executable, place / "benchmarks/hit.py", "--lane", lane],
             env={**os.environ, "PYTHONPATH": str(place)}, cwd=place,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1,
         )
