@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from proxy.app.wiring import road, terms
+from proxy.app.wiring import open_renditions, serving_terms
 from proxy.config.deployment import deployed_presets
 from proxy.config.presets import Presets
 from proxy.config.settings import Settings
@@ -120,10 +120,13 @@ def create_app(deployment: Deployment) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with road(settings, workers, purging, metrics) as renditions:
+        async with open_renditions(settings, workers, purging, metrics) as renditions:
             images, info = (
                 Images(renditions, each, deployed_presets(settings), timing=settings.server_timing)
-                for each in (terms(settings), replace(terms(settings), below=INFO, task="describe"))
+                for each in (
+                    serving_terms(settings),
+                    replace(serving_terms(settings), below=INFO, task="describe"),
+                )
             )
 
             def use(presets: Presets) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore import exceptions
 
-from proxy.app.wiring import road, terms
+from proxy.app.wiring import open_renditions, serving_terms
 from proxy.clients.address import BUCKET_SCHEMES, masked
 from proxy.clients.object_store import open_store
 from proxy.config.deployment import deployed_presets, deployed_sources
@@ -31,7 +31,7 @@ from proxy.renderers.client import Workers
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions.request import RenditionRequest
 from proxy.renditions.service import Renditions, Served
-from proxy.requests.read import Ask, Terms, read_ask
+from proxy.requests.read import ParsedRequest, ServingTerms, read_request
 from proxy.url.build import format_path
 
 BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
@@ -66,7 +66,7 @@ class Warming:
         self._options = options
         self._presets = deployed_presets(settings)
         # As whoever holds the secret may ask.
-        self._terms: Terms = replace(terms(settings), mount="", secrets=(), policy="allow")
+        self._terms: ServingTerms = replace(serving_terms(settings), mount="", secrets=(), policy="allow")
         for each in options:
             list(self._asks(each, "a"))
 
@@ -91,7 +91,7 @@ class Warming:
         # at every single one.
         random.shuffle(keys)
         jobs = ((key, options) for key in keys for options in self._options)
-        async with road(settings, workers, purging) as renditions, asyncio.TaskGroup() as group:
+        async with open_renditions(settings, workers, purging) as renditions, asyncio.TaskGroup() as group:
             for _ in range(at_once):
                 group.create_task(self._work(renditions, jobs, tally, done))
 
@@ -101,7 +101,7 @@ class Warming:
         for key, options in jobs:
             try:
                 for ask in self._asks(options, key):
-                    answer = await _made(renditions, ask.request)
+                    answer = await _made(renditions, ask.rendition_request)
                     tally.there += answer.hit
                     tally.elsewhere += not answer.hit and answer.collapsed
                     tally.made += not answer.hit and not answer.collapsed
@@ -109,12 +109,12 @@ class Warming:
                 tally.failed.append(f"{key} {options}: {error.message}")
             done()
 
-    def _asks(self, options: str, key: str) -> Iterator[Ask]:
+    def _asks(self, options: str, key: str) -> Iterator[ParsedRequest]:
         path = format_path(options, key).encode()
-        ask = read_ask(self._terms, self._presets, path, b"", BROWSERS[0])
+        ask = read_request(self._terms, self._presets, path, b"", BROWSERS[0])
         yield ask
         if ask.varies:
-            yield from (read_ask(self._terms, self._presets, path, b"", each) for each in BROWSERS[1:])
+            yield from (read_request(self._terms, self._presets, path, b"", each) for each in BROWSERS[1:])
 
 
 async def _made(renditions: Renditions, request: RenditionRequest) -> Served:

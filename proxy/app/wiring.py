@@ -18,12 +18,12 @@ from proxy.renderers.client import Workers
 from proxy.renditions.cluster import open_flights
 from proxy.renditions.originals import Originals
 from proxy.renditions.service import Renditions
-from proxy.requests.read import Terms
+from proxy.requests.read import ServingTerms
 from proxy.telemetry.metrics import Metrics
 
 
 @asynccontextmanager
-async def road(
+async def open_renditions(
     settings: Settings, workers: Workers, purging: Purging, metrics: Metrics | None = None
 ) -> AsyncIterator[Renditions]:
     """From origin to cache and back, open. Raises ValueError and InvalidSources."""
@@ -76,8 +76,8 @@ def open_originals(
     )
 
 
-def terms(settings: Settings) -> Terms:
-    return Terms(
+def serving_terms(settings: Settings) -> ServingTerms:
+    return ServingTerms(
         mount=settings.mount,
         secrets=settings.signing_secrets,
         policy=settings.unsigned,

@@ -1,5 +1,5 @@
-"""From a raw path to what is asked for, and whether it may be.
+"""Requests: what a URL asks for, and whether this deployment serves it.
 
-In: path, query, what the client accepts, presets, a policy. Out: a rendition request, or a refusal that names
+In: raw path, query, accepted formats, presets, serving terms. Out: a `ParsedRequest`, or an error that names
 the option.
 """

@@ -1,4 +1,4 @@
-"""From a request's path to what it asks for: the signature or the policy first, then the options."""
+"""Read what a request asks for from its path: first the signature or the policy, then the options."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.renditions.request import RenditionRequest, rendition_request
-from proxy.requests.policy import permit
+from proxy.requests.policy import check_policy
 from proxy.url.grammar import Address, read_options, resolve, split_path
 from proxy.url.signing import Secret, verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ServingTerms:
     """
-    On what terms this deployment answers. `policy` is for URLs without a signature. `below` is where, under
-    the mount, URLs ask for `task`; it is signed with them, so that a signature is good for one task.
+    On what terms a deployment serves URLs.
+
+    `mount` is the path that all URLs begin with. `below` is the path after the mount at which URLs ask for
+    `task` (`render` or `describe`); a signature covers it and is good for that task alone. `policy` is for
+    URLs without a signature (see `proxy.requests.policy`). `lifetimes` hold where no preset has its own.
     """
 
     mount: str = ""
@@ -33,19 +36,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """What one URL asks for, and how it wants it delivered."""
+class ParsedRequest:
+    """What one URL asks for: the rendition, and with `spec` and `presets` how it is to be delivered."""
 
-    request: RenditionRequest
+    rendition_request: RenditionRequest
     spec: Spec
     presets: tuple[Preset, ...]
 
     @property
     def varies(self) -> bool:
-        return self.request.open_format
+        """Whether the answer depends on the request's Accept header."""
+        return self.rendition_request.open_format
 
     def seconds_left(self, now: float) -> float | None:
-        """Until the URL ends; raises Expired when it has."""
+        """Seconds from `now` (unix seconds) to the end of the URL, `None` if it has none. Raises Expired."""
         if self.spec.expires is None:
             return None
         left = self.spec.expires - now
@@ -54,40 +58,53 @@ class Ask:
         return left
 
 
-def read_ask(terms: Terms, presets: Presets, raw_path: bytes, query: bytes, accepted: Bucket) -> Ask:
-    """Raises InvalidRequest and Forbidden. Whether the URL has expired is for `Ask.seconds_left` to say."""
+def read_request(
+    terms: ServingTerms, presets: Presets, raw_path: bytes, query: bytes, accepted: Bucket
+) -> ParsedRequest:
+    """
+    Read a request from its path and query as they were sent (not decoded).
+
+    `accepted` are the formats that the client takes where the URL leaves the format open. Raises
+    InvalidRequest and Forbidden; whether the URL has expired is left to `ParsedRequest.seconds_left`.
+    """
     address = split_path(raw_path, query, terms.mount, terms.below)
-    signed = admit(terms, address)
+    signed = is_signed(terms, address)
     written = read_options(address.options)
     if not signed:
-        permit(terms.policy, written, presets)
+        check_policy(terms.policy, written, presets)
     spec = resolve(written, presets.options, presets.defaults, presets.layers)
     named = tuple(presets.presets[name] for name in spec.presets)
-    request = rendition_request(spec, address.key, accepted, lived(terms.lifetimes, named), task=terms.task)
-    return Ask(request=request, spec=spec, presets=named)
+    lifetimes = with_preset_lifetimes(terms.lifetimes, named)
+    return ParsedRequest(
+        rendition_request=rendition_request(spec, address.key, accepted, lifetimes, task=terms.task),
+        spec=spec,
+        presets=named,
+    )
 
 
-def admit(terms: Terms, address: Address) -> bool:
-    """Whether the URL is signed. Raises BadSignature when it has to be, or tries to and fails."""
+def is_signed(terms: ServingTerms, address: Address) -> bool:
+    """Verify the URL's signature, if it has or needs one. Raises BadSignature."""
     if not terms.secrets or (address.signature is None and terms.policy != "deny"):
         return False
     verify(terms.secrets, address.signed, address.signature)
     return True
 
 
-def lived(lifetimes: Lifetimes, presets: Iterable[Preset]) -> Lifetimes:
+def with_preset_lifetimes(lifetimes: Lifetimes, presets: Iterable[Preset]) -> Lifetimes:
+    """`lifetimes`, each overridden by the last of `presets` that sets it."""
     for preset in presets:
         own = {field.name: getattr(preset, field.name) for field in fields(Lifetimes)}
         lifetimes = replace(lifetimes, **{name: length for name, length in own.items() if length is not None})
     return lifetimes
 
 
-_LEFT_OPEN = re.compile(rb"(?:[,&]|^)(?:f|format)[_:=](?:auto|best)(?:[,&]|$)")
+_OPEN_FORMAT = re.compile(rb"(?:[,&]|^)(?:f|format)[_:=](?:auto|best)(?:[,&]|$)")
 
 
-def seems_to_vary(raw_path: bytes) -> bool:
+def may_vary(raw_path: bytes) -> bool:
     """
-    For errors about a URL that could not be read whole: whether it leaves the format to the client. Where its
-    options are is not known then, so any segment that says so counts.
+    Guess whether a URL that could not be read leaves the format to the client, for the Vary of its error.
+
+    Where the options are in it is not known then, so any segment that says so counts.
     """
-    return any(_LEFT_OPEN.search(segment) for segment in raw_path.split(b"/"))
+    return any(_OPEN_FORMAT.search(segment) for segment in raw_path.split(b"/"))

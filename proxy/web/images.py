@@ -17,7 +17,7 @@ from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.purges.marks import Subject
 from proxy.renditions.service import Renditions, Served
-from proxy.requests.read import Ask, Terms, read_ask, seems_to_vary
+from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
 from proxy.url.grammar import parse_options
 from proxy.web import conditional
 from proxy.web.headers import (
@@ -63,7 +63,7 @@ class Ready:
 class Known:
     """A URL that was read before. The one mutable thing on the road: it remembers its last answer."""
 
-    ask: Ask
+    ask: ParsedRequest
     stem: str
     ready: Ready | None = None
 
@@ -72,7 +72,7 @@ class Images:
     """GET and HEAD of `/{options}/{key}`. `use` swaps the presets for all requests that come after."""
 
     def __init__(
-        self, renditions: Renditions, terms: Terms, presets: Presets, *, timing: bool = True
+        self, renditions: Renditions, terms: ServingTerms, presets: Presets, *, timing: bool = True
     ) -> None:
         self._renditions = renditions
         self._terms = terms
@@ -83,8 +83,8 @@ class Images:
         renditions = self._renditions
 
         def read(raw_path: bytes, query: bytes, accepted: Bucket) -> Known:
-            ask = read_ask(self._terms, presets, raw_path, query, accepted)
-            return Known(ask, renditions.stem(ask.request))
+            ask = read_request(self._terms, presets, raw_path, query, accepted)
+            return Known(ask, renditions.stem(ask.rendition_request))
 
         self._read: Callable[[bytes, bytes, Bucket], Known] = lru_cache(maxsize=4096)(read)
 
@@ -92,7 +92,7 @@ class Images:
         headers = joined(scope["headers"])
         method = scope["method"]
         if method not in ("GET", "HEAD"):
-            return other_method(method, vary=seems_to_vary(scope["raw_path"]))
+            return other_method(method, vary=may_vary(scope["raw_path"]))
         if b"cdn-loop" in headers and goes_round(headers[b"cdn-loop"]):
             return problem(508, "loop", "this request came from here")
         if method == "HEAD":
@@ -115,7 +115,7 @@ class Images:
         now = time.time()
         try:
             left = ask.seconds_left(now)
-            name = self._renditions.name(known.stem, ask.request)
+            name = self._renditions.name(known.stem, ask.rendition_request)
             if (rendition := self._renditions.peek(name)) is not None:
                 ready = known.ready
                 purge = self._renditions.latest_purge
@@ -126,9 +126,9 @@ class Images:
                     and purge == ready.purge
                 ):
                     return answer_to(headers, rendition, ready.headers)
-                if (hit := self._renditions.judge(ask.request, name, rendition)) is not None:
+                if (hit := self._renditions.judge(ask.rendition_request, name, rendition)) is not None:
                     return answer_to(headers, rendition, self._hit(known, hit, now, left, purge))
-            answer = await self._renditions.get(ask.request)
+            answer = await self._renditions.get(ask.rendition_request)
             left = ask.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
             return await self._failure(ask, error)
@@ -143,7 +143,7 @@ class Images:
                 parse_options(raw_path.decode("latin-1").rsplit("/", 1)[-1])
             except InvalidRequest:
                 return nothing_here()
-        return problem_of(error, vary=seems_to_vary(raw_path))
+        return problem_of(error, vary=may_vary(raw_path))
 
     def _hit(
         self, known: Known, answer: Served, now: float, left: float | None, purge: int
@@ -158,25 +158,25 @@ class Images:
         known.ready = Ready(rendition, lasting, headers, until, purge)
         return headers
 
-    def _headers(self, ask: Ask, answer: Served, left: float | None) -> list[tuple[bytes, bytes]]:
+    def _headers(self, ask: ParsedRequest, answer: Served, left: float | None) -> list[tuple[bytes, bytes]]:
         found = [*self._lasting(ask, answer.rendition), *aging_headers(ask, answer, left)]
         if self._timing and answer.timings:
             found.append((b"server-timing", server_timing(answer.timings)))
         return found
 
-    def _lasting(self, ask: Ask, rendition: Rendition) -> list[tuple[bytes, bytes]]:
-        return lasting_headers(ask, rendition, self._renditions.subject(ask.request))
+    def _lasting(self, ask: ParsedRequest, rendition: Rendition) -> list[tuple[bytes, bytes]]:
+        return lasting_headers(ask, rendition, self._renditions.subject(ask.rendition_request))
 
-    async def _failure(self, ask: Ask, error: ProxyError) -> Answered:
+    async def _failure(self, ask: ParsedRequest, error: ProxyError) -> Answered:
         """The problem, or the picture that a preset shows in its place, with the error's lifetime."""
         ends = None if isinstance(error, Expired) else ask.spec.expires
         left = None if ends is None else ends - time.time()
         answered = problem_of(error, vary=ask.varies, left=left)
         preset = next((preset for preset in reversed(ask.presets) if preset.on_error), None)
-        if preset is None or preset.on_error is None or preset.on_error == ask.request.key:
+        if preset is None or preset.on_error is None or preset.on_error == ask.rendition_request.key:
             return answered
         try:
-            answer = await self._renditions.get(replace(ask.request, key=preset.on_error))
+            answer = await self._renditions.get(replace(ask.rendition_request, key=preset.on_error))
         except ProxyError:
             return answered
         # The picture is how the error looks: kept as shortly, and told as one.
@@ -190,7 +190,7 @@ class Images:
         return preset.on_error_status or status_of(error), headers, answer.rendition.body
 
 
-def lasting_headers(ask: Ask, rendition: Rendition, about: Subject) -> list[tuple[bytes, bytes]]:
+def lasting_headers(ask: ParsedRequest, rendition: Rendition, about: Subject) -> list[tuple[bytes, bytes]]:
     """What is said of a rendition for as long as it is the same."""
     spec = ask.spec
     return [
@@ -200,7 +200,7 @@ def lasting_headers(ask: Ask, rendition: Rendition, about: Subject) -> list[tupl
         (b"accept-ranges", b"bytes"),
         (
             b"content-disposition",
-            disposition(spec.filename, ask.request.key, rendition.suffix, download=spec.download),
+            disposition(spec.filename, ask.rendition_request.key, rendition.suffix, download=spec.download),
         ),
         *tags(about),
         *GUARDS,
@@ -209,9 +209,9 @@ def lasting_headers(ask: Ask, rendition: Rendition, about: Subject) -> list[tupl
     ]
 
 
-def aging_headers(ask: Ask, answer: Served, left: float | None) -> list[tuple[bytes, bytes]]:
+def aging_headers(ask: ParsedRequest, answer: Served, left: float | None) -> list[tuple[bytes, bytes]]:
     """And what changes with every second, or with how it was come by."""
-    lifetimes, failure = ask.request.lifetimes, None
+    lifetimes, failure = ask.rendition_request.lifetimes, None
     immutable = ask.spec.version is not None
     if answer.rendition.is_passing:
         lifetimes, immutable = passing(lifetimes), False

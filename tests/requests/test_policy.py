@@ -11,7 +11,7 @@ from hypothesis import given
 from proxy.config.presets import Listed, Preset, Presets
 from proxy.config.settings import Policy
 from proxy.model.errors import InvalidRequest, PolicyRefused
-from proxy.requests.policy import POLICIES, permit
+from proxy.requests.policy import POLICIES, check_policy
 from proxy.url.grammar import read_options
 from tests.strategies import written_options
 
@@ -27,13 +27,13 @@ def presets_of(written: Mapping[str, Any], listed: Listed) -> Presets:
 def refused(policy: str, text: str, listed: Listed = LISTED) -> PolicyRefused:
     written = read_options(text)
     with pytest.raises(PolicyRefused) as caught:
-        permit(policy, written, presets_of(written, listed))
+        check_policy(policy, written, presets_of(written, listed))
     return caught.value
 
 
 def permitted(policy: str, written: Mapping[str, Any], listed: Listed = LISTED) -> bool:
     try:
-        permit(policy, written, presets_of(written, listed))
+        check_policy(policy, written, presets_of(written, listed))
     except PolicyRefused:
         return False
     return True
