@@ -10,10 +10,10 @@ from proxy.model import negotiation
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import OPTIONS, Output, Spec
 from proxy.pipeline.decode.header import Header
+from proxy.pipeline.encode.cost import limit_effort
 from proxy.pipeline.encode.jpeg_quality import jpeg_quality
 from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.savers import encoder_settings, savable
-from proxy.pipeline.endurance import bearable
 from proxy.pipeline.outcome import Course
 
 HARMLESS = frozenset({"size", "turn", "output", "delivery"})
@@ -49,7 +49,7 @@ def order(
         still=still,
         settings={format: encoder_settings(spec, format) for format in formats},
     )
-    return bearable(wanted, Size(image.width, image.height))
+    return limit_effort(wanted, Size(image.width, image.height))
 
 
 def is_unchanged(spec: Spec, head: Header, plan: Plan) -> bool:

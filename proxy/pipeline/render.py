@@ -20,7 +20,7 @@ from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.compose import drawn
 from proxy.pipeline.draw.overlay import layer
-from proxy.pipeline.encode.cost import in_time
+from proxy.pipeline.encode.cost import without_slow_avif
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.encode.smallest import written
 from proxy.pipeline.encoding import order
@@ -87,7 +87,7 @@ def render(
         wanted = now = order(body, spec, made, image, accepted)
         if spec.negotiates and not patient:
             alpha = bool(image.hasalpha()) or spec.lossless
-            now = in_time(wanted, made.plan.result, accepted, limits.avif_budget, alpha=alpha)
+            now = without_slow_avif(wanted, made.plan.result, accepted, limits.avif_budget, alpha=alpha)
         file = written(image, now)
     return Rendered(
         body=file.body,

@@ -15,7 +15,7 @@ from proxy.pipeline.encode.quality_curves import (
     similarity_at,
 )
 
-Settings = Mapping[str, Any]
+SaverSettings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Order:
     original_quality: int | None = None
     original_grey: bool = False
     still: bool = True
-    settings: Mapping[Format, Settings] = field(default_factory=dict)
+    settings: Mapping[Format, SaverSettings] = field(default_factory=dict)
 
     @property
     def target(self) -> float:

@@ -49,7 +49,7 @@ webp 78: 70.8, avif 60: 72.9); that of JPEG XL by our own measure.
 """
 
 
-EFFORT: Mapping[Format, tuple[str, int, int]] = {
+EFFORT_RANGES: Mapping[Format, tuple[str, int, int]] = {
     Format.PNG: ("compression", 0, 9),
     Format.WEBP: ("effort", 0, 6),
     # From 5 on a megapixel takes more than any request may.
@@ -57,10 +57,7 @@ EFFORT: Mapping[Format, tuple[str, int, int]] = {
     Format.GIF: ("effort", 1, 10),
     Format.JXL: ("effort", 1, 7),
 }
-"""What the URL's 0..9 are in the encoder's own words."""
-
-MOST_SECONDS = 4.0
-"""Of one format on one core: less than half of what a rendition has, for busy machines and for the rest."""
+"""The setting that the URL's 0..9 of effort become, and its range."""
 
 SUBSAMPLING: Mapping[Chroma, str] = {Chroma.AUTO: "auto", Chroma.QUARTER: "on", Chroma.FULL: "off"}
 
@@ -73,8 +70,8 @@ def encoder_settings(spec: Spec, format: Format) -> dict[str, Any]:
         found["lossless"] = True
     if spec.progressive and "progressive" in has:
         found["interlace"] = True
-    if spec.effort is not None and format in EFFORT:
-        name, low, high = EFFORT[format]
+    if spec.effort is not None and format in EFFORT_RANGES:
+        name, low, high = EFFORT_RANGES[format]
         found[name] = low + round(spec.effort * (high - low) / 9)
     if spec.chroma is not Chroma.AUTO and "chroma" in has:
         found["subsample_mode"] = SUBSAMPLING[spec.chroma]

@@ -12,8 +12,9 @@ from proxy.model.errors import ResultTooLarge
 from proxy.model.media import FORMATS, Format
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.decode.colour import greyed
+from proxy.pipeline.encode.cost import MAX_ENCODE_SECONDS
 from proxy.pipeline.encode.metadata import FLAGS, ICC
-from proxy.pipeline.encode.order import Order, Settings
+from proxy.pipeline.encode.order import Order, SaverSettings
 from proxy.pipeline.encode.quality_curves import (
     FULL_CHROMA,
     FULL_CHROMA_FROM,
@@ -21,7 +22,7 @@ from proxy.pipeline.encode.quality_curves import (
     quality_for,
 )
 from proxy.pipeline.encode.quality_search import Tries, quality_reaching, quality_within, shown_as
-from proxy.pipeline.encode.savers import MOST_SECONDS, SAVERS, encoded
+from proxy.pipeline.encode.savers import SAVERS, encoded
 from proxy.pipeline.encode.similarity import Reference
 
 SAME = 2.0
@@ -32,7 +33,7 @@ SAME = 2.0
 class Way:
     """Settings of a saver, and the seconds that a megapixel of a photograph takes with them on one core."""
 
-    settings: Settings
+    settings: SaverSettings
     seconds: float
     exact: bool = True
 
@@ -186,7 +187,9 @@ def bearable_ways(format: Format, pixels: int, *, lossy: bool) -> Sequence[Way]:
     first, *others = WAYS.get(format, (Way({}, 0.0),))
     left = [way for way in others if lossy or way.exact]
     fewest = 1 if lossy else 0
-    while len(left) > fewest and sum(way.seconds for way in (first, *left)) * pixels > MOST_SECONDS * 1e6:
+    while (
+        len(left) > fewest and sum(way.seconds for way in (first, *left)) * pixels > MAX_ENCODE_SECONDS * 1e6
+    ):
         left.remove(max(left[: len(left) - fewest], key=lambda way: way.seconds))
     return first, *left
 

@@ -1,4 +1,4 @@
-"""An AVIF that takes too long: another format for now, where the client leaves the choice to us."""
+"""What an encoding takes in time, and what is given up so that no request waits too long for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
 from proxy.model.negotiation import Bucket
 from proxy.options.values.kinds import AutoQuality
-from proxy.pipeline.encode.cost import avif_seconds, in_time
+from proxy.pipeline.encode.cost import (
+    MAX_ENCODE_SECONDS,
+    avif_seconds,
+    limit_effort,
+    without_slow_avif,
+)
 from proxy.pipeline.encode.order import Order
+from proxy.pipeline.encode.savers import EFFORT_RANGES
+from proxy.pipeline.encode.smallest import WAYS, bearable_ways
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import disc, loaded, photo, saved
@@ -20,6 +27,61 @@ from tests.pictures import disc, loaded, photo, saved
 HURRY = Limits(avif_budget=0)
 BOTH = Bucket(avif=True, webp=True)
 OPAQUE, CLEAR = saved(photo(90, 60), Format.PNG), saved(disc(90, 60, 200, 9, 9), Format.PNG)
+SMALL, CAMERA = Size(800, 600), Size(4000, 3000)
+
+
+def effort(format: Format, size: Size, **settings: object) -> object:
+    order = Order(formats=(format,), settings={format: settings})
+    return limit_effort(order, size).settings[format].get(EFFORT_RANGES[format][0])
+
+
+@pytest.mark.parametrize("format", EFFORT_RANGES)
+def test_a_small_picture_has_the_effort_that_was_asked_for(format: Format) -> None:
+    name, low, high = EFFORT_RANGES[format]
+    assert effort(format, SMALL) is None
+    for each in (low, high):
+        assert effort(format, SMALL, **{name: each}) == each
+
+
+@pytest.mark.parametrize(
+    "format, settings, wanted",
+    [
+        (Format.WEBP, {}, None),
+        (Format.WEBP, {"effort": 6}, 6),
+        (Format.WEBP, {"lossless": True}, 0),
+        (Format.WEBP, {"lossless": True, "effort": 6}, 0),
+        (Format.AVIF, {}, None),
+        (Format.AVIF, {"effort": 4}, 2),
+        (Format.AVIF, {"lossless": True}, 0),
+        (Format.GIF, {"effort": 10}, 1),
+        (Format.PNG, {"compression": 9}, 9),
+    ],
+)
+def test_a_photograph_has_what_effort_there_is_time_for(
+    format: Format, settings: dict[str, object], wanted: int | None
+) -> None:
+    assert effort(format, CAMERA, **settings) == wanted
+
+
+@pytest.mark.parametrize("more", [{}, {"max_bytes": 9}, {"quality": AutoQuality.BEST}])
+def test_an_avif_never_takes_more_than_there_is(more: dict[str, object]) -> None:
+    for pixels in (500, 1000, 2000, 4000):
+        size = Size(pixels, pixels)
+        order = Order(formats=(Format.AVIF,), settings={Format.AVIF: {"effort": 4}}, **more)  # type: ignore[arg-type]
+        found = limit_effort(order, size)
+        assert avif_seconds(size, found) <= MAX_ENCODE_SECONDS or found.settings[Format.AVIF]["effort"] == 0
+        larger = replace(order, settings={Format.AVIF: {"effort": found.settings[Format.AVIF]["effort"] + 1}})
+        assert found.settings[Format.AVIF]["effort"] == 4 or avif_seconds(size, larger) > MAX_ENCODE_SECONDS
+
+
+@pytest.mark.parametrize("format", WAYS)
+def test_a_large_picture_is_written_in_fewer_ways(format: Format) -> None:
+    assert bearable_ways(format, 1_000_000, lossy=True) == WAYS[format]
+    few = bearable_ways(format, 12_000_000, lossy=True)
+    assert few[0] == WAYS[format][0]
+    assert few[-1] == WAYS[format][-1]
+    assert sum(way.seconds for way in few) * 12 <= MAX_ENCODE_SECONDS or len(few) == 2
+    assert all(way.exact for way in bearable_ways(format, 1, lossy=False))
 
 
 @pytest.mark.parametrize(
@@ -78,5 +140,5 @@ def test_more_pixels_and_more_tries_take_longer() -> None:
 
 def test_sides_that_no_other_format_holds_wait_for_the_avif() -> None:
     order = Order(formats=(Format.AVIF,))
-    assert in_time(order, Size(16_384, 9), BOTH, 0, alpha=True) is order
-    assert in_time(order, Size(16_383, 9), BOTH, 0, alpha=True).formats == (Format.WEBP,)
+    assert without_slow_avif(order, Size(16_384, 9), BOTH, 0, alpha=True) is order
+    assert without_slow_avif(order, Size(16_383, 9), BOTH, 0, alpha=True).formats == (Format.WEBP,)
