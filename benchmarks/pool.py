@@ -21,7 +21,7 @@ from typing import Any
 import pebble
 import uvloop
 
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 
 ORIGINAL = os.urandom(3_000_000)
@@ -85,10 +85,10 @@ async def main() -> None:
         Supervisor(renderers=RENDERERS, tasks="pool", nice=0) as supervisor,
         pebble.ProcessPool(max_workers=RENDERERS, context=context) as processes,
     ):
-        workers = Workers(supervisor.socket_path)
+        client = RendererClient(supervisor.socket_path)
 
         async def ours() -> None:
-            await workers.run("task", {}, ORIGINAL, 10)
+            await client.run("task", {}, ORIGINAL, 10)
 
         async def pebbles() -> None:
             await asyncio.wrap_future(processes.schedule(task, args=[{}, ORIGINAL], timeout=10))

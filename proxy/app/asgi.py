@@ -24,7 +24,7 @@ from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
 from proxy.purges.log import open_purging
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import counts
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
@@ -91,7 +91,7 @@ def end_with_parent() -> None:
 def create_app(deployment: Deployment) -> ASGIApp:
     settings = deployment.settings
     metrics, facts = Metrics(), Facts(lambda: counts(deployment.renderers))
-    workers = Workers(
+    renderers = RendererClient(
         deployment.renderers,
         queue_size=settings.queue_size,
         queue_bytes=settings.queue_bytes,
@@ -101,7 +101,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
     purging = open_purging(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
 
     def sample() -> None:
-        metrics.sample(waiting=workers.waiting, running=workers.running)
+        metrics.sample(waiting=renderers.waiting, running=renderers.running)
 
     async def keep_sampling() -> None:
         while True:
@@ -113,14 +113,14 @@ def create_app(deployment: Deployment) -> ASGIApp:
         return await asyncio.to_thread(exposed, metrics, facts, deployment.counting)
 
     async def is_ready() -> bool:
-        return switch.images is not None and not deployment.is_draining and await workers.ping()
+        return switch.images is not None and not deployment.is_draining and await renderers.ping()
 
     async def formats() -> dict[str, Any]:
-        return (await workers.run("formats", {}, b"", settings.render_timeout)).header
+        return (await renderers.run("formats", {}, b"", settings.render_timeout)).header
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with open_renditions(settings, workers, purging, metrics) as renditions:
+        async with open_renditions(settings, renderers, purging, metrics) as renditions:
             images, info = (
                 Images(renditions, each, deployed_presets(settings), timing=settings.server_timing)
                 for each in (

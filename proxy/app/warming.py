@@ -27,7 +27,7 @@ from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
 from proxy.origins.sources import Source
 from proxy.purges.log import open_purging
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions.request import RenditionRequest
 from proxy.renditions.service import Renditions, Served
@@ -85,13 +85,13 @@ class Warming:
         self, keys: list[str], renderers: str, at_once: int, tally: Tally, done: Callable[[], None]
     ) -> None:
         settings = self._settings
-        workers = Workers(renderers, queue_size=at_once)
+        client = RendererClient(renderers, queue_size=at_once)
         purging = open_purging(settings.cache, settings.originals_cache, Path(renderers).parent)
         # Machines that are given the same keys each take them in an order of their own, so as not to meet
         # at every single one.
         random.shuffle(keys)
         jobs = ((key, options) for key in keys for options in self._options)
-        async with open_renditions(settings, workers, purging) as renditions, asyncio.TaskGroup() as group:
+        async with open_renditions(settings, client, purging) as renditions, asyncio.TaskGroup() as group:
             for _ in range(at_once):
                 group.create_task(self._work(renditions, jobs, tally, done))
 

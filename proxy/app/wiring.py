@@ -14,7 +14,7 @@ from proxy.origins.open import open_origins
 from proxy.origins.sources import Sources
 from proxy.purges.log import Purging
 from proxy.purges.marks import Heard
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 from proxy.renditions.cluster import open_flights
 from proxy.renditions.originals import Originals
 from proxy.renditions.service import Renditions
@@ -24,7 +24,7 @@ from proxy.telemetry.metrics import Metrics
 
 @asynccontextmanager
 async def open_renditions(
-    settings: Settings, workers: Workers, purging: Purging, metrics: Metrics | None = None
+    settings: Settings, renderers: RendererClient, purging: Purging, metrics: Metrics | None = None
 ) -> AsyncIterator[Renditions]:
     """From origin to cache and back, open. Raises ValueError and InvalidSources."""
     metrics = metrics or Metrics()
@@ -36,7 +36,7 @@ async def open_renditions(
     renditions = Renditions(
         origin=origin,
         cache=cache,
-        renderers=workers,
+        renderers=renderers,
         limits=settings.limits,
         sources=known,
         purges=purging,

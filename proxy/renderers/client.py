@@ -53,7 +53,7 @@ class _Taken:
     at: int
 
 
-class Workers:
+class RendererClient:
     """
     Makes no process and holds no connection between jobs. Jobs of all web processes wait in one queue, the
     kernel's, first come first served. With `queue_size` of them running and waiting, or `queue_bytes` of what

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from tests.paths import ROOT
 
@@ -39,13 +39,13 @@ def alone(importable_tasks: None) -> Iterator[Supervisor]:
 
 
 @pytest.fixture
-def workers(supervisor: Supervisor) -> Workers:
-    return Workers(supervisor.socket_path, queue_size=1_000, queue_timeout=60)
+def client(supervisor: Supervisor) -> RendererClient:
+    return RendererClient(supervisor.socket_path, queue_size=1_000, queue_timeout=60)
 
 
 @pytest.fixture
-def worker(alone: Supervisor) -> Workers:
-    return Workers(alone.socket_path, queue_timeout=60)
+def lone_client(alone: Supervisor) -> RendererClient:
+    return RendererClient(alone.socket_path, queue_timeout=60)
 
 
 @pytest.fixture

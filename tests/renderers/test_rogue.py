@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from proxy.model.errors import Overloaded, TooCostly
 from proxy.renderers import protocol
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 
 
 def reply(header: object, body: bytes = b"") -> bytes:
@@ -60,7 +60,7 @@ async def answered_by_rogue(folder: Path, *, pid: int, at: int, said: bytes) -> 
         writer.close()
 
     async with await asyncio.start_unix_server(rogue, folder / "rogue"):
-        await Workers(str(folder / "rogue"), queue_timeout=1).run("render", {}, b"original", 5)
+        await RendererClient(str(folder / "rogue"), queue_timeout=1).run("render", {}, b"original", 5)
 
 
 @pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
@@ -86,7 +86,7 @@ async def test_half_a_greeting_is_no_greeting(tmp_path: Path) -> None:
 
     async with await asyncio.start_unix_server(mute, tmp_path / "mute"):
         with pytest.raises(Overloaded):
-            await Workers(str(tmp_path / "mute"), queue_timeout=0.1).run("render", {}, b"", 5)
+            await RendererClient(str(tmp_path / "mute"), queue_timeout=0.1).run("render", {}, b"", 5)
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='[]{}":,0e-9.ntf').map(str.encode))

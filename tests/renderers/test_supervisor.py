@@ -15,18 +15,18 @@ from pathlib import Path
 import pytest
 
 from proxy.model.errors import Overloaded
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from tests.paths import ROOT
 from tests.renderers.conftest import TASKS, Eventually
 
 WEB_PROCESS = """
 import asyncio, json, sys
-from proxy.renderers.client import Workers
+from proxy.renderers.client import RendererClient
 
 async def main():
-    workers = Workers(sys.argv[1])
-    jobs = (workers.run("sleep", {"seconds": 0.05}, b"", 5) for _ in range(8))
+    client = RendererClient(sys.argv[1])
+    jobs = (client.run("sleep", {"seconds": 0.05}, b"", 5) for _ in range(8))
     print(json.dumps([reply.header["pid"] for reply in await asyncio.gather(*jobs)]))
 
 asyncio.run(main())
@@ -63,16 +63,16 @@ def _process_file(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text()
 
 
-async def _pid(worker: Workers) -> int:
-    pid = (await worker.run("echo", {}, b"", 5)).header["pid"]
+async def _pid(lone_client: RendererClient) -> int:
+    pid = (await lone_client.run("echo", {}, b"", 5)).header["pid"]
     assert isinstance(pid, int)
     return pid
 
 
 async def test_a_renderer_is_replaced_after_its_number_of_jobs(importable_tasks: None) -> None:
     with Supervisor(renderers=1, tasks=TASKS, recycle_after=3) as supervisor:
-        worker = Workers(supervisor.socket_path)
-        pids = [await _pid(worker) for _ in range(9)]
+        lone_client = RendererClient(supervisor.socket_path)
+        pids = [await _pid(lone_client) for _ in range(9)]
         assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 3]
         assert supervisor.deaths == 0
 
@@ -101,34 +101,36 @@ async def test_a_renderer_that_is_slow_to_start_is_tried_three_times(
             pass
         return
     with supervisor:
-        assert await _pid(Workers(supervisor.socket_path)) in supervisor.pids()
+        assert await _pid(RendererClient(supervisor.socket_path)) in supervisor.pids()
     assert starts.read_text() == "..."
 
 
 async def test_the_first_generation_is_not_replaced_all_at_once(importable_tasks: None) -> None:
     with Supervisor(renderers=2, tasks=TASKS, recycle_after=10) as supervisor:
-        workers = Workers(supervisor.socket_path)
+        client = RendererClient(supervisor.socket_path)
         before = set(supervisor.pids())
         for _ in range(12):
-            await _pid(workers)
+            await _pid(client)
         assert before & set(supervisor.pids())
 
 
 async def test_a_renderer_that_grew_is_replaced(importable_tasks: None, eventually: Eventually) -> None:
     with Supervisor(renderers=1, tasks=TASKS, memory_bytes=600_000_000) as supervisor:
-        worker = Workers(supervisor.socket_path)
-        pid = await _pid(worker)
-        await worker.run("leak", {"bytes": 50_000_000}, b"", 5)
-        assert await _pid(worker) == pid
-        await worker.run("leak", {"bytes": 110_000_000}, b"", 5)
-        assert await _pid(worker) != pid
+        lone_client = RendererClient(supervisor.socket_path)
+        pid = await _pid(lone_client)
+        await lone_client.run("leak", {"bytes": 50_000_000}, b"", 5)
+        assert await _pid(lone_client) == pid
+        await lone_client.run("leak", {"bytes": 110_000_000}, b"", 5)
+        assert await _pid(lone_client) != pid
         assert supervisor.deaths == 0
 
 
-async def test_deaths_are_counted(worker: Workers, alone: Supervisor, eventually: Eventually) -> None:
+async def test_deaths_are_counted(
+    lone_client: RendererClient, alone: Supervisor, eventually: Eventually
+) -> None:
     os.kill(alone.pids()[0], signal.SIGKILL)
     await eventually(lambda: alone.deaths == 1)
-    await _pid(worker)
+    await _pid(lone_client)
 
 
 async def test_renderers_know_no_secret_and_have_no_privilege(
@@ -140,8 +142,8 @@ async def test_renderers_know_no_secret_and_have_no_privilege(
         pid = supervisor.pids()[0]
         assert "canary" not in _process_file(pid, "environ") + _process_file(pid, "cmdline")
         limits = _process_file(pid, "limits")
-        worker = Workers(supervisor.socket_path)
-        inside = (await worker.run("describe", {}, b"original", 5)).header
+        lone_client = RendererClient(supervisor.socket_path)
+        inside = (await lone_client.run("describe", {}, b"original", 5)).header
     assert {line.split()[4] for line in limits.splitlines() if "core file" in line} == {"0"}
     assert {line.split()[3] for line in limits.splitlines() if "address space" in line} == {"2000000000"}
     assert inside["environment"].items() >= {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}.items()
@@ -161,7 +163,7 @@ async def test_the_longest_jpeg_passes_the_renderers_limit_of_libvips(
     )
     monkeypatch.syspath_prepend(tmp_path)
     with Supervisor(renderers=1, tasks="longest") as supervisor:
-        reply = await Workers(supervisor.socket_path).run("make", {}, b"", 10)
+        reply = await RendererClient(supervisor.socket_path).run("make", {}, b"", 10)
     assert reply.header == {"width": 65_500}
 
 
@@ -199,8 +201,8 @@ async def test_a_crash_loop_is_slowed_down_and_ends_by_itself(
         await asyncio.sleep(1)
         assert 1 < supervisor.deaths < 6
         (tmp_path / "broken").unlink()
-        worker = Workers(supervisor.socket_path)
-        await worker.run("echo", {}, b"", 5)
+        lone_client = RendererClient(supervisor.socket_path)
+        await lone_client.run("echo", {}, b"", 5)
 
 
 async def test_stopping_finishes_what_was_sent(importable_tasks: None) -> None:
@@ -208,13 +210,13 @@ async def test_stopping_finishes_what_was_sent(importable_tasks: None) -> None:
     supervisor = Supervisor(renderers=1, tasks=TASKS)
     with supervisor:
         pids = supervisor.pids()
-        worker = Workers(supervisor.socket_path)
-        sent = [asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"x", 5)) for _ in range(2)]
+        lone_client = RendererClient(supervisor.socket_path)
+        sent = [asyncio.create_task(lone_client.run("sleep", {"seconds": 0.2}, b"x", 5)) for _ in range(2)]
         await asyncio.sleep(0.1)
         stopping = asyncio.create_task(asyncio.to_thread(supervisor.stop))
         await asyncio.sleep(0.05)
         with pytest.raises(Overloaded):
-            await worker.run("echo", {}, b"", 5)
+            await lone_client.run("echo", {}, b"", 5)
         assert [reply.body for reply in await asyncio.gather(*sent)] == [b"x", b"x"]
         await stopping
     assert supervisor.pids() == []
@@ -225,8 +227,8 @@ async def test_stopping_finishes_what_was_sent(importable_tasks: None) -> None:
 
 async def test_stopping_does_not_wait_for_a_stuck_renderer(importable_tasks: None) -> None:
     with Supervisor(renderers=1, tasks=TASKS) as supervisor:
-        worker = Workers(supervisor.socket_path)
-        stuck = asyncio.create_task(worker.run("spin_deaf", {}, b"", 60))
+        lone_client = RendererClient(supervisor.socket_path)
+        stuck = asyncio.create_task(lone_client.run("spin_deaf", {}, b"", 60))
         await asyncio.sleep(0.1)
         await asyncio.to_thread(supervisor.stop, 0.1)
         with pytest.raises(Overloaded):
@@ -242,8 +244,8 @@ async def test_renderers_end_with_their_supervisor(
     socket_path, *pids = (await asyncio.to_thread(server.stdout.readline)).split()
     jobs = []
     if state == "busy":
-        workers = Workers(socket_path)
-        jobs = [asyncio.create_task(workers.run("spin", {}, b"", 60)) for _ in pids]
+        client = RendererClient(socket_path)
+        jobs = [asyncio.create_task(client.run("spin", {}, b"", 60)) for _ in pids]
         await asyncio.sleep(0.2)
     if state == "stopped":
         for pid in pids:
@@ -255,9 +257,11 @@ async def test_renderers_end_with_their_supervisor(
     shutil.rmtree(Path(socket_path).parent)
 
 
-async def test_signals_to_the_whole_service_do_not_reach_a_job(worker: Workers, alone: Supervisor) -> None:
+async def test_signals_to_the_whole_service_do_not_reach_a_job(
+    lone_client: RendererClient, alone: Supervisor
+) -> None:
     """Ctrl-C and systemd signal all processes: the server then drains, for which it needs its renderers."""
-    job = asyncio.create_task(worker.run("sleep", {"seconds": 0.2}, b"done", 5))
+    job = asyncio.create_task(lone_client.run("sleep", {"seconds": 0.2}, b"done", 5))
     await asyncio.sleep(0.1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(alone.pids()[0], number)

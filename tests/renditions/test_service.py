@@ -17,7 +17,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
-from proxy.renderers.client import Reply, Workers
+from proxy.renderers.client import RendererClient, Reply
 from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.renditions.service import AGAIN, PAUSE, Renditions, Served
 from proxy.url.grammar import parse_options
@@ -53,7 +53,7 @@ async def renditions(renderers: str, server: Server, clock: Clock) -> AsyncItera
     made = Renditions(
         origin=origin,
         cache=cache,
-        renderers=Workers(renderers),
+        renderers=RendererClient(renderers),
         limits=Limits(),
         clock=clock,
         refusals_for=0.5,
@@ -105,7 +105,7 @@ async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Serve
     hurried = Renditions(
         origin=origin,
         cache=cache,
-        renderers=Workers(renderers),
+        renderers=RendererClient(renderers),
         limits=Limits(avif_budget=0),
         clock=clock,
     )
@@ -130,7 +130,7 @@ async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Serve
     await origin.close()
 
 
-class Hurried(Workers):
+class Hurried(RendererClient):
     """Takes too long over whatever nobody waits for."""
 
     behind = 0
@@ -145,9 +145,9 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
 ) -> None:
     origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
     cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
-    workers = Hurried(renderers)
+    client = Hurried(renderers)
     hurried = Renditions(
-        origin=origin, cache=cache, renderers=workers, limits=Limits(avif_budget=0), clock=clock
+        origin=origin, cache=cache, renderers=client, limits=Limits(avif_budget=0), clock=clock
     )
     lifetimes = replace(LIFETIMES, s_maxage=86_400)
     asked = rendition_request(
@@ -155,7 +155,7 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
     )
     await hurried.get(asked)
     async with asyncio.timeout(20):
-        while not workers.behind:  # noqa: ASYNC110 - nobody is told
+        while not client.behind:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     for hits, seconds in ((True, 1), (True, AGAIN - 2), (False, 2)):
@@ -163,7 +163,7 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
         answer = await hurried.get(asked)
         assert (answer.hit, answer.rendition.is_passing) == (hits, True)
     async with asyncio.timeout(20):
-        while workers.behind < 2:  # noqa: ASYNC110 - nobody is told
+        while client.behind < 2:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
     await hurried.close()
     await cache.close()
@@ -183,7 +183,7 @@ async def test_what_stands_in_for_a_rendition_is_made_again_when_that_never_came
         hurried = Renditions(
             origin=origin,
             cache=cache,
-            renderers=Workers(renderers),
+            renderers=RendererClient(renderers),
             limits=Limits(avif_budget=0),
             clock=clock,
         )
