@@ -15,8 +15,8 @@ import structlog
 from obstore import exceptions
 from obstore.store import ObjectStore
 
-from proxy.caches import Entry
-from proxy.caches.envelope import LONGEST, RENDITIONS, Unverified, name
+from proxy.caches.envelope import MAX_LIFETIME, RENDITION_CODEC, Unverified, entry_name
+from proxy.caches.protocol import CacheEntry
 from proxy.clients.address import Address
 from proxy.clients.breaker import Breaker
 from proxy.clients.object_store import store_of
@@ -60,9 +60,9 @@ class BucketCache:
 
     async def get(self, key: str) -> Rendition | None:
         entry = await self.get_entry(key)
-        return None if entry is None else entry.kept
+        return None if entry is None else entry.value
 
-    async def get_entry(self, key: str) -> Entry[Rendition] | None:
+    async def get_entry(self, key: str) -> CacheEntry[Rendition] | None:
         entry = await self._call(lambda: self._read(key), self._lookup_timeout)
         if entry is None or entry.expires_at <= self._clock():
             self.misses += 1
@@ -71,8 +71,8 @@ class BucketCache:
         return entry
 
     async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
-        lifetime = min(lifetime, LONGEST)
-        packed = await asyncio.to_thread(RENDITIONS.pack, rendition, key, self._clock() + lifetime)
+        lifetime = min(lifetime, MAX_LIFETIME)
+        packed = await asyncio.to_thread(RENDITION_CODEC.pack, rendition, key, self._clock() + lifetime)
         if lifetime <= 0 or len(packed) > self._max_value:
             await self._call(lambda: self._remove(key), _WRITE)
         else:
@@ -84,7 +84,7 @@ class BucketCache:
     def stats(self) -> Stats:
         return Stats(tier="bucket", hits=self.hits, misses=self.misses, failures=self.failures)
 
-    async def _read(self, key: str) -> Entry[Rendition] | None:
+    async def _read(self, key: str) -> CacheEntry[Rendition] | None:
         try:
             found = await obstore.get_async(self._store, _path(key))
         except (FileNotFoundError, exceptions.NotFoundError):
@@ -92,7 +92,7 @@ class BucketCache:
         entry = None
         if found.meta["size"] <= self._max_value:
             packed = bytes(await found.bytes_async())
-            entry = await asyncio.to_thread(RENDITIONS.unpack, packed, key)
+            entry = await asyncio.to_thread(RENDITION_CODEC.unpack, packed, key)
         if entry is None:
             self._failed(Unverified())
         if entry is None or entry.expires_at <= self._clock():
@@ -141,5 +141,5 @@ def open_bucket(address: Address) -> BucketCache:
 
 def _path(key: str) -> str:
     """Spread over many prefixes, by which stores divide their work."""
-    digits = name(key)
+    digits = entry_name(key)
     return f"{digits[:2]}/{digits[2:]}"

@@ -24,8 +24,8 @@ from typing import Generic
 
 import structlog
 
-from proxy.caches import Entry, Packing, T
-from proxy.caches.envelope import LONGEST, Unverified, name
+from proxy.caches.envelope import MAX_LIFETIME, Unverified, entry_name
+from proxy.caches.protocol import CacheEntry, EntryCodec, T
 from proxy.clients.address import Address, folder_of
 from proxy.telemetry.metrics import Stats
 
@@ -44,7 +44,7 @@ class DiskCache(Generic[T]):
     """
     `max_bytes` counts whole blocks of 4 KiB, as file systems do. Passing it makes a scan remove what was
     not used for longest until a tenth is free; while it runs others may write a quarter more, no further.
-    An entry of more than an eighth of it is not kept.
+    An entry of more than an eighth of it is not cached.
     `folder` is made when it is needed; files in it that are not a cache's are left alone.
     `clock` gives unix seconds.
     """
@@ -52,10 +52,10 @@ class DiskCache(Generic[T]):
     slow = True
 
     def __init__(
-        self, packing: Packing[T], folder: Path, max_bytes: int, *, clock: Callable[[], float] = time
+        self, codec: EntryCodec[T], folder: Path, max_bytes: int, *, clock: Callable[[], float] = time
     ) -> None:
         self.hits = self.misses = self.failures = 0
-        self._packing = packing
+        self._codec = codec
         self._folder = os.path.abspath(folder)
         self._written = os.path.join(self._folder, "written")
         self._scanned = os.path.join(self._folder, "scanned")
@@ -65,9 +65,9 @@ class DiskCache(Generic[T]):
 
     async def get(self, key: str) -> T | None:
         entry = await self.get_entry(key)
-        return None if entry is None else entry.kept
+        return None if entry is None else entry.value
 
-    async def get_entry(self, key: str) -> Entry[T] | None:
+    async def get_entry(self, key: str) -> CacheEntry[T] | None:
         try:
             entry = await asyncio.to_thread(self._read, key)
         except (OSError, Unverified) as error:
@@ -79,15 +79,15 @@ class DiskCache(Generic[T]):
             self.hits += 1
         return entry
 
-    async def put(self, key: str, kept: T, lifetime: float) -> None:
-        expires_at = self._clock() + min(lifetime, LONGEST)
+    async def put(self, key: str, value: T, lifetime: float) -> None:
+        expires_at = self._clock() + min(lifetime, MAX_LIFETIME)
         try:
-            await asyncio.to_thread(self._write, key, kept, expires_at)
+            await asyncio.to_thread(self._write, key, value, expires_at)
         except OSError as error:
             self._failed(error)
 
     async def close(self) -> None:
-        """Nothing is held open between calls."""
+        """Nothing is open between calls."""
 
     def stats(self) -> Stats:
         return Stats(tier="disk", hits=self.hits, misses=self.misses, failures=self.failures)
@@ -97,10 +97,10 @@ class DiskCache(Generic[T]):
         log.warning("cache_failed", tier="disk", error=type(error).__name__)
 
     def _path(self, key: str) -> str:
-        digits = name(key)
+        digits = entry_name(key)
         return os.path.join(self._folder, digits[:2], digits[2:])
 
-    def _read(self, key: str) -> Entry[T] | None:
+    def _read(self, key: str) -> CacheEntry[T] | None:
         path = self._path(key)
         try:
             with open(path, "rb") as file:
@@ -108,7 +108,7 @@ class DiskCache(Generic[T]):
                 packed = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        entry = self._packing.unpack(packed, key)
+        entry = self._codec.unpack(packed, key)
         now = self._clock()
         if entry is None or entry.expires_at <= now:
             _remove(path)
@@ -121,9 +121,9 @@ class DiskCache(Generic[T]):
                 os.utime(path, (now, entry.expires_at))
         return entry
 
-    def _write(self, key: str, kept: T, expires_at: float) -> None:
+    def _write(self, key: str, value: T, expires_at: float) -> None:
         path = self._path(key)
-        packed = self._packing.pack(kept, key, expires_at)
+        packed = self._codec.pack(value, key, expires_at)
         if expires_at <= self._clock() or _blocks(len(packed)) > self._max_blocks // 8:
             _remove(path)
             return
@@ -180,26 +180,26 @@ class DiskCache(Generic[T]):
     def _scan(self) -> bool:
         """
         Removes what has expired or was never finished, and then the least recently used. Does nothing when
-        somebody else is at it.
+        another process is scanning.
         """
         with self._alone() as alone:
             if not alone:
                 return False
             before = self._blocks_written()
             used = self._sweep()
-            held = used.total()
-            if held > self._max_blocks * 9 // 10:
-                held -= self._evict(used, held - self._max_blocks * 9 // 10)
+            occupied = used.total()
+            if occupied > self._max_blocks * 9 // 10:
+                occupied -= self._evict(used, occupied - self._max_blocks * 9 // 10)
             # What others wrote during the scan counts, seen by it or not: too much is the safe side.
             with open(self._written, "ab") as written:
-                written.truncate(held + max(self._blocks_written() - before, 0))
+                written.truncate(occupied + max(self._blocks_written() - before, 0))
             now = self._clock()
             os.utime(self._scanned, (now, now))
             return True
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
-        """A lock of all threads and processes; it goes with the process that held it."""
+        """A lock of all threads and processes; it goes with the process that has it."""
         with open(self._scanned, "ab") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -248,13 +248,13 @@ class DiskCache(Generic[T]):
                         yield file, file.stat(follow_symlinks=False)
 
 
-def open_disk(address: Address, packing: Packing[T]) -> DiskCache[T]:
+def open_disk(address: Address, codec: EntryCodec[T]) -> DiskCache[T]:
     """
     `disk:///var/cache/images?size=2GB` (2 GB when not said); `disk://.cache` and `disk://./cache` are
     relative to the working directory; `%2C` is a comma.
     """
     address.allow({"size"})
-    return DiskCache(packing, folder_of(address), address.size(address.options.get("size", "2GB")))
+    return DiskCache(codec, folder_of(address), address.size(address.options.get("size", "2GB")))
 
 
 def _blocks(size: int) -> int:

@@ -1,5 +1,6 @@
 """
-A rendition as bytes that prove themselves, for places that others can write to: a folder, a Redis, a bucket.
+The serialised form of a cached rendition. It proves its integrity: others can write to a folder, a Redis or a
+bucket, too.
 
     magic and version (4) | digest (16) | facts | etag | notes | body
 
@@ -14,7 +15,7 @@ import struct
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from proxy.caches import Entry, Packing
+from proxy.caches.protocol import CacheEntry, EntryCodec
 from proxy.model.media import Note, Rendition, written_as
 
 if TYPE_CHECKING:
@@ -28,23 +29,24 @@ _ETAG_AT = _DIGEST.stop + _FACTS.size
 # Year 5138: what is later would break the dates of HTTP, and none of our clocks says so.
 _LATEST = 1e11
 
-LONGEST = 10 * 365 * 86_400.0
+MAX_LIFETIME = 10 * 365 * 86_400.0
 """Seconds that an entry lives at most: "for ever" is no date that a file or Redis can hold."""
 
 
 class Unverified(Exception):
-    """What was found is not an envelope of ours for this key."""
+    """Stored bytes that are no intact envelope for their key."""
 
 
-def name(key: str) -> str:
+def entry_name(key: str) -> str:
     """
-    64 hexadecimal digits that stand for a key outside of this process. They change with the version of
+    The name of a key outside of this process: 64 hexadecimal digits. They change with the version of
     the envelope, so two releases that share a Redis never read, or delete, each other's entries.
     """
-    return _name(key).hexdigest()
+    return _keyed_digest(key).hexdigest()
 
 
-def pack(rendition: Rendition, key: str, expires_at: float) -> bytes:
+def pack_rendition(rendition: Rendition, key: str, expires_at: float) -> bytes:
+    """Serialise for storage under `key`. `expires_at` is in unix seconds."""
     etag, notes = rendition.etag.encode("ascii"), ",".join(rendition.notes).encode("ascii")
     modified = math.nan if rendition.last_modified is None else rendition.last_modified
     facts = _FACTS.pack(
@@ -58,15 +60,18 @@ def pack(rendition: Rendition, key: str, expires_at: float) -> bytes:
         len(etag),
         len(notes),
     )
-    return sealed(key, facts, etag, notes, rendition.body)
+    return seal(key, facts, etag, notes, rendition.body)
 
 
-def unpack(packed: bytes, key: str) -> Entry[Rendition] | None:
-    """`None` for everything that `pack` did not make for this key. Expiry is the caller's to check."""
-    return _open(packed) if is_sealed(packed, key, _FACTS.size) else None
+def unpack_rendition(packed: bytes, key: str) -> CacheEntry[Rendition] | None:
+    """
+    The rendition and when it expires, which is the caller's to check; `None` for everything that
+    `pack_rendition` did not make for this key.
+    """
+    return _open(packed) if has_seal(packed, key, _FACTS.size) else None
 
 
-def _open(packed: bytes) -> Entry[Rendition] | None:
+def _open(packed: bytes) -> CacheEntry[Rendition] | None:
     """A digest is no signature: who can write here can make one, so the facts are looked at as well."""
     expires_at, made_at, modified, purge, width, height, format, etag_size, notes_size = _FACTS.unpack_from(
         packed, _DIGEST.stop
@@ -94,31 +99,32 @@ def _open(packed: bytes) -> Entry[Rendition] | None:
         after_purge=purge,
         notes=notes,
     )
-    return Entry(rendition, expires_at)
+    return CacheEntry(rendition, expires_at)
 
 
-RENDITIONS = Packing(pack, unpack)
+RENDITION_CODEC = EntryCodec(pack_rendition, unpack_rendition)
 
-SEALED_AT = _DIGEST.stop
-"""Where what was sealed begins."""
+CONTENT_OFFSET = _DIGEST.stop
+"""Where the content begins, after magic and digest (bytes)."""
 
 
-def sealed(key: str, *parts: bytes) -> bytes:
-    seal = _name(key)
+def seal(key: str, *parts: bytes) -> bytes:
+    """Join `parts` behind a digest over them and `key`."""
+    digest = _keyed_digest(key)
     for part in parts:
-        seal.update(part)
-    return b"".join((_MAGIC, seal.digest()[:16], *parts))
+        digest.update(part)
+    return b"".join((_MAGIC, digest.digest()[:16], *parts))
 
 
-def is_sealed(packed: bytes, key: str, least: int) -> bool:
-    """Whether `sealed` made it for this key, of at least so many bytes."""
-    if len(packed) < SEALED_AT + least or not packed.startswith(_MAGIC):
+def has_seal(packed: bytes, key: str, min_size: int) -> bool:
+    """Whether `seal` made it for this key, with a content of `min_size` bytes or more."""
+    if len(packed) < CONTENT_OFFSET + min_size or not packed.startswith(_MAGIC):
         return False
-    seal = _name(key)
-    seal.update(memoryview(packed)[SEALED_AT:])
-    return seal.digest()[:16] == packed[_DIGEST]
+    digest = _keyed_digest(key)
+    digest.update(memoryview(packed)[CONTENT_OFFSET:])
+    return digest.digest()[:16] == packed[_DIGEST]
 
 
-def _name(key: str) -> HASH:
+def _keyed_digest(key: str) -> HASH:
     # A key is any text, a lone surrogate included.
     return sha256(b"image-proxy\0" + _MAGIC + key.encode("utf-8", "surrogatepass"))

@@ -9,24 +9,24 @@ from typing import Generic, NamedTuple
 
 from cachetools import LRUCache
 
-from proxy.caches import Entry, T
+from proxy.caches.protocol import CacheEntry, T
 from proxy.clients.address import Address
 from proxy.telemetry.metrics import Stats
 
 # Bytes of an entry beside its body and key, with its share of cachetools' three dicts: measured with
-# tracemalloc on CPython 3.11, and held by a test.
+# tracemalloc on CPython 3.11, and checked by a test.
 _OVERHEAD = 600
 
 
-class _Held(NamedTuple, Generic[T]):
-    kept: T
+class _SizedEntry(NamedTuple, Generic[T]):
+    value: T
     expires_at: float
     size: int
 
 
 class MemoryCache(Generic[T]):
     """
-    Least recently used goes first. An entry of more than an eighth of `max_bytes` is not kept: it would
+    Least recently used goes first. An entry of more than an eighth of `max_bytes` is not cached: it would
     push out too many others. `clock` gives unix seconds.
     """
 
@@ -34,51 +34,51 @@ class MemoryCache(Generic[T]):
 
     def __init__(self, max_bytes: int, *, clock: Callable[[], float] = time) -> None:
         self.hits = self.misses = self.failures = 0
-        self._held: LRUCache[str, _Held[T]] = LRUCache(max_bytes, getsizeof=lambda held: held.size)
+        self._entries: LRUCache[str, _SizedEntry[T]] = LRUCache(max_bytes, getsizeof=lambda entry: entry.size)
         self._clock = clock
 
     def peek(self, key: str) -> T | None:
         """`get` for the hot path, without a coroutine. What it does not find is not counted as a miss."""
-        held = self._live(key)
-        return None if held is None else held.kept
+        entry = self._live(key)
+        return None if entry is None else entry.value
 
     async def get(self, key: str) -> T | None:
         entry = await self.get_entry(key)
-        return None if entry is None else entry.kept
+        return None if entry is None else entry.value
 
-    async def get_entry(self, key: str) -> Entry[T] | None:
-        held = self._live(key)
-        if held is None:
+    async def get_entry(self, key: str) -> CacheEntry[T] | None:
+        entry = self._live(key)
+        if entry is None:
             self.misses += 1
             return None
-        return Entry(held.kept, held.expires_at)
+        return CacheEntry(entry.value, entry.expires_at)
 
-    async def put(self, key: str, kept: T, lifetime: float) -> None:
-        size = getsizeof(kept.body) + getsizeof(key) + _OVERHEAD
-        if lifetime <= 0 or size > self._held.maxsize // 8:
-            self._held.pop(key, None)
+    async def put(self, key: str, value: T, lifetime: float) -> None:
+        size = getsizeof(value.body) + getsizeof(key) + _OVERHEAD
+        if lifetime <= 0 or size > self._entries.maxsize // 8:
+            self._entries.pop(key, None)
             return
-        self._held[key] = _Held(kept, self._clock() + lifetime, size)
+        self._entries[key] = _SizedEntry(value, self._clock() + lifetime, size)
 
     async def close(self) -> None:
-        self._held.clear()
+        self._entries.clear()
 
     def stats(self) -> Stats:
         return Stats(tier="memory", hits=self.hits, misses=self.misses, failures=self.failures)
 
     @property
-    def held_bytes(self) -> int:
-        return int(self._held.currsize)
+    def used_bytes(self) -> int:
+        return int(self._entries.currsize)
 
-    def _live(self, key: str) -> _Held[T] | None:
-        held = self._held.get(key)
-        if held is None:
+    def _live(self, key: str) -> _SizedEntry[T] | None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        if held.expires_at <= self._clock():
-            del self._held[key]
+        if entry.expires_at <= self._clock():
+            del self._entries[key]
             return None
         self.hits += 1
-        return held
+        return entry
 
 
 def open_memory(address: Address) -> MemoryCache[T]:

@@ -1,12 +1,12 @@
-"""An original as bytes that prove themselves, with what its origin said about keeping it."""
+"""The serialised form of a cached original, with what its origin said about caching it."""
 
 from __future__ import annotations
 
 import math
 import struct
 
-from proxy.caches import Entry, Packing
-from proxy.caches.envelope import SEALED_AT, is_sealed, sealed
+from proxy.caches.envelope import CONTENT_OFFSET, has_seal, seal
+from proxy.caches.protocol import CacheEntry, EntryCodec
 from proxy.model.media import Keeping, Original
 
 # expires_at, since, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent), purge,
@@ -14,7 +14,8 @@ from proxy.model.media import Keeping, Original
 _FACTS = struct.Struct(">ddddddQHh")
 
 
-def pack(original: Original, key: str, expires_at: float) -> bytes:
+def pack_original(original: Original, key: str, expires_at: float) -> bytes:
+    """Serialise for storage under `key`. `expires_at` is in unix seconds."""
     version, keeping = original.version.encode(), original.keeping
     etag = None if original.etag is None else original.etag.encode()
     facts = _FACTS.pack(
@@ -28,15 +29,16 @@ def pack(original: Original, key: str, expires_at: float) -> bytes:
         len(version),
         -1 if etag is None else len(etag),
     )
-    return sealed(key, facts, version, etag or b"", original.body)
+    return seal(key, facts, version, etag or b"", original.body)
 
 
-def unpack(packed: bytes, key: str) -> Entry[Original] | None:
-    if not is_sealed(packed, key, _FACTS.size):
+def unpack_original(packed: bytes, key: str) -> CacheEntry[Original] | None:
+    """The original and when it expires; `None` for what `pack_original` did not make for this key."""
+    if not has_seal(packed, key, _FACTS.size):
         return None
-    *times, after_purge, version_size, etag_size = _FACTS.unpack_from(packed, SEALED_AT)
+    *times, after_purge, version_size, etag_size = _FACTS.unpack_from(packed, CONTENT_OFFSET)
     expires_at, since, fresh_for, stale_while_revalidate, stale_if_error, modified = map(_read, times)
-    version_at = SEALED_AT + _FACTS.size
+    version_at = CONTENT_OFFSET + _FACTS.size
     etag_at = version_at + version_size
     body_at = etag_at + max(etag_size, 0)
     if len(packed) < body_at or expires_at is None or since is None or stale_while_revalidate is None:
@@ -58,7 +60,7 @@ def unpack(packed: bytes, key: str) -> Entry[Original] | None:
         ),
         after_purge=after_purge,
     )
-    return Entry(original, expires_at)
+    return CacheEntry(original, expires_at)
 
 
 def _written(seconds: float | None) -> float:
@@ -69,4 +71,4 @@ def _read(seconds: float) -> float | None:
     return None if math.isnan(seconds) else seconds
 
 
-ORIGINALS = Packing(pack, unpack)
+ORIGINAL_CODEC = EntryCodec(pack_original, unpack_original)

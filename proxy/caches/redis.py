@@ -7,8 +7,8 @@ from collections.abc import Callable
 from time import time
 from typing import TypeVar
 
-from proxy.caches import Entry
-from proxy.caches.envelope import LONGEST, Unverified, name, pack, unpack
+from proxy.caches.envelope import MAX_LIFETIME, Unverified, entry_name, pack_rendition, unpack_rendition
+from proxy.caches.protocol import CacheEntry
 from proxy.clients.address import Address
 from proxy.clients.redis import connect
 from proxy.clients.redis_link import PREFIX, Link
@@ -44,9 +44,9 @@ class RedisCache:
 
     async def get(self, key: str) -> Rendition | None:
         entry = await self.get_entry(key)
-        return None if entry is None else entry.kept
+        return None if entry is None else entry.value
 
-    async def get_entry(self, key: str) -> Entry[Rendition] | None:
+    async def get_entry(self, key: str) -> CacheEntry[Rendition] | None:
         # Not GET: whoever else writes here may have put half a gigabyte under our key.
         packed = await self._link.call("GETRANGE", self._name(key), 0, self._max_value)
         entry = await self._unpack(packed, key) if isinstance(packed, bytes) and packed else None
@@ -57,8 +57,10 @@ class RedisCache:
         return entry
 
     async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
-        lifetime = min(lifetime, LONGEST)
-        packed = await _offloaded(len(rendition.body), lambda: pack(rendition, key, self._clock() + lifetime))
+        lifetime = min(lifetime, MAX_LIFETIME)
+        packed = await _offloaded(
+            len(rendition.body), lambda: pack_rendition(rendition, key, self._clock() + lifetime)
+        )
         if lifetime <= 0 or len(packed) > self._max_value:
             await self._link.call("DEL", self._name(key))
         else:
@@ -75,12 +77,12 @@ class RedisCache:
         return Stats(tier="redis", hits=self.hits, misses=self.misses, failures=self.failures)
 
     def _name(self, key: str) -> str:
-        return self._prefix + name(key)
+        return self._prefix + entry_name(key)
 
-    async def _unpack(self, packed: bytes, key: str) -> Entry[Rendition] | None:
+    async def _unpack(self, packed: bytes, key: str) -> CacheEntry[Rendition] | None:
         entry = None
         if len(packed) <= self._max_value:
-            entry = await _offloaded(len(packed), lambda: unpack(packed, key))
+            entry = await _offloaded(len(packed), lambda: unpack_rendition(packed, key))
         if entry is None:
             self._link.failed(Unverified())
             await self._link.call("DEL", self._name(key))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import Generic
 
-from proxy.caches import Entry, T, Tier
 from proxy.caches.bucket import open_bucket
 from proxy.caches.disk import open_disk
-from proxy.caches.envelope import RENDITIONS
+from proxy.caches.envelope import RENDITION_CODEC
 from proxy.caches.memory import MemoryCache, open_memory
-from proxy.caches.original_envelope import ORIGINALS
+from proxy.caches.original_envelope import ORIGINAL_CODEC
+from proxy.caches.protocol import CacheEntry, T, Tier
 from proxy.caches.redis import open_redis
 from proxy.caches.write_behind import WriteBehind
 from proxy.clients.address import BUCKET_SCHEMES, Address, masked, parse_address, split_tiers
@@ -22,7 +22,7 @@ Schemes = Mapping[str, Callable[[Address], Tier[T]]]
 
 SCHEMES: Schemes[Rendition] = {
     "memory": open_memory,
-    "disk": lambda address: open_disk(address, RENDITIONS),
+    "disk": lambda address: open_disk(address, RENDITION_CODEC),
     **dict.fromkeys(BUCKET_SCHEMES, open_bucket),
     **{
         f"{scheme}{kind}": open_redis
@@ -33,7 +33,7 @@ SCHEMES: Schemes[Rendition] = {
 
 SCHEMES_OF_ORIGINALS: Schemes[Original] = {
     "memory": open_memory,
-    "disk": lambda address: open_disk(address, ORIGINALS),
+    "disk": lambda address: open_disk(address, ORIGINAL_CODEC),
 }
 
 
@@ -49,7 +49,7 @@ class TieredCache(Generic[T]):
         self._clock = clock
 
     @property
-    def keeps(self) -> bool:
+    def enabled(self) -> bool:
         return bool(self._tiers)
 
     def peek(self, key: str) -> T | None:
@@ -66,19 +66,19 @@ class TieredCache(Generic[T]):
             entry = await tier.get_entry(key)
             if entry is None:
                 continue
-            if wanted(entry.kept):
+            if wanted(entry.value):
                 await self._put(key, entry, self._tiers[:depth])
-                return entry.kept
-            nearest = nearest or entry.kept
+                return entry.value
+            nearest = nearest or entry.value
         return nearest
 
-    async def put(self, key: str, kept: T, lifetime: float) -> None:
-        await self._put(key, Entry(kept, self._clock() + lifetime), self._tiers)
+    async def put(self, key: str, value: T, lifetime: float) -> None:
+        await self._put(key, CacheEntry(value, self._clock() + lifetime), self._tiers)
 
-    async def put_near(self, key: str, kept: T, lifetime: float) -> None:
+    async def put_in_memory(self, key: str, value: T, lifetime: float) -> None:
         """Only into memory: what another process made, and puts where all can find it."""
         if self._memory is not None:
-            await self._memory.put(key, kept, lifetime)
+            await self._memory.put(key, value, lifetime)
 
     async def close(self) -> None:
         for tier in self._tiers:
@@ -88,9 +88,9 @@ class TieredCache(Generic[T]):
         """Of each tier, nearest first."""
         return tuple(tier.stats() for tier in self._tiers)
 
-    async def _put(self, key: str, entry: Entry[T], tiers: Iterable[Tier[T]]) -> None:
+    async def _put(self, key: str, entry: CacheEntry[T], tiers: Iterable[Tier[T]]) -> None:
         for tier in tiers:
-            await tier.put(key, entry.kept, entry.expires_at - self._clock())
+            await tier.put(key, entry.value, entry.expires_at - self._clock())
 
 
 def open_cache(text: str) -> TieredCache[Rendition]:

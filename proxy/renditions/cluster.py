@@ -16,8 +16,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from proxy.caches.envelope import name as short
-from proxy.caches.envelope import pack, unpack
+from proxy.caches.envelope import entry_name, pack_rendition, unpack_rendition
 from proxy.clients.address import redis_of
 from proxy.clients.redis import connect
 from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, PREFIX, Link
@@ -77,7 +76,7 @@ class ClusterFlights:
         What `take_off` made, here or elsewhere, or its ProxyError. Overloaded is about the machine it was
         raised on: it is not passed on, and somebody else tries.
         """
-        return await self._within.join(key, lambda: self._join(short(f"flight\n{key}"), take_off))
+        return await self._within.join(key, lambda: self._join(entry_name(f"flight\n{key}"), take_off))
 
     async def close(self) -> None:
         await self._within.close()
@@ -145,29 +144,29 @@ class ClusterFlights:
             if error is None or (isinstance(error, OriginFailed) and not waited):
                 return None
             raise error
-        entry = await _offloaded(len(packed), lambda: unpack(packed, f"{landed.kind}\n{name}"))
-        return entry and Made(entry.kept, bridged=landed.kind == _BRIDGED, elsewhere=True)
+        entry = await _offloaded(len(packed), lambda: unpack_rendition(packed, f"{landed.kind}\n{name}"))
+        return entry and Made(entry.value, bridged=landed.kind == _BRIDGED, elsewhere=True)
 
 
 def _pack_made(name: str, made: Made) -> tuple[str, bytes]:
     if not made.kept or len(made.rendition.body) > LARGEST:
         return _UNTOLD, b""
     kind = _BRIDGED if made.bridged else _RENDITION
-    return kind, pack(made.rendition, f"{kind}\n{name}", time.time() + LANDED)
+    return kind, pack_rendition(made.rendition, f"{kind}\n{name}", time.time() + LANDED)
 
 
 def _pack_error(name: str, error: ProxyError) -> bytes:
     said = json.dumps({"code": error.code, "message": error.message, "facts": error.facts}, default=str)
     # In the envelope of a rendition, which is what proves that nobody else wrote it.
     document = Rendition(body=said.encode(), format=Document.JSON, width=0, height=0, etag="")
-    return pack(document, f"{_ERROR}\n{name}", time.time() + LANDED)
+    return pack_rendition(document, f"{_ERROR}\n{name}", time.time() + LANDED)
 
 
 def _unpack_error(name: str, packed: bytes) -> ProxyError | None:
-    if (entry := unpack(packed, f"{_ERROR}\n{name}")) is None:
+    if (entry := unpack_rendition(packed, f"{_ERROR}\n{name}")) is None:
         return None
     try:
-        said = json.loads(entry.kept.body)
+        said = json.loads(entry.value.body)
         return family()[said["code"]](str(said["message"]), **said["facts"])
     except (ValueError, KeyError, TypeError):
         return None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import structlog
 from cachetools import TTLCache
 
-from proxy.caches import Keeper
+from proxy.caches import LayeredCache
 from proxy.model.errors import (
     OriginalNotFound,
     OriginalTooLarge,
@@ -96,7 +96,7 @@ class Renditions:
         self,
         *,
         origin: Origin,
-        cache: Keeper[Rendition],
+        cache: LayeredCache[Rendition],
         renderers: Renderers,
         limits: Limits,
         sources: Sources = NOWHERE,
@@ -257,8 +257,8 @@ class Renditions:
             rendition = replace(rendition, made_at=self._clock() - request.lifetimes.s_maxage)
             self._failures[name] = True
         age = self._clock() - rendition.made_at
-        put = self._cache.put_near if made.elsewhere else self._cache.put
-        lifetime = request.lifetimes.kept - age if made.kept and self._cache.keeps else 0
+        put = self._cache.put_in_memory if made.elsewhere else self._cache.put
+        lifetime = request.lifetimes.kept - age if made.kept and self._cache.enabled else 0
         if rendition.is_passing:
             lifetime = min(lifetime, PASSES)
             if lifetime > 0 and not made.bridged and not made.elsewhere:

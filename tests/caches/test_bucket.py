@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from proxy.caches import Tier
 from proxy.caches.bucket import BucketCache, open_bucket
-from proxy.caches.envelope import name
+from proxy.caches.envelope import entry_name
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiers import TieredCache, open_cache
 from proxy.clients.address import parse_address
@@ -38,7 +38,7 @@ def cache(store: ObjectStore) -> BucketCache:
 
 
 def path_of(key: str) -> str:
-    return f"{name(key)[:2]}/{name(key)[2:]}"
+    return f"{entry_name(key)[:2]}/{entry_name(key)[2:]}"
 
 
 def tiered(store: ObjectStore) -> TieredCache[Rendition]:

@@ -14,7 +14,7 @@ import pytest
 from proxy.caches import Cache, Tier
 from proxy.caches.bucket import BucketCache
 from proxy.caches.disk import DiskCache
-from proxy.caches.envelope import RENDITIONS
+from proxy.caches.envelope import RENDITION_CODEC
 from proxy.caches.memory import MemoryCache
 from proxy.caches.redis import RedisCache
 from proxy.caches.tiers import TieredCache
@@ -50,12 +50,12 @@ async def cache(
 
     def tiered() -> TieredCache[Rendition]:
         tiers: list[Tier[Rendition]] = [MemoryCache(16 * MEGABYTE, clock=clock)]
-        tiers += [DiskCache(RENDITIONS, tmp_path / "near", 16 * MEGABYTE, clock=clock), redis()]
+        tiers += [DiskCache(RENDITION_CODEC, tmp_path / "near", 16 * MEGABYTE, clock=clock), redis()]
         return TieredCache(tiers, clock=clock)
 
     makers: dict[str, Callable[[], Cache[Rendition]]] = {
         "memory": lambda: MemoryCache[Rendition](16 * MEGABYTE, clock=clock),
-        "disk": lambda: DiskCache(RENDITIONS, tmp_path / "cache", 16 * MEGABYTE, clock=clock),
+        "disk": lambda: DiskCache(RENDITION_CODEC, tmp_path / "cache", 16 * MEGABYTE, clock=clock),
         "redis": redis,
         "bucket": bucket,
         "tiered": tiered,

@@ -14,14 +14,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.caches.disk import DiskCache
-from proxy.caches.envelope import RENDITIONS, name
+from proxy.caches.envelope import RENDITION_CODEC, entry_name
 from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 from tests.paths import ROOT
 
 
 def path_of(folder: Path, key: str) -> Path:
-    return folder / name(key)[:2] / name(key)[2:]
+    return folder / entry_name(key)[:2] / entry_name(key)[2:]
 
 
 def entries(folder: Path) -> list[Path]:
@@ -37,15 +37,15 @@ def held_bytes(folder: Path) -> int:
 
 
 async def test_entries_survive_a_restart(tmp_path: Path, tom: Rendition) -> None:
-    before = DiskCache(RENDITIONS, tmp_path, 10_000_000)
+    before = DiskCache(RENDITION_CODEC, tmp_path, 10_000_000)
     await before.put("tom", tom, 60)
     await before.close()
-    assert await DiskCache(RENDITIONS, tmp_path, 10_000_000).get("tom") == tom
+    assert await DiskCache(RENDITION_CODEC, tmp_path, 10_000_000).get("tom") == tom
 
 
 async def test_a_folder_is_made_when_it_is_needed(tmp_path: Path, tom: Rendition) -> None:
     folder = tmp_path / "not" / "yet"
-    cache = DiskCache(RENDITIONS, folder, 10_000_000)
+    cache = DiskCache(RENDITION_CODEC, folder, 10_000_000)
     assert await cache.get("tom") is None
     assert not folder.exists()
     await cache.put("tom", tom, 60)
@@ -53,7 +53,7 @@ async def test_a_folder_is_made_when_it_is_needed(tmp_path: Path, tom: Rendition
 
 
 async def test_the_bound_holds_under_many_puts(tmp_path: Path, tom: Rendition) -> None:
-    cache = DiskCache(RENDITIONS, tmp_path, 1_000_000)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 1_000_000)
     for i in range(400):
         await cache.put(f"cat {i}", replace(tom, body=bytes(9_000)), 60)
         if i % 20 == 0:
@@ -64,20 +64,24 @@ async def test_the_bound_holds_under_many_puts(tmp_path: Path, tom: Rendition) -
 
 async def test_the_bound_holds_over_restarts(tmp_path: Path, tom: Rendition) -> None:
     for i in range(200):
-        await DiskCache(RENDITIONS, tmp_path, 500_000).put(f"cat {i}", replace(tom, body=bytes(9_000)), 60)
+        await DiskCache(RENDITION_CODEC, tmp_path, 500_000).put(
+            f"cat {i}", replace(tom, body=bytes(9_000)), 60
+        )
     assert held_bytes(tmp_path) <= 500_000 + 3 * 4096
 
 
 async def test_a_lower_bound_takes_effect_with_the_next_put(tmp_path: Path, tom: Rendition) -> None:
     for i in range(100):
-        await DiskCache(RENDITIONS, tmp_path, 10_000_000).put(f"cat {i}", replace(tom, body=bytes(9_000)), 60)
-    await DiskCache(RENDITIONS, tmp_path, 200_000).put("tom", tom, 60)
+        await DiskCache(RENDITION_CODEC, tmp_path, 10_000_000).put(
+            f"cat {i}", replace(tom, body=bytes(9_000)), 60
+        )
+    await DiskCache(RENDITION_CODEC, tmp_path, 200_000).put("tom", tom, 60)
     assert held_bytes(tmp_path) <= 200_000
 
 
 async def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, tom: Rendition) -> None:
     clock = Clock()
-    cache = DiskCache(RENDITIONS, tmp_path, 50 * 4096, clock=clock)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 50 * 4096, clock=clock)
     for i in range(50):
         await cache.put(f"cat {i}", tom, 1e6)
         clock.forward(61)
@@ -91,7 +95,7 @@ async def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, tom: Ren
 
 async def test_expired_entries_go_when_they_are_read(tmp_path: Path, tom: Rendition) -> None:
     clock = Clock()
-    cache = DiskCache(RENDITIONS, tmp_path, 10_000_000, clock=clock)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 10_000_000, clock=clock)
     await cache.put("tom", tom, 60)
     clock.forward(60)
     assert await cache.get("tom") is None
@@ -102,7 +106,7 @@ async def test_expired_entries_go_within_an_hour_when_nobody_reads_them(
     tmp_path: Path, tom: Rendition
 ) -> None:
     clock = Clock()
-    cache = DiskCache(RENDITIONS, tmp_path, 10_000_000, clock=clock)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 10_000_000, clock=clock)
     for i in range(10):
         await cache.put(f"cat {i}", tom, 60)
     await cache.put("tom", tom, 1e6)
@@ -113,7 +117,7 @@ async def test_expired_entries_go_within_an_hour_when_nobody_reads_them(
 
 async def test_what_a_crash_left_unfinished_is_swept(tmp_path: Path, tom: Rendition) -> None:
     clock = Clock()
-    cache = DiskCache(RENDITIONS, tmp_path, 10_000_000, clock=clock)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 10_000_000, clock=clock)
     await cache.put("tom", tom, 1e6)
     half = path_of(tmp_path, "tom").with_name(".unfinished-x1")
     half.write_bytes(b"half")
@@ -132,7 +136,7 @@ async def test_files_that_are_not_a_caches_are_left_alone(tmp_path: Path, tom: R
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(bytes(100_000))
         os.utime(path, (0, 0))
-    cache = DiskCache(RENDITIONS, tmp_path, 100_000)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 100_000)
     for i in range(100):
         await cache.put(f"cat {i}", tom, 60)
     assert all(path.exists() for path in theirs)
@@ -142,7 +146,7 @@ async def test_files_that_are_not_a_caches_are_left_alone(tmp_path: Path, tom: R
 async def test_what_does_not_verify_is_a_logged_miss_and_is_removed(
     tmp_path: Path, tom: Rendition, planted: bytes
 ) -> None:
-    cache = DiskCache(RENDITIONS, tmp_path, 10_000_000)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 10_000_000)
     await cache.put("tom", tom, 60)
     path_of(tmp_path, "tom").write_bytes(planted)
     with capture_logs() as logs:
@@ -155,7 +159,7 @@ async def test_what_does_not_verify_is_a_logged_miss_and_is_removed(
 
 
 async def test_an_entry_moved_to_another_key_is_a_miss(tmp_path: Path, tom: Rendition) -> None:
-    cache = DiskCache(RENDITIONS, tmp_path, 10_000_000)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 10_000_000)
     await cache.put("tom", tom, 60)
     await cache.put("felix", replace(tom, etag="felix"), 60)
     path_of(tmp_path, "tom").replace(path_of(tmp_path, "felix"))
@@ -164,7 +168,7 @@ async def test_an_entry_moved_to_another_key_is_a_miss(tmp_path: Path, tom: Rend
 
 async def test_a_folder_that_cannot_be_one_is_a_miss(tmp_path: Path, tom: Rendition) -> None:
     (tmp_path / "file").write_bytes(b"")
-    cache = DiskCache(RENDITIONS, tmp_path / "file", 10_000_000)
+    cache = DiskCache(RENDITION_CODEC, tmp_path / "file", 10_000_000)
     with capture_logs() as logs:
         await cache.put("tom", tom, 60)
         assert await cache.get("tom") is None
@@ -173,7 +177,7 @@ async def test_a_folder_that_cannot_be_one_is_a_miss(tmp_path: Path, tom: Rendit
 
 
 async def test_a_directory_in_the_place_of_an_entry_is_a_miss(tmp_path: Path, tom: Rendition) -> None:
-    cache = DiskCache(RENDITIONS, tmp_path, 10_000_000)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 10_000_000)
     path_of(tmp_path, "tom").mkdir(parents=True)
     await cache.put("tom", tom, 60)
     assert await cache.get("tom") is None
@@ -181,7 +185,7 @@ async def test_a_directory_in_the_place_of_an_entry_is_a_miss(tmp_path: Path, to
 
 
 async def test_a_folder_that_vanishes_is_a_miss_and_comes_back(tmp_path: Path, tom: Rendition) -> None:
-    cache = DiskCache(RENDITIONS, tmp_path / "cache", 10_000_000)
+    cache = DiskCache(RENDITION_CODEC, tmp_path / "cache", 10_000_000)
     await cache.put("tom", tom, 60)
     (tmp_path / "cache").rename(tmp_path / "gone")
     assert await cache.get("tom") is None
@@ -207,7 +211,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_is_a_miss(small_disk: Path, tom: Rendition) -> None:
-    cache = DiskCache(RENDITIONS, small_disk / "cache", 100_000_000)
+    cache = DiskCache(RENDITION_CODEC, small_disk / "cache", 100_000_000)
     with capture_logs() as logs:
         for i in range(20):
             await cache.put(f"cat {i}", replace(tom, body=bytes(100_000)), 60)
@@ -224,7 +228,7 @@ async def test_a_file_size_limit_is_a_miss(tmp_path: Path) -> None:
         import asyncio, resource, signal, sys
         from pathlib import Path
         from proxy.caches.disk import DiskCache
-        from proxy.caches.envelope import RENDITIONS
+        from proxy.caches.envelope import RENDITION_CODEC
         from proxy.model.media import Format, Rendition
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -232,7 +236,7 @@ async def test_a_file_size_limit_is_a_miss(tmp_path: Path) -> None:
         tom = Rendition(body=bytes(100_000), format=Format.PNG, width=1, height=1, etag="x")
 
         async def main():
-            cache = DiskCache(RENDITIONS, Path(sys.argv[1]), 100_000_000)
+            cache = DiskCache(RENDITION_CODEC, Path(sys.argv[1]), 100_000_000)
             await cache.put("tom", tom, 60)
             assert await cache.get("tom") is None
             assert cache.failures == 1
@@ -246,13 +250,13 @@ async def test_a_file_size_limit_is_a_miss(tmp_path: Path) -> None:
 async def test_somebody_elses_folder_is_a_miss(tmp_path: Path, tom: Rendition) -> None:
     """Run as nobody, for root may do everything."""
     folder = tmp_path / "theirs"
-    await DiskCache(RENDITIONS, folder, 10_000_000).put("tom", tom, 60)
+    await DiskCache(RENDITION_CODEC, folder, 10_000_000).put("tom", tom, 60)
     os.chmod(folder, 0o700 if os.geteuid() == 0 else 0o000)
     script = """
         import asyncio, concurrent.futures.thread, os, sys
         from pathlib import Path
         from proxy.caches.disk import DiskCache
-        from proxy.caches.envelope import RENDITIONS
+        from proxy.caches.envelope import RENDITION_CODEC
         from proxy.model.media import Format, Rendition
 
         if os.geteuid() == 0:
@@ -260,7 +264,7 @@ async def test_somebody_elses_folder_is_a_miss(tmp_path: Path, tom: Rendition) -
         tom = Rendition(body=bytes(100), format=Format.PNG, width=1, height=1, etag="x")
 
         async def main():
-            cache = DiskCache(RENDITIONS, Path(sys.argv[1]), 10_000_000)
+            cache = DiskCache(RENDITION_CODEC, Path(sys.argv[1]), 10_000_000)
             assert await cache.get("tom") is None
             await cache.put("tom", tom, 60)
             assert cache.failures == 2, cache.failures
@@ -275,7 +279,7 @@ async def test_somebody_elses_folder_is_a_miss(tmp_path: Path, tom: Rendition) -
 
 async def test_growth_stops_when_whoever_should_make_room_hangs(tmp_path: Path, tom: Rendition) -> None:
     """A process that is stopped in the middle of its scan keeps its lock."""
-    cache = DiskCache(RENDITIONS, tmp_path, 80 * 4096)
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 80 * 4096)
     await cache.put("tom", tom, 60)
     with (tmp_path / "scanned").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -294,7 +298,7 @@ async def test_processes_share_one_folder_and_one_bound(tmp_path: Path, tom: Ren
         import asyncio, random, sys
         from pathlib import Path
         from proxy.caches.disk import DiskCache
-        from proxy.caches.envelope import RENDITIONS
+        from proxy.caches.envelope import RENDITION_CODEC
         from structlog.testing import capture_logs
         from proxy.model.media import Format, Rendition
 
@@ -303,7 +307,7 @@ async def test_processes_share_one_folder_and_one_bound(tmp_path: Path, tom: Ren
                              width=i, height=1, etag=str(i))
 
         async def main():
-            cache = DiskCache(RENDITIONS, Path(sys.argv[1]), 2_000_000)
+            cache = DiskCache(RENDITION_CODEC, Path(sys.argv[1]), 2_000_000)
             for _ in range(60):
                 some = random.sample(range(300), 8)
                 await asyncio.gather(*(cache.put(f"cat {i}", tom(i), 60) for i in some))
@@ -320,7 +324,7 @@ async def test_processes_share_one_folder_and_one_bound(tmp_path: Path, tom: Ren
     await asyncio.gather(*(run(script, tmp_path) for _ in range(4)))
     assert held_bytes(tmp_path) <= 2_500_000
     assert unfinished(tmp_path) == []
-    await DiskCache(RENDITIONS, tmp_path, 100_000).put("tom", tom, 60)
+    await DiskCache(RENDITION_CODEC, tmp_path, 100_000).put("tom", tom, 60)
     assert held_bytes(tmp_path) <= 100_000
 
 

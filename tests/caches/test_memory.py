@@ -51,7 +51,7 @@ async def test_peek_finds_what_get_finds_until_it_expires(tom: Rendition) -> Non
     assert cache.peek("tom") is tom
     clock.forward(60)
     assert cache.peek("tom") is None
-    assert cache.held_bytes == 0
+    assert cache.used_bytes == 0
 
 
 async def test_a_peek_that_finds_nothing_is_not_a_miss(tom: Rendition) -> None:
@@ -76,4 +76,4 @@ async def test_a_closed_cache_holds_nothing(tom: Rendition) -> None:
     cache = MemoryCache[Rendition](1_000_000)
     await cache.put("tom", tom, 60)
     await cache.close()
-    assert cache.held_bytes == 0
+    assert cache.used_bytes == 0

@@ -16,7 +16,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from proxy.caches.envelope import name, pack
+from proxy.caches.envelope import entry_name, pack_rendition
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiers import open_cache
 from proxy.clients.address import parse_address
@@ -84,14 +84,14 @@ async def test_every_entry_has_a_time_to_live(
 ) -> None:
     await cache.put("tom", tom, 60)
     await cache.put("felix", tom, float("inf"))
-    assert 59_000 < await plain.pttl(prefix + name("tom")) <= 60_000
-    assert await plain.pttl(prefix + name("felix")) > 1e11
+    assert 59_000 < await plain.pttl(prefix + entry_name("tom")) <= 60_000
+    assert await plain.pttl(prefix + entry_name("felix")) > 1e11
 
 
 async def test_redis_forgets_by_itself(cache: RedisCache, plain: Redis, prefix: str, tom: Rendition) -> None:
     await cache.put("tom", tom, 0.05)
     await asyncio.sleep(0.1)
-    assert await plain.exists(prefix + name("tom")) == 0
+    assert await plain.exists(prefix + entry_name("tom")) == 0
 
 
 async def test_a_key_in_redis_tells_nothing_of_the_url(redis_url: str, plain: Redis, tom: Rendition) -> None:
@@ -99,7 +99,7 @@ async def test_a_key_in_redis_tells_nothing_of_the_url(redis_url: str, plain: Re
     await cache.put("clients/secret.jpg", tom, 60)
     await cache.close()
     keys = await plain.keys("image-proxy:*")
-    assert keys == [f"image-proxy:{name('clients/secret.jpg')}".encode()]
+    assert keys == [f"image-proxy:{entry_name('clients/secret.jpg')}".encode()]
 
 
 @pytest.mark.parametrize("planted", [b"garbage", b"IPR\x01" + bytes(300), bytes(200_000), "another's", "cut"])
@@ -107,30 +107,30 @@ async def test_a_poisoned_value_is_a_logged_miss_and_is_deleted(
     cache: RedisCache, plain: Redis, prefix: str, tom: Rendition, planted: bytes | str
 ) -> None:
     if planted == "another's":
-        planted = pack(tom, "felix", time.time() + 60)
+        planted = pack_rendition(tom, "felix", time.time() + 60)
     elif planted == "cut":
-        planted = pack(tom, "tom", time.time() + 60)[:-1]
-    await plain.set(prefix + name("tom"), planted)
+        planted = pack_rendition(tom, "tom", time.time() + 60)[:-1]
+    await plain.set(prefix + entry_name("tom"), planted)
     with capture_logs() as logs:
         assert await cache.get("tom") is None
     assert [(each["event"], each["tier"], each["error"]) for each in logs] == [
         ("cache_failed", "redis", "Unverified")
     ]
-    assert await plain.exists(prefix + name("tom")) == 0
+    assert await plain.exists(prefix + entry_name("tom")) == 0
     assert (cache.misses, cache.failures) == (1, 1)
 
 
 async def test_a_list_in_the_place_of_a_value_is_a_miss_and_can_be_overwritten(
     cache: RedisCache, plain: Redis, prefix: str, tom: Rendition
 ) -> None:
-    await plain.rpush(prefix + name("tom"), "x")
+    await plain.rpush(prefix + entry_name("tom"), "x")
     assert await cache.get("tom") is None
     await cache.put("tom", tom, 60)
     assert await cache.get("tom") == tom
 
 
 async def test_of_half_a_gigabyte_only_the_cap_is_read(plain: Redis, cache: RedisCache, prefix: str) -> None:
-    await plain.setrange(prefix + name("tom"), 100_000_000, b"x")
+    await plain.setrange(prefix + entry_name("tom"), 100_000_000, b"x")
     started = time.perf_counter()
     assert await cache.get("tom") is None
     assert time.perf_counter() - started < 0.6
@@ -143,7 +143,7 @@ async def test_the_cap_is_about_the_whole_value(
     await cache.put("tom", replace(tom, body=bytes(99_900)), 60)
     assert await cache.get("tom") is not None
     await cache.put("tom", replace(tom, body=bytes(99_990)), 60)
-    assert await plain.exists(prefix + name("tom")) == 0
+    assert await plain.exists(prefix + entry_name("tom")) == 0
 
 
 async def test_an_idle_connection_that_redis_closed_is_no_failure(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from proxy.caches.envelope import name
+from proxy.caches.envelope import entry_name
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiers import open_cache
 from proxy.clients.address import parse_address
@@ -81,7 +81,7 @@ async def test_a_slot_that_moves_is_followed(cluster: Redundant, tom: Rendition)
     cache = open_redis(parse_address(f"{cluster.url}?prefix=moved:"))
     await fill(cache, ["tom"], tom)
     failures = cache.failures
-    key = "moved:" + name("tom")
+    key = "moved:" + entry_name("tom")
     masters = [node for node in map(_client, cluster.servers) if node.info("replication")["role"] == "master"]
     slot = ask(masters[0], "CLUSTER", "KEYSLOT", key)
     owner = next(node for node in masters if key in node.keys(key))

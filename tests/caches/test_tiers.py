@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.caches import Entry
+from proxy.caches import CacheEntry
 from proxy.caches.disk import DiskCache
-from proxy.caches.envelope import RENDITIONS
+from proxy.caches.envelope import RENDITION_CODEC
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiers import TieredCache, open_cache
 from proxy.caches.write_behind import WriteBehind
@@ -38,7 +38,7 @@ class Gate:
     async def get(self, key: str) -> Rendition | None:
         return await self.kept.get(key)
 
-    async def get_entry(self, key: str) -> Entry[Rendition] | None:
+    async def get_entry(self, key: str) -> CacheEntry[Rendition] | None:
         return await self.kept.get_entry(key)
 
     async def put(self, key: str, rendition: Rendition, lifetime: float) -> None:
@@ -65,7 +65,7 @@ def clock() -> Clock:
 @pytest.fixture
 def tiers(tmp_path: Path, clock: Clock) -> tuple[MemoryCache[Rendition], DiskCache[Rendition]]:
     return MemoryCache[Rendition](1_000_000, clock=clock), DiskCache(
-        RENDITIONS, tmp_path, 10_000_000, clock=clock
+        RENDITION_CODEC, tmp_path, 10_000_000, clock=clock
     )
 
 
@@ -92,15 +92,15 @@ async def test_a_put_reaches_every_tier_by_the_time_it_is_closed(tmp_path: Path,
         await cache.put(f"cat {i}", tom, 60)
     await cache.close()
     for folder in (near, far):
-        assert [await DiskCache(RENDITIONS, folder, 10_000_000).get(f"cat {i}") for i in range(50)] == [
+        assert [await DiskCache(RENDITION_CODEC, folder, 10_000_000).get(f"cat {i}") for i in range(50)] == [
             tom
         ] * 50
 
 
 async def test_a_find_in_the_furthest_tier_moves_into_all_before_it(tmp_path: Path, tom: Rendition) -> None:
     near, far = (
-        DiskCache(RENDITIONS, tmp_path / "near", 10_000_000),
-        DiskCache(RENDITIONS, tmp_path / "far", 10_000_000),
+        DiskCache(RENDITION_CODEC, tmp_path / "near", 10_000_000),
+        DiskCache(RENDITION_CODEC, tmp_path / "far", 10_000_000),
     )
     await far.put("tom", tom, 60)
     cache = TieredCache([near, far])
@@ -110,7 +110,7 @@ async def test_a_find_in_the_furthest_tier_moves_into_all_before_it(tmp_path: Pa
 
 
 async def test_what_was_forgotten_is_gone_before_the_disk_knows(tmp_path: Path, tom: Rendition) -> None:
-    cache = TieredCache([DiskCache(RENDITIONS, tmp_path, 10_000_000)])
+    cache = TieredCache([DiskCache(RENDITION_CODEC, tmp_path, 10_000_000)])
     await cache.put("tom", tom, 60)
     await cache.close()
     await cache.put("tom", tom, 0)

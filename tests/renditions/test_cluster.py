@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from proxy.caches.envelope import name as short
+from proxy.caches.envelope import entry_name
 from proxy.clients.address import parse_address
 from proxy.clients.redis import connect
 from proxy.clients.redis_link import Link
@@ -222,7 +222,7 @@ async def test_a_leader_that_died_is_replaced_within_two_seconds(shared: RedisSe
     prefix = f"{uuid.uuid4()}:"
     dead = Leases(Link(connect(parse_address(shared.url))), prefix)
     flights = open_flights(f"{shared.url}?prefix={prefix}")
-    await dead.ask(short("flight\ntom"))
+    await dead.ask(entry_name("flight\ntom"))
     make = Maker(seconds=0)
     made, seconds = await timed(asyncio.ensure_future(flights.join("tom", make)))
     assert (make.times, made.elsewhere) == (1, False)

@@ -13,7 +13,7 @@ import pytest
 from proxy.caches import Tier
 from proxy.caches.disk import DiskCache
 from proxy.caches.memory import MemoryCache
-from proxy.caches.original_envelope import ORIGINALS
+from proxy.caches.original_envelope import ORIGINAL_CODEC
 from proxy.caches.tiers import TieredCache
 from proxy.model.errors import OriginalNotFound, OriginFailed
 from proxy.model.limits import Limits
@@ -49,7 +49,7 @@ async def opened(server: Server, clock: Clock, tmp_path: Path) -> AsyncIterator[
         origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
         tiers: list[Tier[Original]] = [
             MemoryCache[Original](10**7, clock=clock),
-            DiskCache(ORIGINALS, tmp_path, 10**7, clock=clock),
+            DiskCache(ORIGINAL_CODEC, tmp_path, 10**7, clock=clock),
         ]
         cache = TieredCache[Original](tiers, clock=clock)
         made.append(Originals(origin, cache, fresh_for=60, stale_if_error=600, clock=clock))
@@ -182,7 +182,7 @@ async def test_a_folder_needs_no_copy_of_what_is_in_it(tmp_path: Path) -> None:
     folder, kept = tmp_path / "originals", tmp_path / "kept"
     folder.mkdir()
     (folder / "a").write_bytes(b"one")
-    cache = TieredCache([DiskCache(ORIGINALS, kept, 10**7)])
+    cache = TieredCache([DiskCache(ORIGINAL_CODEC, kept, 10**7)])
     originals = Originals(FileOrigin(folder, Limits()), cache, fresh_for=60, stale_if_error=600)
     assert (await originals.fetch("a")).body == b"one"
     await originals.close()
