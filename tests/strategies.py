@@ -12,7 +12,7 @@ from proxy.model.errors import InvalidRequest
 from proxy.options.spec import BY_NAME, Option
 from proxy.options.values.angles import Angle
 from proxy.options.values.colours import Colour, ColourKind, Painted, PercentTint, TintKind, TwoColours
-from proxy.options.values.edges import LineKind, RadiiKind, TrimKind
+from proxy.options.values.edges import BorderKind, Edge, PaddingKind, RadiiKind, TrimKind
 from proxy.options.values.kinds import (
     AutoQuality,
     Choice,
@@ -26,18 +26,7 @@ from proxy.options.values.kinds import (
     plain,
 )
 from proxy.options.values.overlays import FontKind, OutlineKind, OverlayKind, PlaceKind, TextKind
-from proxy.options.values.positions import (
-    LONGEST,
-    POINTS,
-    AnchorKind,
-    BorderKind,
-    Box,
-    Edge,
-    Ratio,
-    RegionKind,
-    Side,
-    Strategy,
-)
+from proxy.options.values.positions import LONGEST, POINTS, AnchorKind, Box, Ratio, RegionKind, Side, Strategy
 from proxy.url.grammar import parse_options
 
 
@@ -105,7 +94,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
         case RegionKind():
             positive = px.filter(lambda text: text != "0") | shares
             return joined(positive, positive) | joined(px | shares, px | shares, positive, positive)
-        case BorderKind():
+        case PaddingKind():
             side = st.integers(0, 300).map(str)
             return side | joined(side, side) | joined(side, side, side, side, st.sampled_from([*Edge]))
         case Angle():
@@ -129,7 +118,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
         case RadiiKind():
             radius = st.integers(0, 300).map(str)
             return st.just("max") | st.lists(radius, min_size=1, max_size=4).map(":".join)
-        case LineKind():
+        case BorderKind():
             width = st.integers(0, 40).map("{}px".format)
             return joined(width, st.just("solid"), st.sampled_from(["red", "rgb:123456", "0000ff80"]))
         case Quality():

@@ -83,8 +83,8 @@ def explain_plan(spec: Spec, plan: Plan, source: Size) -> Iterator[tuple[str, st
         yield "canvas", f"{_size(plan.canvas.size)}, the picture at {_point(plan.canvas)}"
     if plan.radii is not None:
         yield "round", "corners of " + _radii(plan.radii)
-    if plan.line:
-        yield "line", f"{plan.line} px around, which takes {_size(plan.outlined)}"
+    if plan.border:
+        yield "line", f"{plan.border} px around, which takes {_size(plan.outlined)}"
     if plan.angle:
         yield "rotate", f"{plan.angle:g} degrees clockwise, which takes {_size(plan.rotated)}"
     if plan.result != plan.rotated:

@@ -30,9 +30,9 @@ class Plan:
     Cut `region` out, or one of that size where `region_strategy` says; scale it to exactly `resize`; turn it
     clockwise by `turn` quarters; mirror it (`flip` top to bottom, `flop` left to right); keep `crop` of it,
     or a box of that size where `strategy` says; apply the effects; put it on `canvas`, where it lies at left
-    and top; round its corners by `radii` and draw `line` px around it, which gives `outlined`; rotate by
-    `angle` degrees clockwise, which gives `rotated`; extend it by `extend`. The picture then has the size
-    `result`.
+    and top; round its corners by `radii` and draw a `border` of that many px around it, which gives
+    `outlined`; rotate by `angle` degrees clockwise, which gives `rotated`; extend it by `extend`. The picture
+    then has the size `result`.
     `dpr` is what offsets and paddings were multiplied by.
     """
 
@@ -46,7 +46,7 @@ class Plan:
     strategy: Strategy | None
     canvas: Box | None
     radii: Corners | None
-    line: int
+    border: int
     outlined: Size
     angle: float
     rotated: Size
@@ -126,8 +126,8 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
     whole = placed(upright, asked)
     offsets = spec.x or 0.0, spec.y or 0.0
     shown, canvas = whole.visible, whole.canvas
-    line = round(spec.line.width * dpr) if spec.line else 0
-    outlined = Size((canvas or shown).width + 2 * line, (canvas or shown).height + 2 * line)
+    border = round(spec.border.width * dpr) if spec.border else 0
+    outlined = Size((canvas or shown).width + 2 * border, (canvas or shown).height + 2 * border)
     rotated = grown(outlined, angle)
     extend = margins(spec, dpr)
     strategy = spec.position if isinstance(spec.position, Strategy) else None
@@ -144,7 +144,7 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
         if canvas is None
         else Box(*position(canvas, shown, spec.position, *offsets, dpr), canvas.width, canvas.height),
         radii=corners(spec, canvas or shown, dpr),
-        line=line,
+        border=border,
         outlined=outlined,
         angle=angle,
         rotated=rotated,

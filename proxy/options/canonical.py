@@ -15,8 +15,9 @@ from typing import Any
 from proxy.model.media import ENCODER, FORMATS
 from proxy.options.spec import OPTIONS, Fit, Mode, Output, Spec
 from proxy.options.values.colours import WHITE
+from proxy.options.values.edges import Edge
 from proxy.options.values.kinds import plain
-from proxy.options.values.positions import LONGEST, Compass, Edge, Length, Strategy, nearest
+from proxy.options.values.positions import LONGEST, Compass, Length, Strategy, nearest
 
 PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.FIT: (Fit.INSIDE, True),
@@ -109,7 +110,7 @@ def whole_times(side: Length, factor: Fraction) -> bool:
 def measured(spec: Spec) -> bool:
     """Whether anything besides the box is given in CSS pixels."""
     offsets = any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y))
-    lengths = (spec.extend, spec.line, spec.radii and spec.radii.corners, spec.min_width, spec.min_height)
+    lengths = (spec.extend, spec.border, spec.radii and spec.radii.corners, spec.min_width, spec.min_height)
     return offsets or bool(spec.overlay or spec.text) or any(length is not None for length in lengths)
 
 
@@ -182,8 +183,8 @@ def drop_idle(spec: Spec) -> Spec:
         spec = replace(spec, extend=None)
     if spec.radii and spec.radii.corners is not None and not any(spec.radii.corners):
         spec = replace(spec, radii=None)
-    if spec.line and not spec.line.width:
-        spec = replace(spec, line=None)
+    if spec.border and not spec.border.width:
+        spec = replace(spec, border=None)
     if spec.format is Output.JPEG and spec.background == WHITE:
         spec = replace(spec, background=None)
     if (format := spec.fixed_format) is not None and not FORMATS[format].quality:

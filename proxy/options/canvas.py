@@ -9,9 +9,8 @@ from typing import Any
 from proxy.options.row import Option, option
 from proxy.options.values.angles import Angle, Turn
 from proxy.options.values.colours import Colour, ColourKind, Painted
-from proxy.options.values.edges import Line, LineKind, Radii, RadiiKind
+from proxy.options.values.edges import Border, BorderKind, Padding, PaddingKind, Radii, RadiiKind
 from proxy.options.values.kinds import Flag
-from proxy.options.values.positions import Border, BorderKind
 
 
 def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:
@@ -55,16 +54,17 @@ class Canvas:
         example="w_200,h_200,r_max,f_png",
         about="canvas",
     )  # fmt: skip
-    line: Line | None = option(
+    border: Border | None = option(
         "border", "bo",
-        kind=LineKind(),
+        kind=BorderKind(),
+        listed_as="line",
         doc="Draws a line around the picture, which grows by it; it follows rounded corners.",
         example="w_200,bo_4px_solid_ff0000",
         about="canvas",
     )  # fmt: skip
-    extend: Border | None = option(
+    extend: Padding | None = option(
         "extend", "pad",
-        kind=BorderKind(),
+        kind=PaddingKind(),
         doc="Adds px on each side: with the background, or with a copy, a repeat or a mirror of the picture.",
         example="w_200,extend_20_40_20_40,b_gold",
         about="canvas",

@@ -14,7 +14,7 @@ def options_table() -> list[dict[str, Any]]:
     """
     return [
         {
-            "name": option.name,
+            "name": option.listed_as or option.name,
             "names": list(option.names),
             "kind": option.kind.describe(),
             "takes": option.kind.hint,

@@ -14,7 +14,8 @@ class Option:
     """
     `names` are what URLs may say, the canonical one first. `expand` rewrites a value to the fields that it
     stands for. `about` tells what the option is about: a `delivery` option changes headers and not pixels,
-    and is no part of the canonical form.
+    and is no part of the canonical form. `listed_as` is the name in options.json where clients know an
+    option by another one than its field's.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Option:
     example: str
     about: str = "size"
     expand: Callable[[Any], Mapping[str, Any]] | None = None
+    listed_as: str | None = None
 
 
 def option(*names: str, kind: Kind[Any], default: Any = None, **more: Any) -> Any:

@@ -108,7 +108,7 @@ def see_through(spec: Spec, head: Header) -> bool:
     """Whether anything of the rendition may be transparent, be it of the original or by what was asked."""
     if spec.unflatten or spec.opacity < 1 or (head.alpha and not spec.flatten):
         return True
-    if spec.line is not None and spec.line.colour.alpha < 255:
+    if spec.border is not None and spec.border.colour.alpha < 255:
         return True
     ground = spec.background
     if ground is None:

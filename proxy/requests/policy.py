@@ -21,7 +21,7 @@ ALLOWED_BESIDE_PRESETS = ("presets", "expires", "version", "dpr")
 LISTED_RATIOS = (1.0, 2.0, 3.0)
 """The device pixel ratios that the policy `listed` allows."""
 
-NEVER_LISTED = ("zoom", "min_width", "min_height", "extend", "line", "max_bytes", "effort", "text")
+NEVER_LISTED = ("zoom", "min_width", "min_height", "extend", "border", "max_bytes", "effort", "text")
 """The options that the policy `listed` never allows: ways around its lists, costly ones, and free text."""
 
 NEVER_LISTED_VALUES = (("format", Output.BEST),)

@@ -28,7 +28,7 @@ ORIGINALS = {
     "photo": saved(photo(41, 29), Format.JPEG),
     "turned": saved(tagged(gradient(61, 40), orientation=6), Format.JPEG),
     "dot": saved(plain(1, 1, 200, 30, 90), Format.PNG),
-    "line": saved(gradient(300, 2), Format.PNG),
+    "border": saved(gradient(300, 2), Format.PNG),
     "soft": saved(disc(60, 45, 230, 40, 60), Format.PNG),
     "palette": saved(disc(60, 45, 230, 40, 60), Format.PNG, palette=True),
     "grey": saved(photo(40, 31)[0].copy(interpretation="b-w"), Format.PNG),

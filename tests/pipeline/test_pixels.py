@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.options.values.positions import Edge
+from proxy.options.values.edges import Edge
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import loaded, saved, tagged

@@ -18,8 +18,8 @@ from proxy.model.negotiation import Bucket
 from proxy.options.canonical import settle
 from proxy.options.spec import OPTIONS, Fit, Mode, Output, Spec
 from proxy.options.values.colours import Colour
-from proxy.options.values.edges import Line, Radii
-from proxy.options.values.positions import Border, Edge, Region, Strategy
+from proxy.options.values.edges import Border, Edge, Padding, Radii
+from proxy.options.values.positions import Region, Strategy
 from proxy.pipeline.decode.sniff import sniff
 from proxy.pipeline.render import render, savable
 from proxy.url.grammar import parse_options
@@ -65,11 +65,11 @@ def specs(draw: st.DrawFn) -> Spec:
         "x": draw(st.none() | st.floats(-20, 20).map(lambda x: round(x, 2))),
         "crop": draw(st.none() | st.builds(Region, *[st.none()] * 2, *[st.integers(1, 60)] * 2)),
         "radii": draw(st.none() | st.builds(Radii, st.none() | st.tuples(*[st.integers(0, 50)] * 4))),
-        "line": draw(st.none() | st.builds(Line, st.integers(0, 9), st.just(Colour(1, 2, 3)))),
+        "border": draw(st.none() | st.builds(Border, st.integers(0, 9), st.just(Colour(1, 2, 3)))),
         "flip": draw(st.booleans()),
         "flop": draw(st.booleans()),
         "autoorient": draw(st.booleans()),
-        "extend": draw(st.none() | st.builds(Border, *[st.integers(0, 9)] * 4, edge=st.sampled_from(Edge))),
+        "extend": draw(st.none() | st.builds(Padding, *[st.integers(0, 9)] * 4, edge=st.sampled_from(Edge))),
     }
     if draw(st.booleans()):
         return settle(Spec(**spec, fit=draw(st.sampled_from(Fit))))

@@ -1,12 +1,13 @@
 """
-What becomes of a picture's edge, as people write it in URLs: the plain border that is cut off, the corners
-that are rounded, the line that is drawn around.
+The edges of a picture, as URLs describe them: what is trimmed, how corners are rounded, the border that is
+drawn around it, and the padding that extends it.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from proxy.options.values.colours import Colour, read_colour
@@ -83,27 +84,75 @@ class RadiiKind:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Drawn around the picture, `width` px on each side."""
+class Border:
+    """A line around the picture, `width` px on each side."""
 
     width: int
     colour: Colour
 
 
 @dataclass(frozen=True)
-class LineKind:
+class BorderKind:
     """Cloudinary's `4px_solid_red`."""
 
     hint: ClassVar[str] = f"WIDTHpx_solid_COLOUR, the width from 0 to {LONGEST}: 4px_solid_ff0000"
 
-    def parse(self, text: str | None) -> Line:
+    def parse(self, text: str | None) -> Border:
         parts = re.fullmatch(r"([0-9]+)(?:px)?[_:=]solid[_:=](.+)", written(text), re.ASCII)
         if parts is None:
             raise ValueError(text)
-        return Line(within(whole(parts[1]), 0, LONGEST), read_colour(parts[2]))
+        return Border(within(whole(parts[1]), 0, LONGEST), read_colour(parts[2]))
 
-    def format(self, value: Line) -> str:
+    def format(self, value: Border) -> str:
         return f"{value.width}px_solid_{value.colour.hex}"
 
     def describe(self) -> dict[str, Any]:
+        # Clients of options.json know it by this name.
         return {"kind": "line", "min": 0, "max": LONGEST}
+
+
+class Edge(StrEnum):
+    """What an extended picture shows outside its old edges."""
+
+    BACKGROUND = "background"
+    COPY = "copy"
+    REPEAT = "repeat"
+    MIRROR = "mirror"
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """px that extend the picture on each side, and what they show."""
+
+    top: int
+    right: int
+    bottom: int
+    left: int
+    edge: Edge = Edge.BACKGROUND
+
+
+@dataclass(frozen=True)
+class PaddingKind:
+    """One number for all sides, two for top/bottom and left/right, or four from the top clockwise."""
+
+    hint: ClassVar[str] = (
+        f"1, 2 or 4 whole numbers from 0 to {LONGEST} (top, right, bottom, left), and then background, copy, "
+        "repeat or mirror"
+    )
+
+    def parse(self, text: str | None) -> Padding:
+        parts = words(text)
+        edge = Edge(parts.pop()) if parts[-1] in list(Edge) else Edge.BACKGROUND
+        if len(parts) not in (1, 2, 4):
+            raise ValueError(text)
+        sides = [within(whole(part), 0, LONGEST) for part in parts]
+        top, right, bottom, left = (sides * 4)[:4]
+        return Padding(top, right, bottom, left, edge)
+
+    def format(self, value: Padding) -> str:
+        text = f"{value.top}_{value.right}_{value.bottom}_{value.left}"
+        return text if value.edge is Edge.BACKGROUND else f"{text}_{value.edge}"
+
+    def describe(self) -> dict[str, Any]:
+        # Clients of options.json know it by this name.
+        return {"kind": "border", "min": 0, "max": LONGEST, "edges": list(Edge)}

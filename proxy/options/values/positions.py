@@ -230,52 +230,6 @@ class RegionKind:
         return {"kind": "region", "min": 0, "max": self.most}
 
 
-class Edge(StrEnum):
-    """What an extended picture shows outside its old border."""
-
-    BACKGROUND = "background"
-    COPY = "copy"
-    REPEAT = "repeat"
-    MIRROR = "mirror"
-
-
-@dataclass(frozen=True, slots=True)
-class Border:
-    """px on each side, and what they show."""
-
-    top: int
-    right: int
-    bottom: int
-    left: int
-    edge: Edge = Edge.BACKGROUND
-
-
-@dataclass(frozen=True)
-class BorderKind:
-    """One number for all sides, two for top/bottom and left/right, or four from the top clockwise."""
-
-    hint: ClassVar[str] = (
-        f"1, 2 or 4 whole numbers from 0 to {LONGEST} (top, right, bottom, left), and then background, copy, "
-        "repeat or mirror"
-    )
-
-    def parse(self, text: str | None) -> Border:
-        parts = words(text)
-        edge = Edge(parts.pop()) if parts[-1] in list(Edge) else Edge.BACKGROUND
-        if len(parts) not in (1, 2, 4):
-            raise ValueError(text)
-        sides = [within(whole(part), 0, LONGEST) for part in parts]
-        top, right, bottom, left = (sides * 4)[:4]
-        return Border(top, right, bottom, left, edge)
-
-    def format(self, value: Border) -> str:
-        text = f"{value.top}_{value.right}_{value.bottom}_{value.left}"
-        return text if value.edge is Edge.BACKGROUND else f"{text}_{value.edge}"
-
-    def describe(self) -> dict[str, Any]:
-        return {"kind": "border", "min": 0, "max": LONGEST, "edges": list(Edge)}
-
-
 def nearest(length: Fraction | int) -> int:
     """A whole number of px, at least 1; halves go up."""
     return max(1, int(length + Fraction(1, 2)))

@@ -9,7 +9,7 @@ import pyvips
 
 from proxy.geometry.boxes import Box, Margins, Size
 from proxy.options.values.colours import TRANSPARENT, WHITE, Colour, Painted
-from proxy.options.values.positions import Edge
+from proxy.options.values.edges import Edge
 from proxy.pipeline.decode.alpha import weighted, with_alpha
 
 Background = Colour | Painted | None

@@ -8,7 +8,8 @@ from proxy.geometry.boxes import Margins, Size
 from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Painted
-from proxy.options.values.positions import Edge, Strategy
+from proxy.options.values.edges import Edge
+from proxy.options.values.positions import Strategy
 from proxy.pipeline.draw import canvas
 from proxy.pipeline.draw.corners import outlined
 from proxy.pipeline.draw.effects import affected
@@ -33,9 +34,9 @@ def drawn(
     image = held(affected(image, spec), spec)
     if plan.canvas is not None:
         image = held(canvas.barred(image, plan.canvas, spec.background), spec)
-    if plan.radii is not None or plan.line:
-        colour = spec.line.colour if spec.line else WHITE
-        image = held(outlined(image, plan.radii, plan.line, colour, spec.background), spec)
+    if plan.radii is not None or plan.border:
+        colour = spec.border.colour if spec.border else WHITE
+        image = held(outlined(image, plan.radii, plan.border, colour, spec.background), spec)
     if plan.angle:
         image = held(canvas.rotated(image, plan.angle, plan.rotated, spec.background), spec)
     if plan.extend != Margins():

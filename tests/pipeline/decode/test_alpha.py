@@ -11,7 +11,7 @@ from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Fit, Output, Spec
 from proxy.options.values.colours import Colour, Painted
-from proxy.options.values.positions import Border, Edge
+from proxy.options.values.edges import Edge, Padding
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.paths import ROOT
@@ -156,7 +156,7 @@ def test_a_free_rotation_goes_clockwise_around_the_middle() -> None:
 
 @pytest.mark.parametrize("edge", Edge)
 def test_a_border_shows_what_its_edge_says(edge: Edge) -> None:
-    image = rendered(saved(quadrants(40, 40), Format.PNG), extend=Border(10, 10, 10, 10, edge))
+    image = rendered(saved(quadrants(40, 40), Format.PNG), extend=Padding(10, 10, 10, 10, edge))
     red, white, yellow = (230, 20, 20), (255, 255, 255), (230, 220, 20)
     assert (image.width, image.height) == (60, 60)
     corner = {Edge.BACKGROUND: white, Edge.COPY: red, Edge.REPEAT: yellow, Edge.MIRROR: red}[edge]
@@ -165,7 +165,7 @@ def test_a_border_shows_what_its_edge_says(edge: Edge) -> None:
 
 
 def test_a_border_comes_after_effects() -> None:
-    options = {"extend": Border(10, 10, 10, 10), "grayscale": True, "background": Colour(255, 0, 0)}
+    options = {"extend": Padding(10, 10, 10, 10), "grayscale": True, "background": Colour(255, 0, 0)}
     image = rendered(saved(quadrants(40, 40), Format.PNG), format=Output.PNG, **options)
     assert pixel(image, 0.0, 0.0) == (255, 0, 0)
 
