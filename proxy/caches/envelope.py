@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from proxy.caches.protocol import CacheEntry, EntryCodec
-from proxy.model.media import Note, Rendition, written_as
+from proxy.model.media import Note, Rendition, parse_format
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -82,7 +82,7 @@ def _open(packed: bytes) -> CacheEntry[Rendition] | None:
     try:
         etag = packed[_ETAG_AT:notes_at].decode("ascii")
         notes = tuple(map(Note, packed[notes_at:body_at].decode("ascii").split(",") if notes_size else ()))
-        format = written_as(format.rstrip(b"\0").decode("ascii"))
+        format = parse_format(format.rstrip(b"\0").decode("ascii"))
     except ValueError:
         return None
     times = (expires_at, made_at, last_modified or 0.0)

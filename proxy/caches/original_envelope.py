@@ -7,23 +7,23 @@ import struct
 
 from proxy.caches.envelope import CONTENT_OFFSET, has_seal, seal
 from proxy.caches.protocol import CacheEntry, EntryCodec
-from proxy.model.media import Keeping, Original
+from proxy.model.media import CachePolicy, Original
 
-# expires_at, since, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent), purge,
-# bytes of the version and of the etag (-1: absent)
+# expires_at, received_at, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent),
+# purge, bytes of the version and of the etag (-1: absent)
 _FACTS = struct.Struct(">ddddddQHh")
 
 
 def pack_original(original: Original, key: str, expires_at: float) -> bytes:
     """Serialise for storage under `key`. `expires_at` is in unix seconds."""
-    version, keeping = original.version.encode(), original.keeping
+    version, policy = original.version.encode(), original.cache_policy
     etag = None if original.etag is None else original.etag.encode()
     facts = _FACTS.pack(
         expires_at,
-        keeping.since,
-        _written(keeping.fresh_for),
-        keeping.stale_while_revalidate,
-        _written(keeping.stale_if_error),
+        policy.received_at,
+        _written(policy.fresh_for),
+        policy.stale_while_revalidate,
+        _written(policy.stale_if_error),
         _written(original.last_modified),
         original.after_purge,
         len(version),
@@ -37,11 +37,11 @@ def unpack_original(packed: bytes, key: str) -> CacheEntry[Original] | None:
     if not has_seal(packed, key, _FACTS.size):
         return None
     *times, after_purge, version_size, etag_size = _FACTS.unpack_from(packed, CONTENT_OFFSET)
-    expires_at, since, fresh_for, stale_while_revalidate, stale_if_error, modified = map(_read, times)
+    expires_at, received_at, fresh_for, stale_while_revalidate, stale_if_error, modified = map(_read, times)
     version_at = CONTENT_OFFSET + _FACTS.size
     etag_at = version_at + version_size
     body_at = etag_at + max(etag_size, 0)
-    if len(packed) < body_at or expires_at is None or since is None or stale_while_revalidate is None:
+    if len(packed) < body_at or expires_at is None or received_at is None or stale_while_revalidate is None:
         return None
     try:
         version, etag = packed[version_at:etag_at].decode(), packed[etag_at:body_at].decode()
@@ -52,8 +52,8 @@ def unpack_original(packed: bytes, key: str) -> CacheEntry[Original] | None:
         version=version,
         etag=None if etag_size < 0 else etag,
         last_modified=modified,
-        keeping=Keeping(
-            since=since,
+        cache_policy=CachePolicy(
+            received_at=received_at,
             fresh_for=fresh_for,
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,

@@ -56,7 +56,7 @@ class ProxyError(Exception):
         self.facts = facts
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.message, self.facts)
+        return _rebuilt, (type(self), self.message, self.facts)
 
     @property
     def code(self) -> str:
@@ -64,7 +64,7 @@ class ProxyError(Exception):
         return code_of(type(self))
 
 
-def _again(kind: type[ProxyError], message: str, facts: dict[str, Any]) -> ProxyError:
+def _rebuilt(kind: type[ProxyError], message: str, facts: dict[str, Any]) -> ProxyError:
     return kind(message, **facts)
 
 
@@ -96,7 +96,7 @@ class InvalidKey(InvalidRequest):
 
 
 class TooLong(InvalidRequest):
-    """A URL longer than anybody writes."""
+    """A URL longer than this proxy reads."""
 
 
 class Forbidden(ProxyError):
@@ -174,18 +174,19 @@ class Overloaded(ProxyError):
     """Too much to do right now. `retry_after` is in seconds."""
 
 
-def again(error: ProxyError) -> ProxyError:
-    """The same without what it was raised from: it is kept, and a traceback keeps everything alive."""
+def without_traceback(error: ProxyError) -> ProxyError:
+    """Return a copy that can be cached: a traceback would hold on to every local variable on its way."""
     return type(error)(error.message, **error.facts)
 
 
 def code_of(kind: type[ProxyError]) -> str:
+    """Return the stable name of a type of error: `unknown_option` for `UnknownOption`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def family(kind: type[ProxyError] = ProxyError) -> dict[str, type[ProxyError]]:
-    """All error types from `kind` down, by code. How an error crosses from a renderer process."""
+def errors_by_code(kind: type[ProxyError] = ProxyError) -> dict[str, type[ProxyError]]:
+    """Return all error types from `kind` down, by code: how an error crosses from another process."""
     found = {code_of(kind): kind}
     for below in kind.__subclasses__():
-        found |= family(below)
+        found |= errors_by_code(below)
     return found

@@ -1,22 +1,25 @@
-"""How long a rendition is good for, and what it is still good for after that (RFC 9111, RFC 5861)."""
+"""How long a rendition may be served: fresh, stale, or not at all (RFC 9111 section 4.2, RFC 5861)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-MOMENT = 10
-"""Seconds for which others keep what stands in for a better rendition."""
+PROVISIONAL_MAX_AGE = 10
+"""Seconds for which browsers and CDNs may cache a rendition that a better one will replace."""
 
-PASSES = 60
-"""Seconds after which it is made again, if the better one has not come."""
+PROVISIONAL_LIFETIME = 60
+"""Seconds after which a provisional rendition is made again, if the better one has not come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
     """
-    Seconds: in browsers, in CDNs and the own cache, and after that while a new one is made or the origin is
-    down. The last two both count from the end of `s_maxage`.
+    Seconds for which a rendition may be served, by whom and why.
+
+    `max_age` is for browsers, `s_maxage` for CDNs and this proxy's own cache (RFC 9111 section 5.2.2).
+    `stale_while_revalidate` and `stale_if_error` both count from the end of `s_maxage` (RFC 5861): what is
+    served while a new one is made, and while none can be made.
     """
 
     max_age: int = 86_400
@@ -25,38 +28,42 @@ class Lifetimes:
     stale_if_error: int = 604_800
 
     @property
-    def kept(self) -> int:
-        """How long the own cache has a use for it."""
+    def retention(self) -> int:
+        """Seconds after which this proxy's own cache has no more use for a rendition."""
         return self.s_maxage + max(self.stale_while_revalidate, self.stale_if_error)
 
 
-def passing(lifetimes: Lifetimes) -> Lifetimes:
-    """Of what stands in for a better rendition that will soon be here."""
+def provisional(lifetimes: Lifetimes) -> Lifetimes:
+    """Return `lifetimes` shortened for a rendition that a better one will soon replace."""
     return Lifetimes(
-        max_age=min(lifetimes.max_age, MOMENT),
-        s_maxage=min(lifetimes.s_maxage, MOMENT),
-        stale_while_revalidate=min(lifetimes.stale_while_revalidate, MOMENT),
+        max_age=min(lifetimes.max_age, PROVISIONAL_MAX_AGE),
+        s_maxage=min(lifetimes.s_maxage, PROVISIONAL_MAX_AGE),
+        stale_while_revalidate=min(lifetimes.stale_while_revalidate, PROVISIONAL_MAX_AGE),
         stale_if_error=lifetimes.stale_if_error,
     )
 
 
 class Freshness(Enum):
+    """What a cached rendition or original may be used for, best first."""
+
     FRESH = auto()
     STALE = auto()
-    """Good enough while a new one is made."""
-    SPARE = auto()
-    """Good only when no new one can be made."""
-    SPENT = auto()
+    """To be served at once while a new one is made (stale-while-revalidate)."""
+    STALE_IF_ERROR = auto()
+    """To be served only when no new one can be made (stale-if-error)."""
+    EXPIRED = auto()
 
 
 def freshness(lifetimes: Lifetimes, age: float) -> Freshness:
-    return judged(age - lifetimes.s_maxage, lifetimes.stale_while_revalidate, lifetimes.stale_if_error)
+    """Return what a rendition of `age` seconds is good for under `lifetimes`."""
+    staleness = age - lifetimes.s_maxage
+    return freshness_past(staleness, lifetimes.stale_while_revalidate, lifetimes.stale_if_error)
 
 
-def judged(over: float, stale_while_revalidate: float, stale_if_error: float) -> Freshness:
-    """`over` is by how many seconds something is older than it should be."""
-    if over < 0:
+def freshness_past(staleness: float, stale_while_revalidate: float, stale_if_error: float) -> Freshness:
+    """Return what something is good for that has been stale for `staleness` seconds; fresh when negative."""
+    if staleness < 0:
         return Freshness.FRESH
-    if over < stale_while_revalidate:
+    if staleness < stale_while_revalidate:
         return Freshness.STALE
-    return Freshness.SPARE if over < stale_if_error else Freshness.SPENT
+    return Freshness.STALE_IF_ERROR if staleness < stale_if_error else Freshness.EXPIRED

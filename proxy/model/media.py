@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import Self
 
 RECIPE = "1"
-"""Part of every rendition's identity: a new one whenever the same spec would give other bytes."""
+"""Version of the rendering, part of every ETag: changes whenever the same spec would give other bytes."""
 
 
 class Format(StrEnum):
+    """Formats that renditions may have; originals may have them as well."""
+
     JPEG = "jpeg"
     PNG = "png"
     WEBP = "webp"
@@ -32,15 +34,16 @@ class InputOnly(StrEnum):
 
 
 Incoming = Format | InputOnly
+"""All formats that originals may have."""
 
 
 class Note(StrEnum):
-    """What is not as one would expect of a picture: told in a header, since the picture cannot say it."""
+    """What a client would not expect of a rendition: told in a header, since the picture cannot say it."""
 
     FIRST_FRAME = "first-frame"
     """A still, where the animation has more frames or pixels than this deployment makes."""
     AVIF_FOLLOWS = "avif-follows"
-    """Another format, since the AVIF takes longer than a reader should wait: it is made meanwhile."""
+    """Another format, since the AVIF takes longer than a client should wait: it is made in the background."""
 
     NO_FACE = "no-face"
     """No face was seen, and `attention` chose in place of `face`."""
@@ -50,7 +53,7 @@ class Note(StrEnum):
 
 
 class Document(StrEnum):
-    """What is said about a picture, in place of the picture."""
+    """Formats of answers that describe a picture in place of showing it."""
 
     JSON = "json"
 
@@ -58,8 +61,10 @@ class Document(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatRow:
     """
-    What a format can do. `max_side` is in px and the format's own, not a setting. `encoder` are the options
-    about its encoder that mean something for it.
+    What a format can do.
+
+    `max_side` is the format's own limit in px, not a setting. `frames`: it can be animated; `web`: browsers
+    show it; `quality`: the option `quality` applies. `encoder` are the other encoder options that apply.
     """
 
     media_type: str
@@ -104,20 +109,20 @@ FORMATS: Mapping[Format, FormatRow] = {
 }  # fmt: skip
 
 ENCODER = frozenset().union(*(row.encoder for row in FORMATS.values()))
-"""The fields of a spec that only some formats have."""
-
-BY_MEDIA_TYPE: Mapping[str, Format] = {row.media_type: format for format, row in FORMATS.items()}
+"""All options of `Spec` that only some formats have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class CachePolicy:
     """
-    What an origin says about keeping an original, in seconds from `since` (unix seconds). `fresh_for` and
-    `stale_if_error` are `None` where it leaves them to us.
+    What an origin allows caches to do with an original (RFC 9111 section 5.2.2, RFC 5861).
+
+    `received_at` is in unix seconds, the others are seconds from then on. `fresh_for` and `stale_if_error`
+    are `None` where the origin leaves them to the cache.
     """
 
-    since: float = 0.0
-    allowed: bool = True
+    received_at: float = 0.0
+    storable: bool = True
     fresh_for: float | None = None
     stale_while_revalidate: float = 0.0
     stale_if_error: float | None = None
@@ -130,16 +135,16 @@ class Original:
 
     `etag` is the origin's own validator as it sent it (quotes included), `last_modified` is unix seconds.
     `version` names these very bytes as well as the origin can: it goes into the rendition's identity.
-    `bridged` is one that may be out of date, because its origin could not be asked. `after_purge` is the
-    number of the last purge that was known when it was asked for.
+    `is_stale`: it may be out of date, because its origin could not be asked. `after_purge` is the number of
+    the last purge that was known when it was asked for.
     """
 
     body: bytes
     version: str
     etag: str | None = None
     last_modified: float | None = None
-    keeping: Keeping = Keeping()
-    bridged: bool = False
+    cache_policy: CachePolicy = CachePolicy()
+    is_stale: bool = False
     after_purge: int = 0
 
 
@@ -164,32 +169,35 @@ class Rendition:
     notes: tuple[Note, ...] = ()
 
     @property
-    def is_passing(self) -> bool:
-        """Whether a better one is being made."""
+    def is_provisional(self) -> bool:
+        """Whether a better one is being made, which will replace it."""
         return Note.AVIF_FOLLOWS in self.notes
 
-    def is_still(self, etag: str) -> bool:
-        """Whether it is what would be made now, and not only what would be shown meanwhile."""
-        return not self.is_passing and self.etag == etag
+    def matches(self, etag: str) -> bool:
+        """Whether it is the rendition of that identity, and not what stands in for it."""
+        return not self.is_provisional and self.etag == etag
 
-    def for_good(self) -> Self:
-        """The same, when no better one will be."""
+    def as_final(self) -> Self:
+        """Return the same rendition as one that no better one will replace."""
         return replace(self, notes=tuple(note for note in self.notes if note is not Note.AVIF_FOLLOWS))
 
     @property
     def media_type(self) -> str:
+        """Its media type, as in Content-Type."""
         return FORMATS[self.format].media_type if isinstance(self.format, Format) else "application/json"
 
     @property
     def suffix(self) -> str:
+        """The usual file name extension, without a dot."""
         return FORMATS[self.format].suffix if isinstance(self.format, Format) else self.format.value
 
 
-def written_as(name: str) -> Format | Document:
-    """Raises ValueError."""
+def parse_format(name: str) -> Format | Document:
+    """Return the format that a renderer or an envelope calls `name`. Raises ValueError."""
     return Document(name) if name == Document.JSON else Format(name)
 
 
 SUFFIXES = frozenset(
     {"jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "svg", "heic", "heif", "jxl", "bmp", "ico"}
 )
+"""File name extensions of the pictures that originals may be, lower-case, without a dot."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from proxy.model.media import Format
 
-LONGEST_ACCEPT = 4096  # characters; browsers send about 100
+MAX_ACCEPT_CHARACTERS = 4096  # characters; browsers send about 100
 
 # Both are linear: a quote always matches, to its end or to the end of the header.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -29,7 +29,7 @@ def bucket(accept: str | None) -> Bucket:
     and webp by name: wildcards do not count, since every client sends them, and q=0 refuses. Nothing is
     granted by a weight that cannot be read, or by a header over 4 kB.
     """
-    if not accept or len(accept) > LONGEST_ACCEPT:
+    if not accept or len(accept) > MAX_ACCEPT_CHARACTERS:
         return Bucket()
     return _bucket(accept)
 
@@ -68,7 +68,7 @@ _BUCKETS = {
 
 
 def candidates(accepted: Bucket, savable: frozenset[Format], *, alpha: bool) -> tuple[Format, ...]:
-    """The formats that `f_best` tries for a still; everybody shows jpeg and png."""
+    """Return the formats that `f_best` tries for a still; all browsers show jpeg and png."""
     found = (
         (Format.AVIF, accepted.avif),
         (Format.WEBP, accepted.webp),

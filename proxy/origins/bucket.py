@@ -14,7 +14,7 @@ from obstore.store import ObjectStore
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.limits import Limits
 from proxy.model.media import Original
-from proxy.origins.cache_control import keeping
+from proxy.origins.cache_control import cache_policy
 from proxy.origins.keys import forbidden, not_found, segments, too_large
 from proxy.origins.retry import Passing, Trier
 
@@ -66,7 +66,7 @@ class BucketOrigin:
                 parts.append(bytes(part))
         except exceptions.NotModifiedError:
             assert known is not None
-            return replace(known, keeping=keeping({}, time.time(), known.keeping))
+            return replace(known, cache_policy=cache_policy({}, time.time(), known.cache_policy))
         except (FileNotFoundError, exceptions.NotFoundError) as failure:
             raise not_found(key, origin_status=404) from failure
         except exceptions.InvalidPathError as failure:
@@ -81,7 +81,7 @@ class BucketOrigin:
             version=etag or f"{changed}-{size}",
             etag=etag,
             last_modified=changed,
-            keeping=keeping(said, time.time()),
+            cache_policy=cache_policy(said, time.time()),
         )
 
 

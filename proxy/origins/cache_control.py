@@ -1,4 +1,4 @@
-"""What an origin lets us do with what it sent: the part of RFC 9111 that a shared cache owes it."""
+"""What an origin allows caches to do with what it sent: RFC 9111 as it binds a shared cache."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
-from proxy.model.media import Keeping
+from proxy.model.media import CachePolicy
 
 # RFC 9111 section 5.2: a token, perhaps with a token or a quoted string.
 _DIRECTIVE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^",]*)))?\s*(?:,|$)')
 _MOST = 10 * 365 * 86_400
 
 
-def keeping(headers: Mapping[str, str], now: float, known: Keeping | None = None) -> Keeping:
+def cache_policy(headers: Mapping[str, str], now: float, known: CachePolicy | None = None) -> CachePolicy:
     """
-    What `headers`, with lower-case names, say at `now` (unix seconds). A 304 that says nothing leaves what is
-    `known` as it was, counted anew (RFC 9111 section 3.2).
+    Read the cache policy in `headers`, with lower-case names, received at `now` (unix seconds). A 304 that
+    says nothing leaves the `known` policy as it was, counted from now (RFC 9111 section 3.2).
 
     No request of ours speaks for one client, so `Vary` matters only as `*`, and credentials are those of the
     deployment: they make nothing private.
     """
     said = directives(headers.get("cache-control", ""))
     if not said and "expires" not in headers and "*" not in headers.get("vary", ""):
-        return replace(known, since=now) if known else Keeping(since=now)
+        return replace(known, received_at=now) if known else CachePolicy(received_at=now)
     strict = {"must-revalidate", "proxy-revalidate", "s-maxage"} & said.keys()
     no_reuse = "no-cache" in said or "*" in headers.get("vary", "")
-    return Keeping(
-        since=now,
-        allowed=not ({"no-store", "private"} & said.keys()),
+    return CachePolicy(
+        received_at=now,
+        storable=not ({"no-store", "private"} & said.keys()),
         fresh_for=0 if no_reuse else _fresh_for(said, headers, now),
         stale_while_revalidate=0 if strict or no_reuse else _seconds(said.get("stale-while-revalidate")) or 0,
         stale_if_error=0 if strict or no_reuse else _seconds(said.get("stale-if-error")),

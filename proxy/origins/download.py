@@ -21,7 +21,7 @@ import httpx
 from proxy import __version__
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.media import Original
-from proxy.origins.cache_control import keeping
+from proxy.origins.cache_control import cache_policy
 from proxy.origins.content_coding import CODINGS, Unpacker
 from proxy.origins.keys import forbidden, not_found, too_large
 from proxy.origins.retry import Passing, Trier, timed_out
@@ -144,7 +144,9 @@ class Downloader:
     ) -> Original | _Elsewhere:
         status = response.status_code
         if status == 304 and known is not None:
-            return replace(known, keeping=keeping(response.headers, time.time(), known.keeping))
+            return replace(
+                known, cache_policy=cache_policy(response.headers, time.time(), known.cache_policy)
+            )
         if (status in _REDIRECT or status in _ABSENT or status == _FORBIDDEN) and _length(
             response
         ) <= _SPARE_BODY:
@@ -190,7 +192,7 @@ class Downloader:
             version=etag or digest.hexdigest(),
             etag=etag,
             last_modified=_last_modified(response),
-            keeping=keeping(response.headers, time.time()),
+            cache_policy=cache_policy(response.headers, time.time()),
         )
 
 

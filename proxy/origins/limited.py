@@ -110,9 +110,8 @@ class HeldOrigin:
         """Fresh for as long as the operator says, whatever the origin does."""
         if self._source.max_age is None:
             return original
-        return replace(
-            original, keeping=replace(original.keeping, allowed=True, fresh_for=float(self._source.max_age))
-        )
+        policy = replace(original.cache_policy, storable=True, fresh_for=float(self._source.max_age))
+        return replace(original, cache_policy=policy)
 
 
 class OfHosts(Origin, Protocol):

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any
 
-from proxy.model.errors import ProxyError, family
+from proxy.model.errors import ProxyError, errors_by_code
 from proxy.renderers import protocol
 
 CHUNK = 262_144
@@ -47,6 +47,6 @@ async def receive(connection: socket.socket, size: int) -> bytes:
 
 def _as_error(header: dict[str, Any]) -> ProxyError:
     try:
-        return family()[header["error"]](str(header["message"]), **header["facts"])
+        return errors_by_code()[header["error"]](str(header["message"]), **header["facts"])
     except (KeyError, TypeError) as error:
         raise ValueError("not an error that this package raises") from error

@@ -20,7 +20,7 @@ from proxy.caches.envelope import entry_name, pack_rendition, unpack_rendition
 from proxy.clients.address import redis_of
 from proxy.clients.redis import connect
 from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, PREFIX, Link
-from proxy.model.errors import OriginFailed, Overloaded, ProxyError, family
+from proxy.model.errors import OriginFailed, Overloaded, ProxyError, errors_by_code
 from proxy.model.media import Document, Rendition
 from proxy.renditions.leases import LANDED, LARGEST, Hold, Landed, Lead, Leases
 from proxy.renditions.singleflight import SingleFlight
@@ -167,7 +167,7 @@ def _unpack_error(name: str, packed: bytes) -> ProxyError | None:
         return None
     try:
         said = json.loads(entry.value.body)
-        return family()[said["code"]](str(said["message"]), **said["facts"])
+        return errors_by_code()[said["code"]](str(said["message"]), **said["facts"])
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -31,13 +31,14 @@ class Inputs:
         return None if second is None else max(first, second)
 
     @property
-    def bridged(self) -> bool:
-        """One of them may not be what its origin has now."""
-        return self.original.bridged or (self.overlay is not None and self.overlay.bridged)
+    def is_stale(self) -> bool:
+        """Whether one of them may not be what its origin has now."""
+        return any(each.is_stale for each in (self.original, self.overlay) if each is not None)
 
     @property
-    def may_be_kept(self) -> bool:
-        return self.original.keeping.allowed and (self.overlay is None or self.overlay.keeping.allowed)
+    def storable(self) -> bool:
+        """Whether the origins of both allow caches to store them."""
+        return all(each.cache_policy.storable for each in (self.original, self.overlay) if each is not None)
 
     @property
     def body(self) -> bytes:

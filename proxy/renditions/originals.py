@@ -21,7 +21,7 @@ from proxy.model.errors import (
     ProxyError,
     SourceNotAllowed,
 )
-from proxy.model.freshness import Freshness, judged
+from proxy.model.freshness import Freshness, freshness_past
 from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.sources import NOWHERE, Sources
@@ -99,16 +99,16 @@ class Originals:
         if state is Freshness.STALE:
             self._renewals.start(key, lambda: self._renew(key, known, after))
             return known
-        if state is Freshness.SPARE and key in self._failures:
-            return replace(known, bridged=True)
+        if state is Freshness.STALE_IF_ERROR and key in self._failures:
+            return replace(known, is_stale=True)
         try:
             return await self._fetch(key, known, after)
         except (OriginFailed, Overloaded) as failure:
-            if state is Freshness.SPENT:
+            if state is Freshness.EXPIRED:
                 raise
             self._failures[key] = True
             log.warning("original_bridged", error=failure.code)
-            return replace(known, bridged=True)
+            return replace(known, is_stale=True)
 
     async def _fetch(self, key: str, known: Original | None, after: int) -> Original:
         try:
@@ -117,7 +117,7 @@ class Originals:
             if known is not None:
                 await self._cache.put(self._name(key), known, 0)
             raise
-        await self._cache.put(self._name(key), original, KEPT if original.keeping.allowed else 0)
+        await self._cache.put(self._name(key), original, KEPT if original.cache_policy.storable else 0)
         return original
 
     async def _ask(self, key: str, known: Original | None) -> Original:
@@ -139,13 +139,13 @@ class Originals:
             log.warning("original_not_renewed", error=failure.code)
 
     def _freshness(self, known: Original, purged: Purged | None) -> Freshness:
-        said = known.keeping
+        said = known.cache_policy
         fresh_for = self._fresh_for if said.fresh_for is None else said.fresh_for
         stale_if_error = self._stale_if_error if said.stale_if_error is None else said.stale_if_error
-        over = max(0.0, self._clock() - said.since) - fresh_for
+        over = max(0.0, self._clock() - said.received_at) - fresh_for
         if purged:
             over = max(0.0, over, self._clock() - purged.at)
-        return judged(over, said.stale_while_revalidate, stale_if_error)
+        return freshness_past(over, said.stale_while_revalidate, stale_if_error)
 
     def _subject(self, key: str) -> Subject:
         return subject([key], [self._sources.of(key)[0]])

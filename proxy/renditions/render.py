@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from proxy.model.limits import Limits
-from proxy.model.media import Note, Rendition, written_as
+from proxy.model.media import Note, Rendition, parse_format
 from proxy.model.negotiation import format_bucket
 from proxy.origins.sources import Sources
 from proxy.renditions.inputs import Inputs
@@ -68,7 +68,7 @@ class Rendering:
         reply = await run(request.task, header, inputs.body, self._limits.render_timeout)
         rendition = Rendition(
             body=reply.body,
-            format=written_as(reply.header["format"]),
+            format=parse_format(reply.header["format"]),
             width=reply.header["width"],
             height=reply.header["height"],
             etag=identity(request, reply.header["format"], inputs.version),

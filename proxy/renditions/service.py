@@ -25,9 +25,9 @@ from proxy.model.errors import (
     ResultTooLarge,
     TooCostly,
     UnusableOriginal,
-    again,
+    without_traceback,
 )
-from proxy.model.freshness import PASSES, Freshness, freshness
+from proxy.model.freshness import PROVISIONAL_LIFETIME, Freshness, freshness
 from proxy.model.limits import Limits
 from proxy.model.media import Original, Rendition
 from proxy.origins import Origin
@@ -162,7 +162,7 @@ class Renditions:
                 if name not in self._failures:
                     self._renewals.start(name, lambda: self._renew(request, name, kept))
                 return Served(kept, hit=True, age=age, stale=True)
-            case Freshness.SPARE if name in self._failures:
+            case Freshness.STALE_IF_ERROR if name in self._failures:
                 return Served(kept, hit=True, age=age, stale=True)
         return None
 
@@ -184,7 +184,7 @@ class Renditions:
         for known_as in (name, self._of_all(request)):
             refusal = self._refusals.get(known_as)
             if refusal is not None and not self._purged(request, refusal.after_purge):
-                raise again(refusal.error)
+                raise without_traceback(refusal.error)
 
     def _purged(self, request: RenditionRequest, after: int) -> Purged | None:
         return self._purges.verdict(self.subject(request), after) if after < self._purges.latest else None
@@ -220,7 +220,7 @@ class Renditions:
             if kept is None:
                 raise
             age = self._age(request, kept, purged)
-            if freshness(request.lifetimes, age) is Freshness.SPENT:
+            if freshness(request.lifetimes, age) is Freshness.EXPIRED:
                 raise
             self._failures[name] = True
             return Served(kept, hit=False, age=age, stale=True, failure=failure, timings=timings)
@@ -247,7 +247,7 @@ class Renditions:
             made = await self._makers.join(f"{after}\n{name}", lambda: self._make_here(request, known, after))
         except REMEMBERED as refusal:
             known_as = self._of_all(request) if isinstance(refusal, OF_ALL) else name
-            self._refusals[known_as] = Refusal(again(refusal), after)
+            self._refusals[known_as] = Refusal(without_traceback(refusal), after)
             if known is not None:
                 await self._cache.put(name, known, 0)
             raise
@@ -258,9 +258,9 @@ class Renditions:
             self._failures[name] = True
         age = self._clock() - rendition.made_at
         put = self._cache.put_in_memory if made.elsewhere else self._cache.put
-        lifetime = request.lifetimes.kept - age if made.kept and self._cache.enabled else 0
-        if rendition.is_passing:
-            lifetime = min(lifetime, PASSES)
+        lifetime = request.lifetimes.retention - age if made.kept and self._cache.enabled else 0
+        if rendition.is_provisional:
+            lifetime = min(lifetime, PROVISIONAL_LIFETIME)
             if lifetime > 0 and not made.bridged and not made.elsewhere:
                 self._finishing.start(name, lambda: self._finish(request, name, rendition))
         await put(name, rendition, lifetime)
@@ -281,7 +281,7 @@ class Renditions:
         timings: dict[str, float] = {}
         inputs = await self._inputs(request, after)
         fetched = time.perf_counter()
-        if known is not None and known.is_still(identity(request, known.format, inputs.version)):
+        if known is not None and known.matches(identity(request, known.format, inputs.version)):
             rendition = replace(known, made_at=self._clock())
         else:
             rendition, timings = await self._rendering.render(request, inputs)
@@ -289,8 +289,8 @@ class Renditions:
         return Made(
             replace(rendition, after_purge=after),
             timings,
-            kept=inputs.may_be_kept,
-            bridged=inputs.bridged,
+            kept=inputs.storable,
+            bridged=inputs.is_stale,
         )
 
     async def _fetch(self, key: str, after: int) -> Original:
@@ -303,7 +303,7 @@ class Renditions:
         """
         try:
             inputs = await self._inputs(request, shown.after_purge)
-            if inputs.bridged:
+            if inputs.is_stale:
                 return
             rendition, _ = await self._rendering.render(request, inputs, background=True)
             rendition = replace(rendition, after_purge=shown.after_purge)
@@ -312,12 +312,14 @@ class Renditions:
             return
         except TooCostly as failure:
             log.warning("finishing_failed", error=failure.code)
-            await self._cache.put(name, shown, min(AGAIN, request.lifetimes.kept))
+            await self._cache.put(name, shown, min(AGAIN, request.lifetimes.retention))
             return
         except ProxyError as refusal:
             log.info("finishing_refused", error=refusal.code)
-            rendition = shown.for_good()
-        await self._cache.put(name, rendition, request.lifetimes.kept - (self._clock() - rendition.made_at))
+            rendition = shown.as_final()
+        await self._cache.put(
+            name, rendition, request.lifetimes.retention - (self._clock() - rendition.made_at)
+        )
 
     async def _inputs(self, request: RenditionRequest, after: int) -> Inputs:
         return await fetch_inputs(lambda key: self._fetch(key, after), request.key, request.overlay)

@@ -30,7 +30,7 @@ def cache_control(lifetimes: Lifetimes, *, age: float, immutable: bool, left: fl
     spent = max(0, int(age))
     longest = max(lifetimes.max_age, lifetimes.s_maxage)
     fresh = max(0, longest - spent)
-    most = max(0, int(left)) if left is not None else longest + lifetimes.kept
+    most = max(0, int(left)) if left is not None else longest + lifetimes.retention
     fresh = min(fresh, most)
     over = max(0, spent - longest)
     lengths = {

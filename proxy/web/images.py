@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from proxy.config.presets import Presets
 from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
-from proxy.model.freshness import passing
+from proxy.model.freshness import provisional
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.purges.marks import Subject
@@ -213,8 +213,8 @@ def aging_headers(ask: ParsedRequest, answer: Served, left: float | None) -> lis
     """And what changes with every second, or with how it was come by."""
     lifetimes, failure = ask.rendition_request.lifetimes, None
     immutable = ask.spec.version is not None
-    if answer.rendition.is_passing:
-        lifetimes, immutable = passing(lifetimes), False
+    if answer.rendition.is_provisional:
+        lifetimes, immutable = provisional(lifetimes), False
     if answer.failure is not None:
         failure = answer.failure.facts.get("origin_status") or status_of(answer.failure), answer.failure.code
     lasting = cache_control(lifetimes, age=answer.age, immutable=immutable, left=left)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.caches.original_envelope import ORIGINAL_CODEC
-from proxy.model.media import Keeping, Original
+from proxy.model.media import CachePolicy, Original
 
 SECONDS = st.floats(0, 1e10)
 ORIGINAL = st.builds(
@@ -15,9 +15,9 @@ ORIGINAL = st.builds(
     version=st.text(max_size=40),
     etag=st.none() | st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40),
     last_modified=st.none() | SECONDS,
-    keeping=st.builds(
-        Keeping,
-        since=SECONDS,
+    cache_policy=st.builds(
+        CachePolicy,
+        received_at=SECONDS,
         fresh_for=st.none() | SECONDS,
         stale_while_revalidate=SECONDS,
         stale_if_error=st.none() | SECONDS,

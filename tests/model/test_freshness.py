@@ -32,9 +32,9 @@ def test_the_four_ages_of_a_rendition() -> None:
         3599.9: "FRESH",
         3600: "STALE",
         4199: "STALE",
-        4200: "SPARE",
-        9599: "SPARE",
-        9600: "SPENT",
+        4200: "STALE_IF_ERROR",
+        9599: "STALE_IF_ERROR",
+        9600: "EXPIRED",
     }
     assert {age: freshness(HOUR, age).name for age in ages} == ages
 
@@ -46,7 +46,7 @@ def test_nothing_gets_better_with_age(lifetimes: Lifetimes, age: int, more: int)
 
 @given(LIFETIMES, SECONDS)
 def test_what_is_spent_is_not_kept_and_what_is_not_spent_is(lifetimes: Lifetimes, age: int) -> None:
-    assert (freshness(lifetimes, age) is Freshness.SPENT) == (age >= lifetimes.kept)
+    assert (freshness(lifetimes, age) is Freshness.EXPIRED) == (age >= lifetimes.retention)
 
 
 def test_a_cdn_gets_what_is_left_and_no_age() -> None:
@@ -72,7 +72,7 @@ def test_no_cache_keeps_a_rendition_longer_than_we_would_or_than_its_url_lives(
     assert told["max-age"] <= lifetimes.max_age
     assert told["s-maxage"] == min(max(0, lifetimes.s_maxage - age), fresh)
     assert age + fresh <= max(longest, age)
-    assert age + until <= max(longest + lifetimes.kept - lifetimes.s_maxage, age)
+    assert age + until <= max(longest + lifetimes.retention - lifetimes.s_maxage, age)
     assert left is None or until <= left
 
 

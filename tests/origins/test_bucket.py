@@ -242,8 +242,8 @@ async def test_what_a_bucket_says_about_keeping_is_heeded(server: Server) -> Non
     )
     config = {"endpoint": server.url, "access_key_id": "a", "secret_access_key": "b", "region": "r"}
     origin = BucketOrigin(open_store("s3://bucket", config, 5.0), LIMITS)
-    keeping = (await origin.fetch("tom.jpg")).keeping
-    assert (keeping.allowed, keeping.fresh_for) == (False, 7)
+    policy = (await origin.fetch("tom.jpg")).cache_policy
+    assert (policy.storable, policy.fresh_for) == (False, 7)
 
 
 @pytest.mark.parametrize("url", ["s3://key:s3cret@bucket", "s3://", "az://container"])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.limits import Limits
-from proxy.model.media import Keeping
-from proxy.origins.cache_control import directives, keeping
+from proxy.model.media import CachePolicy
+from proxy.origins.cache_control import cache_policy, directives
 from proxy.origins.http import HTTPOrigin, make_client
 from tests.origins.server import Server, reply, running
 
@@ -57,7 +57,7 @@ def at(seconds: float) -> str:
     ],
 )  # fmt: skip
 def test_how_long_an_original_is_fresh(headers: dict[str, str], seconds: float | None) -> None:
-    assert keeping(headers, NOW).fresh_for == seconds
+    assert cache_policy(headers, NOW).fresh_for == seconds
 
 
 @pytest.mark.parametrize(
@@ -75,28 +75,31 @@ def test_how_long_an_original_is_fresh(headers: dict[str, str], seconds: float |
     ],
 )  # fmt: skip
 def test_what_must_not_be_kept_is_not(text: str, allowed: bool) -> None:
-    assert keeping({"cache-control": text}, NOW).allowed is allowed
+    assert cache_policy({"cache-control": text}, NOW).storable is allowed
 
 
 def test_what_may_be_used_when_it_is_stale() -> None:
-    generous = keeping({"cache-control": "max-age=1, stale-while-revalidate=5, stale-if-error=9"}, NOW)
+    generous = cache_policy({"cache-control": "max-age=1, stale-while-revalidate=5, stale-if-error=9"}, NOW)
     assert (generous.stale_while_revalidate, generous.stale_if_error) == (5, 9)
-    silent = keeping({"cache-control": "max-age=1"}, NOW)
+    silent = cache_policy({"cache-control": "max-age=1"}, NOW)
     assert (silent.stale_while_revalidate, silent.stale_if_error) == (0, None)
     for word in ("must-revalidate", "proxy-revalidate", "s-maxage=1", "no-cache"):
-        strict = keeping({"cache-control": f"stale-while-revalidate=5, stale-if-error=9, {word}"}, NOW)
+        strict = cache_policy({"cache-control": f"stale-while-revalidate=5, stale-if-error=9, {word}"}, NOW)
         assert (strict.stale_while_revalidate, strict.stale_if_error) == (0, 0)
 
 
 def test_a_304_that_says_nothing_renews_what_was_said() -> None:
-    known = Keeping(since=NOW - 500, fresh_for=60, stale_if_error=5)
-    assert keeping({"etag": '"1"'}, NOW, known) == replace(known, since=NOW)
-    assert keeping({"cache-control": "max-age=7"}, NOW, known).fresh_for == 7
+    known = CachePolicy(received_at=NOW - 500, fresh_for=60, stale_if_error=5)
+    assert cache_policy({"etag": '"1"'}, NOW, known) == replace(known, received_at=NOW)
+    assert cache_policy({"cache-control": "max-age=7"}, NOW, known).fresh_for == 7
 
 
 @given(st.text(max_size=60))
 def test_no_cache_control_however_odd_breaks_the_reading(text: str) -> None:
-    assert keeping({"cache-control": text, "age": text, "expires": text, "date": text}, NOW).since == NOW
+    assert (
+        cache_policy({"cache-control": text, "age": text, "expires": text, "date": text}, NOW).received_at
+        == NOW
+    )
 
 
 @given(
@@ -137,10 +140,10 @@ async def test_what_has_not_changed_is_asked_for_by_its_validators_and_not_sent_
     assert "if-none-match" not in server.asked[0].headers
     assert server.asked[1].headers["if-none-match"] == '"1"'
     assert server.asked[1].headers["if-modified-since"] == modified
-    assert again == replace(first, keeping=again.keeping)
-    assert (first.keeping.fresh_for, again.keeping.fresh_for) == (0, 70)
-    assert abs(again.keeping.since - time.time()) < 60
-    assert (newer.body, newer.etag, newer.keeping.fresh_for) == (b"tim", '"2"', None)
+    assert again == replace(first, cache_policy=again.cache_policy)
+    assert (first.cache_policy.fresh_for, again.cache_policy.fresh_for) == (0, 70)
+    assert abs(again.cache_policy.received_at - time.time()) < 60
+    assert (newer.body, newer.etag, newer.cache_policy.fresh_for) == (b"tim", '"2"', None)
 
 
 async def test_without_validators_the_question_is_whole(server: Server, origin: HTTPOrigin) -> None:

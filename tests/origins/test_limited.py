@@ -241,8 +241,8 @@ async def test_what_a_key_was_rewritten_to_is_not_told(told: Told, clock: Clock)
 
 
 async def test_the_operator_says_how_long_it_is_fresh(told: Told, clock: Clock) -> None:
-    assert (await held(told, clock, max_age=60).fetch("a.jpg")).keeping.fresh_for == 60
-    assert (await held(told, clock).fetch("a.jpg")).keeping.fresh_for is None
+    assert (await held(told, clock, max_age=60).fetch("a.jpg")).cache_policy.fresh_for == 60
+    assert (await held(told, clock).fetch("a.jpg")).cache_policy.fresh_for is None
 
 
 async def test_a_key_goes_to_the_origin_that_it_names() -> None:

@@ -85,7 +85,7 @@ async def test_what_is_kept_survives_a_restart_with_all_that_was_said(
     first = await originals.fetch("a")
     await originals.close()
     assert await opened().fetch("a") == first
-    assert (first.etag, first.keeping.stale_if_error) == ('W/"1"', 7)
+    assert (first.etag, first.cache_policy.stale_if_error) == ('W/"1"', 7)
     assert len(server.asked) == 1
 
 
@@ -136,7 +136,7 @@ async def test_a_dead_origin_is_bridged_and_not_asked_by_everybody(
     first = await originals.fetch("a")
     clock.forward(100)
     for _ in range(3):
-        assert await originals.fetch("a") == replace(first, bridged=True)
+        assert await originals.fetch("a") == replace(first, is_stale=True)
     assert len(server.asked) == 2
     clock.forward(600)
     with pytest.raises(OriginFailed):

@@ -12,7 +12,7 @@ import pytest
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiers import TieredCache
 from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, TooCostly
-from proxy.model.freshness import PASSES, Lifetimes
+from proxy.model.freshness import PROVISIONAL_LIFETIME, Lifetimes
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
@@ -114,16 +114,16 @@ async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Serve
     )
     first = await asyncio.gather(*(hurried.get(asked) for _ in range(5)))
     assert {each.rendition.format for each in first} == {Format.WEBP}
-    assert first[0].rendition.is_passing
+    assert first[0].rendition.is_provisional
 
     async with asyncio.timeout(20):
-        while (answer := await hurried.get(asked)).rendition.is_passing:  # noqa: ASYNC110 - nobody is told
+        while (answer := await hurried.get(asked)).rendition.is_provisional:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
     assert answer.hit
     assert answer.rendition.format is Format.AVIF
     assert answer.rendition.etag != first[0].rendition.etag
     assert len(server.asked) == 2
-    clock.forward(PASSES + 1)
+    clock.forward(PROVISIONAL_LIFETIME + 1)
     assert (await hurried.get(asked)).rendition == answer.rendition
     await hurried.close()
     await cache.close()
@@ -161,7 +161,7 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
     for hits, seconds in ((True, 1), (True, AGAIN - 2), (False, 2)):
         clock.forward(seconds)
         answer = await hurried.get(asked)
-        assert (answer.hit, answer.rendition.is_passing) == (hits, True)
+        assert (answer.hit, answer.rendition.is_provisional) == (hits, True)
     async with asyncio.timeout(20):
         while client.behind < 2:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
@@ -189,8 +189,8 @@ async def test_what_stands_in_for_a_rendition_is_made_again_when_that_never_came
         )
         answer = await hurried.get(asked)
         await hurried.close()
-        assert (answer.hit, answer.rendition.is_passing) == (False, True)
-        clock.forward(PASSES + 1)
+        assert (answer.hit, answer.rendition.is_provisional) == (False, True)
+        clock.forward(PROVISIONAL_LIFETIME + 1)
     await cache.close()
     await origin.close()
 

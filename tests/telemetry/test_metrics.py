@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from proxy.app.asgi import Deployment, create_app
 from proxy.config.settings import load
-from proxy.model.errors import family
+from proxy.model.errors import errors_by_code
 from proxy.model.media import Format
 from proxy.web.access_log import answered
 from proxy.web.headers import cache_status
@@ -205,6 +205,8 @@ def test_how_it_was_answered_is_what_cache_status_says(said: Any, meant: tuple[s
 
 def test_codes_of_origins_that_fail_are_those_that_the_alert_names() -> None:
     codes = {
-        code for code, kind in family().items() if "OriginFailed" in {each.__name__ for each in kind.__mro__}
+        code
+        for code, kind in errors_by_code().items()
+        if "OriginFailed" in {each.__name__ for each in kind.__mro__}
     }
-    assert codes == {code for code in family() if re.fullmatch("origin_.*", code)}
+    assert codes == {code for code in errors_by_code() if re.fullmatch("origin_.*", code)}
