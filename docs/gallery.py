@@ -23,7 +23,7 @@ import httpx
 import pyvips
 
 from proxy.cli import tables
-from proxy.options.spec import OPTIONS, SPELLINGS, Option
+from proxy.options.spec import OPTIONS, SHORTHANDS, Option
 from proxy.url.grammar import read_item, split_items
 
 DOCS = Path(__file__).parent
@@ -80,7 +80,7 @@ class Pair:
 
 
 def pairs() -> Iterator[Pair]:
-    for option in (*OPTIONS.values(), *SPELLINGS):
+    for option in (*OPTIONS.values(), *SHORTHANDS):
         if option.about != "delivery" and option.name not in UNSEEN:
             yield pair(option)
 

@@ -7,7 +7,7 @@ import runpy
 
 import pytest
 
-from proxy.options.spec import OPTIONS, SPELLINGS, Option
+from proxy.options.spec import OPTIONS, SHORTHANDS, Option
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -15,7 +15,7 @@ PAGE = (DOCS / "gallery.md").read_text()
 GALLERY = runpy.run_path(str(DOCS / "gallery.py"))
 SHOWN = [
     option
-    for option in (*OPTIONS.values(), *SPELLINGS)
+    for option in (*OPTIONS.values(), *SHORTHANDS)
     if option.about != "delivery" and option.name not in GALLERY["UNSEEN"]
 ]
 

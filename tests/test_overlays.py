@@ -14,7 +14,7 @@ from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import ConflictingOptions, InvalidRequest, InvalidValue, UnknownOverlay
 from proxy.options.spec import Spec
 from proxy.options.values.overlays import OverlayKind
-from proxy.url.grammar import canonical, parse_options
+from proxy.url.grammar import canonical_text, parse_options
 from tests.paths import ROOT
 
 FILE = """\
@@ -30,7 +30,7 @@ PRESETS = read_presets(FILE, "presets.yaml")
 
 
 def meant(text: str, presets: Presets = PRESETS) -> str:
-    return canonical(parse_options(text, presets.options, presets.defaults, presets.layers))
+    return canonical_text(parse_options(text, presets.options, presets.defaults, presets.layers))
 
 
 def test_a_name_becomes_what_it_stands_for() -> None:

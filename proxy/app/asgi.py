@@ -28,7 +28,7 @@ from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import counts
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import Facts, Metrics, exposed
-from proxy.url.grammar import INFO
+from proxy.url.grammar import INFO_PREFIX
 from proxy.web import pages
 from proxy.web.access_log import AccessLog
 from proxy.web.images import Images
@@ -125,7 +125,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
                 Images(renditions, each, deployed_presets(settings), timing=settings.server_timing)
                 for each in (
                     serving_terms(settings),
-                    replace(serving_terms(settings), below=INFO, task="describe"),
+                    replace(serving_terms(settings), below=INFO_PREFIX, task="describe"),
                 )
             )
 

@@ -11,9 +11,9 @@ from proxy.geometry.boxes import Box, Size, exact, offset
 from proxy.geometry.overlay import gaps, lettered, measured
 from proxy.geometry.plan import Corners, Plan
 from proxy.options.spec import OPTIONS, Spec
-from proxy.options.values.overlays import Overlays, PlaceKind
+from proxy.options.values.overlays import AllowedOverlays, OverlayPositionKind
 from proxy.options.values.positions import Compass, Strategy
-from proxy.url.grammar import Written, format_item, parse_options, read_item, split_items
+from proxy.url.grammar import SpecFields, format_item, parse_options, read_item, split_items
 
 WHERE: Mapping[Strategy, str] = {
     Strategy.ATTENTION: "where the eye goes first",
@@ -23,7 +23,10 @@ WHERE: Mapping[Strategy, str] = {
 
 
 def explain_options(
-    text: str, presets: Mapping[str, Written], defaults: Written, overlays: Overlays | None = None
+    text: str,
+    presets: Mapping[str, SpecFields],
+    defaults: SpecFields,
+    overlays: AllowedOverlays | None = None,
 ) -> Iterator[tuple[str, str]]:
     """
     Each item of `text` and what it became: what the canonical options have because of it. Raises
@@ -107,7 +110,7 @@ def _overlay(spec: Spec, plan: Plan) -> str:
     if spec.overlay_tile:
         told.append("{} and {} px between tiles".format(*gaps(spec, plan.result, plan.dpr)))
     else:
-        told.append(f"at {PlaceKind().format(spec.overlay_position or Compass.CENTER)}")
+        told.append(f"at {OverlayPositionKind().format(spec.overlay_position or Compass.CENTER)}")
         moved = [
             offset(by or 0.0, side, dpr)
             for by, side in (

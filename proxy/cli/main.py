@@ -31,7 +31,14 @@ from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
 from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
-from proxy.url.grammar import INFO, canonical, parse_options, read_options, resolve, split_path
+from proxy.url.grammar import (
+    INFO_PREFIX,
+    canonical_text,
+    parse_options,
+    read_options,
+    resolve_options,
+    split_path,
+)
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
 
@@ -166,7 +173,7 @@ def url(
 def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, base: str) -> str:
     if base:
         refuse_base(base)
-    below = INFO if path.startswith(f"{INFO}/") else ""
+    below = INFO_PREFIX if path.startswith(f"{INFO_PREFIX}/") else ""
     if exp is not None:
         path = below + with_expiry(path.removeprefix(below), expiry(exp, time.time()))
     options = split_path(path.encode(), below=below).options
@@ -233,7 +240,7 @@ def explain(
     settings = load()
     presets = deployed_presets(settings)
     spec = parse_options(options, presets.options, presets.defaults, presets.layers)
-    parts = [f"canonical: {canonical(spec)}"]
+    parts = [f"canonical: {canonical_text(spec)}"]
     if became := [
         (item, (what,))
         for item, what in explain_options(options, presets.options, presets.defaults, presets.layers)
@@ -268,11 +275,11 @@ def list_presets() -> None:
     """List the presets and what they stand for."""
     presets = deployed_presets(load())
     meanings = {
-        name: resolve(each.options, defaults=presets.defaults, overlays=presets.layers)
+        name: resolve_options(each.options, defaults=presets.defaults, overlays=presets.layers)
         for name, each in presets.presets.items()
     }
     if meanings:
-        typer.echo(tables.listing((name, (canonical(spec),)) for name, spec in meanings.items()))
+        typer.echo(tables.listing((name, (canonical_text(spec),)) for name, spec in meanings.items()))
 
 
 @app.command()

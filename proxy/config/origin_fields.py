@@ -14,7 +14,7 @@ from proxy.config.units import BYTES, SECONDS, Units
 from proxy.config.yaml import Reads
 from proxy.model import media
 from proxy.model.media import Format
-from proxy.options.values.kinds import Flag, Integer, Text
+from proxy.options.values.kinds import FlagKind, IntegerKind, TextKind
 
 
 @dataclass(frozen=True)
@@ -96,20 +96,20 @@ class Pattern:
             raise ValueError(text) from error
 
 
-TEXT = Text(1024)
+TEXT = TextKind(1024)
 URL, SECRET, OPEN = _Url(), _Given(secret=True), _Given(secret=False)
 SIMPLE: Mapping[str, Reads] = {
-    "private": Flag(),
+    "private": FlagKind(),
     "timeout": _Quantity(SECONDS, 3600),
     "max_bytes": _Quantity(BYTES, 10**12),
-    "max_age": Integer(0, 2**31 - 1),
-    "concurrency": Integer(1, 1024),
+    "max_age": IntegerKind(0, 2**31 - 1),
+    "concurrency": IntegerKind(1, 1024),
 }
 OPTIONS: Mapping[str, Reads] = {
     "region": TEXT,
     "endpoint": TEXT,
-    "virtual_hosted_style_request": Flag(),
-    "skip_signature": Flag(),
+    "virtual_hosted_style_request": FlagKind(),
+    "skip_signature": FlagKind(),
     "access_key_id": OPEN,
     "account_name": OPEN,
 }

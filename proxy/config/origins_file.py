@@ -41,7 +41,7 @@ from proxy.config.yaml import (
     text_of,
     told_as,
 )
-from proxy.options.values.kinds import Names
+from proxy.options.values.kinds import PresetNamesKind
 from proxy.origins.sources import Rewrite, Source, Sources
 
 
@@ -76,7 +76,7 @@ def sources_of(root: Node) -> Sources:
     return Sources(default=named[chosen], named=named, chosen=chosen)
 
 
-PAIR = re.compile(rf"\s*{Names.pattern}=")
+PAIR = re.compile(rf"\s*{PresetNamesKind.pattern}=")
 """What pairs begin with, and no path does that anybody has."""
 
 DOCUMENT = re.compile(r"\s*(?:#|---|\{|['\"]?(?:default|origins)['\"]?\s*:)|.*\n", re.ASCII)
@@ -100,7 +100,7 @@ def read_pairs(text: str) -> Sources:
     named = {}
     for pair in re.split(r",\s*|\n\s*", text.strip()):
         name, equals, url = pair.strip().partition("=")
-        if not equals or not re.fullmatch(Names.pattern, name, re.ASCII) or name in named:
+        if not equals or not re.fullmatch(PresetNamesKind.pattern, name, re.ASCII) or name in named:
             raise InvalidSources(f"named origins are written as name=url, each name once, not {name!r}")
         try:
             named[name] = Source(url=URL.parse(url))

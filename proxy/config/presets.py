@@ -33,10 +33,10 @@ from proxy.config.yaml import (
 from proxy.model.errors import InvalidRequest
 from proxy.options.spec import OPTIONS
 from proxy.options.values.colours import Colour
-from proxy.options.values.kinds import Integer, Number
-from proxy.options.values.overlays import Align, Blend, Outline, Overlays
-from proxy.options.values.positions import LONGEST, Anchor, Length
-from proxy.url.grammar import LONGEST_OPTIONS, Written, read_key, read_options, resolve
+from proxy.options.values.kinds import IntegerKind, NumberKind
+from proxy.options.values.overlays import AllowedOverlays, BlendMode, TextAlign, TextOutline
+from proxy.options.values.positions import MAX_SIDE, Anchor, Length
+from proxy.url.grammar import MAX_OPTIONS_BYTES, SpecFields, read_key, read_options, resolve_options
 
 
 class InvalidPresets(Exception):
@@ -51,7 +51,7 @@ class Preset:
     """
 
     name: str
-    options: Written
+    options: SpecFields
     max_age: int | None = None
     s_maxage: int | None = None
     stale_while_revalidate: int | None = None
@@ -85,15 +85,15 @@ class Overlay:
     x: float | None = None
     y: float | None = None
     tile: bool | None = None
-    blend: Blend | None = None
+    blend: BlendMode | None = None
     font: str | None = None
     size: int | None = None
     color: Colour | None = None
-    outline: Outline | None = None
-    align: Align | None = None
+    outline: TextOutline | None = None
+    align: TextAlign | None = None
 
     @property
-    def options(self) -> Written:
+    def options(self) -> SpecFields:
         """The same in the words of the option table."""
         said = {FIELDS[each.name]: getattr(self, each.name) for each in fields(self)}
         if self.opacity is not None:
@@ -121,22 +121,22 @@ class Presets:
     `overlay_keys` is how the keys begin that a URL may lay over a picture without a name; `*` is any key.
     """
 
-    defaults: Written = field(default_factory=dict)
+    defaults: SpecFields = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
     listed: Listed = Listed()
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
     overlay_keys: tuple[str, ...] = ()
 
     @cached_property
-    def options(self) -> Mapping[str, Written]:
+    def options(self) -> Mapping[str, SpecFields]:
         """The options of each preset by its name, as `grammar.parse_options` takes them."""
         return {name: preset.options for name, preset in self.presets.items()}
 
     @cached_property
-    def layers(self) -> Overlays:
+    def layers(self) -> AllowedOverlays:
         """What `overlay` may say, as `grammar.parse_options` takes it."""
         named = {name: overlay.options for name, overlay in self.overlays.items()}
-        return Overlays(named=named, keys=self.overlay_keys)
+        return AllowedOverlays(named=named, keys=self.overlay_keys)
 
 
 EMPTY = Presets()
@@ -155,11 +155,11 @@ class _Options:
         "version": "'v' has no place here: it makes a URL new, and here the URL would stay the same",
     }
 
-    def parse(self, text: str | None) -> Written:
+    def parse(self, text: str | None) -> SpecFields:
         if text is None or re.fullmatch(r"[\d.]*", text):
             raise ValueError(text)
-        if len(text) > LONGEST_OPTIONS:
-            raise InvalidRequest(f"options have at most {LONGEST_OPTIONS} characters, not {len(text)}")
+        if len(text) > MAX_OPTIONS_BYTES:
+            raise InvalidRequest(f"options have at most {MAX_OPTIONS_BYTES} characters, not {len(text)}")
         found = read_options(text)
         for name in found.keys() & self.refused.keys():
             raise InvalidRequest(self.refused[name])
@@ -196,7 +196,7 @@ class _Hidden:
 
 
 OPTIONS_KIND = _Options()
-SECONDS = Integer(0, 2**31 - 1)  # seconds; RFC 9111 section 1.2.2
+SECONDS = IntegerKind(0, 2**31 - 1)  # seconds; RFC 9111 section 1.2.2
 
 PRESET: Mapping[str, Reads] = {
     "options": OPTIONS_KIND,
@@ -208,13 +208,13 @@ PRESET: Mapping[str, Reads] = {
     "on_error_status": _Hidden(),
 }
 LISTED: Mapping[str, Reads] = {
-    "width": Integer(1, LONGEST),
-    "height": Integer(1, LONGEST),
-    "quality": Integer(1, 100),
+    "width": IntegerKind(1, MAX_SIDE),
+    "height": IntegerKind(1, MAX_SIDE),
+    "quality": IntegerKind(1, 100),
 }
 OVERLAY: Mapping[str, Reads] = {
     "key": _Key(),
-    "opacity": Number(0, 1),
+    "opacity": NumberKind(0, 1),
     **{name: OPTIONS[field].kind for name, field in FIELDS.items() if name not in ("key", "opacity")},
 }
 SECTIONS = ("defaults", "presets", "listed", "overlays", "overlay_keys")
@@ -262,7 +262,7 @@ def read_preset(name: str, node: Node, file: Presets) -> Preset:
     else:
         preset = Preset(name=name, options=read_value(name, node, OPTIONS_KIND))
     with located(node, name):
-        resolve(preset.options, defaults=file.defaults, overlays=file.layers)
+        resolve_options(preset.options, defaults=file.defaults, overlays=file.layers)
     return preset
 
 

@@ -19,8 +19,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from proxy.model.errors import InvalidRequest
-from proxy.options.suggestions import nearest, shown
-from proxy.options.values.kinds import Names
+from proxy.options.suggestions import did_you_mean, shorten
+from proxy.options.values.kinds import PresetNamesKind
 
 DEEPEST = 8  # levels of nesting; our files have four
 LARGEST = 256 * 1024  # bytes
@@ -137,11 +137,11 @@ def entries(node: Node, what: str, names: Collection[str] = ()) -> dict[str, Nod
     for key, value in node.value:
         name = key.value if isinstance(key, ScalarNode) else given(key)
         if names and name not in names:
-            near = nearest(name, names)
-            raise fault(key, f"{what} takes {', '.join(names)}, not {shown(name)!r}{near}")
-        if not re.fullmatch(Names.pattern, name, re.ASCII):
+            near = did_you_mean(name, names)
+            raise fault(key, f"{what} takes {', '.join(names)}, not {shorten(name)!r}{near}")
+        if not re.fullmatch(PresetNamesKind.pattern, name, re.ASCII):
             allowed = "1 to 64 letters, digits, '.', '_' or '-', the first a letter or a digit"
-            raise fault(key, f"a name in {what} has {allowed}, not {shown(name)!r}")
+            raise fault(key, f"a name in {what} has {allowed}, not {shorten(name)!r}")
         if name in found:
             raise fault(key, f"{name!r} stands twice in {what}; give one of them")
         found[name] = value
@@ -154,5 +154,5 @@ def is_null(node: Node) -> bool:
 
 def given(node: Node) -> str:
     if isinstance(node, ScalarNode):
-        return "nothing" if is_null(node) else repr(shown(node.value))
+        return "nothing" if is_null(node) else repr(shorten(node.value))
     return "a mapping" if isinstance(node, MappingNode) else "a list"

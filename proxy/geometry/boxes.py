@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from proxy.options.values.kinds import plain
+from proxy.options.values.kinds import format_number
 from proxy.options.values.positions import Anchor, Compass, FocalPoint, Length
 
 
@@ -108,4 +108,4 @@ def px(length: Length, side: int) -> Fraction:
 
 def exact(number: float) -> Fraction:
     """What was written, not what a float made of it."""
-    return Fraction(plain(number))
+    return Fraction(format_number(number))

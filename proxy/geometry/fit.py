@@ -1,7 +1,7 @@
 """
 How a picture meets its box: one function for each mode of `fit` and `c`, and nothing else.
 
-What they answer is exact: a side is rounded once, by `canonical.nearest`, when all that scales it is known.
+What they answer is exact: a side is rounded once, by `positions.round_px`, when all that scales it is known.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from proxy.geometry.boxes import Size
 from proxy.options.spec import Fit, Mode
-from proxy.options.values.positions import nearest
+from proxy.options.values.positions import round_px
 
 Side = Fraction | None
 ONE = Fraction(1)
@@ -55,10 +55,10 @@ class Placed:
 
 
 def placed(source: Size, asked: Asked) -> Placed:
-    resize = Size(nearest(source.width * asked.across), nearest(source.height * asked.down))
+    resize = Size(round_px(source.width * asked.across), round_px(source.height * asked.down))
     wanted = Size(
-        nearest(asked.width) if asked.width else resize.width,
-        nearest(asked.height) if asked.height else resize.height,
+        round_px(asked.width) if asked.width else resize.width,
+        round_px(asked.height) if asked.height else resize.height,
     )
     visible = Size(min(wanted.width, resize.width), min(wanted.height, resize.height))
     return Placed(resize, visible, wanted if asked.bars and wanted != visible else None)
@@ -71,11 +71,11 @@ def clamped(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Sid
     """
     if enlarge or not (width and height):
         return width, height
-    ratio = Fraction(nearest(width), nearest(height))
+    ratio = Fraction(round_px(width), round_px(height))
     if width > source.width:
-        width, height = Fraction(source.width), Fraction(nearest(source.width / ratio))
+        width, height = Fraction(source.width), Fraction(round_px(source.width / ratio))
     if height > source.height:
-        width, height = Fraction(nearest(source.height * ratio)), Fraction(source.height)
+        width, height = Fraction(round_px(source.height * ratio)), Fraction(source.height)
     return width, height
 
 
@@ -164,4 +164,4 @@ MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], Asked]] = {
     Mode.CROP: crop,
     Mode.THUMB: thumb,
 }
-"""Every mode that `canonical.settle` leaves."""
+"""Every mode that `canonicalise` leaves."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from proxy.geometry.boxes import Box, Size, exact, offset, position, px
 from proxy.options.spec import Spec
-from proxy.options.values.positions import Length, nearest
+from proxy.options.values.positions import Length, round_px
 
 GLYPHS = 2
 """
@@ -28,11 +28,11 @@ def widened(spec: Spec, canvas: Size, natural: Size, dpr: Fraction) -> Size:
     """The height follows; without a width it is as large as it is, at dpr 1."""
     width = spec.overlay_width
     scale = dpr if width is None else Fraction(measured(width, canvas, dpr), natural.width)
-    return Size(nearest(natural.width * scale), nearest(natural.height * scale))
+    return Size(round_px(natural.width * scale), round_px(natural.height * scale))
 
 
 def measured(width: Length, canvas: Size, dpr: Fraction) -> int:
-    return nearest(px(width, canvas.width) * (dpr if isinstance(width, int) else 1))
+    return round_px(px(width, canvas.width) * (dpr if isinstance(width, int) else 1))
 
 
 def within(size: Size, canvas: Size) -> Size:
@@ -40,7 +40,7 @@ def within(size: Size, canvas: Size) -> Size:
     if scale >= 1:
         return size
     return Size(
-        min(nearest(size.width * scale), canvas.width), min(nearest(size.height * scale), canvas.height)
+        min(round_px(size.width * scale), canvas.width), min(round_px(size.height * scale), canvas.height)
     )
 
 
@@ -64,7 +64,7 @@ def lettered(spec: Spec, canvas: Size, dpr: float) -> int:
     return max(
         1,
         min(
-            nearest(spec.text_size * exact(dpr)),
+            round_px(spec.text_size * exact(dpr)),
             canvas.width,
             canvas.height,
             math.isqrt(GLYPHS * canvas.pixels // length),

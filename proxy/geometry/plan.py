@@ -11,9 +11,9 @@ from proxy.geometry.fit import MODES, ONE, Asked, clamped, placed
 from proxy.geometry.visible import View, narrowed
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
-from proxy.options.canonical import floors
+from proxy.options.canonical import has_minimum
 from proxy.options.spec import Fit, Mode, Spec
-from proxy.options.values.positions import Strategy, nearest
+from proxy.options.values.positions import Strategy, round_px
 
 Radius = tuple[float, float]
 """Across and down, in px."""
@@ -166,8 +166,8 @@ def cut(spec: Spec, source: Size) -> Box:
     if region is None:
         return Box(0, 0, source.width, source.height)
     size = Size(
-        min(nearest(px(region.width, source.width)), source.width),
-        min(nearest(px(region.height, source.height)), source.height),
+        min(round_px(px(region.width, source.width)), source.width),
+        min(round_px(px(region.height, source.height)), source.height),
     )
     if region.left is None or region.top is None:
         left, top = position(source, size, spec.position, spec.x or 0.0, spec.y or 0.0)
@@ -190,7 +190,7 @@ def meet(spec: Spec, source: Size) -> tuple[Asked, Fraction]:
         room = min(dpr, 1 / mode(source, width, height, False).largest)
     else:
         room = dpr
-    if not floors(spec):
+    if not has_minimum(spec):
         return mode(source, width and width * dpr, height and height * dpr, spec.enlarge), room
     # What a floor enlarges is cut to the box that there is, and not to one that could not be filled.
     width, height = width and width * room, height and height * room
@@ -229,7 +229,7 @@ def box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
 
 
 def whole_px(side: Fraction) -> Fraction:
-    return Fraction(nearest(side))
+    return Fraction(round_px(side))
 
 
 def grown(size: Size, degrees: float) -> Size:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from proxy.geometry.boxes import Box, Size
-from proxy.options.values.positions import nearest
+from proxy.options.values.positions import round_px
 
 _REACH = 3
 """px on each side that lanczos3 makes a pixel from: of the source, or of the result when that is smaller."""
@@ -36,8 +36,8 @@ def narrowed(view: View) -> View:
     left, width, x = _span(seen.left, seen.width, view.region.width, view.resize.width)
     top, height, y = _span(seen.top, seen.height, view.region.height, view.resize.height)
     resize = Size(
-        nearest(Fraction(width * view.resize.width, view.region.width)),
-        nearest(Fraction(height * view.resize.height, view.region.height)),
+        round_px(Fraction(width * view.resize.width, view.region.width)),
+        round_px(Fraction(height * view.resize.height, view.region.height)),
     )
     x, y = min(x, resize.width - seen.width), min(y, resize.height - seen.height)
     return View(

@@ -1,8 +1,7 @@
 """
-One spec for one meaning: what cannot matter is dropped, what has two spellings keeps one.
+One spec for one meaning: drop what has no effect, choose one of two spellings.
 
-`settle` changes no picture; it only makes equal what looks different, so that `w_300,h_200`, `s_300x200`
-and `w_150,h_100,dpr_2` are one entry of a cache.
+No picture changes; `w_300,h_200`, `s_300x200` and `w_150,h_100,dpr_2` become equal, and so one cache entry.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from fractions import Fraction
 from typing import Any
 
 from proxy.model.media import ENCODER, FORMATS
-from proxy.options.spec import OPTIONS, Fit, Mode, Output, Spec
+from proxy.options.spec import OPTIONS, Fit, Mode, OutputFormat, Spec
 from proxy.options.values.colours import WHITE
 from proxy.options.values.edges import Edge
-from proxy.options.values.kinds import plain
-from proxy.options.values.positions import LONGEST, Compass, Length, Strategy, nearest
+from proxy.options.values.kinds import format_number
+from proxy.options.values.positions import MAX_SIDE, Compass, Length, Strategy, round_px
 
-PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
+MODE_FITS: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.FIT: (Fit.INSIDE, True),
     Mode.LIMIT: (Fit.INSIDE, False),
     Mode.FILL: (Fit.COVER, True),
@@ -29,11 +28,11 @@ PLAIN: Mapping[Mode, tuple[Fit, bool]] = {
 }
 """Modes that are a fit and whether it may enlarge; `thumb` is so where it is not around faces."""
 
-AROUND: Mapping[Mode, Strategy] = {Mode.THUMB: Strategy.FACE, Mode.AUTO: Strategy.ATTENTION}
+MODE_ANCHORS: Mapping[Mode, Strategy] = {Mode.THUMB: Strategy.FACE, Mode.AUTO: Strategy.ATTENTION}
 """Modes that bring an anchor of their own, for when none is given."""
 
-ENLARGING: Mapping[Mode, bool] = {
-    **{mode: enlarge for mode, (_, enlarge) in PLAIN.items()},
+MODE_ENLARGES: Mapping[Mode, bool] = {
+    **{mode: enlarge for mode, (_, enlarge) in MODE_FITS.items()},
     Mode.SCALE: True,
     Mode.MFIT: True,
     Mode.MPAD: True,
@@ -42,18 +41,18 @@ ENLARGING: Mapping[Mode, bool] = {
     Mode.CROP: False,
 }
 
-ONE_SIDED: Mapping[Mode, tuple[Fit, bool]] = {
+ONE_SIDED_FITS: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.SCALE: (Fit.COVER, True),
     Mode.LFILL: (Fit.COVER, False),
     Mode.LPAD: (Fit.COVER, False),
 }
 """With one side given, the other follows and these have nothing left to decide."""
 
-CUTTING = (Mode.LFILL, Mode.CROP, Mode.THUMB)
-PADDING = (Mode.LPAD, Mode.MPAD)
+CUTTING_MODES = (Mode.LFILL, Mode.CROP, Mode.THUMB)
+PADDING_MODES = (Mode.LPAD, Mode.MPAD)
 
 
-def settle(spec: Spec) -> Spec:
+def canonicalise(spec: Spec) -> Spec:
     for step in STEPS:
         spec = step(spec)
     return spec
@@ -66,18 +65,18 @@ def merge_aspect(spec: Spec) -> Spec:
         return spec
     if width is not None and height is not None:
         return replace(spec, aspect=None)
-    if isinstance(width, int) and (other := nearest(width / aspect)) <= LONGEST:
+    if isinstance(width, int) and (other := round_px(width / aspect)) <= MAX_SIDE:
         return replace(spec, height=other, aspect=None)
-    if isinstance(height, int) and (other := nearest(height * aspect)) <= LONGEST:
+    if isinstance(height, int) and (other := round_px(height * aspect)) <= MAX_SIDE:
         return replace(spec, width=other, aspect=None)
     return spec
 
 
 def merge_zoom(spec: Spec) -> Spec:
     """Without a box the source itself is zoomed: `zoom_0.5` is `w_0.5`."""
-    if boxed(spec) or spec.zoom == 1:
+    if has_box(spec) or spec.zoom == 1:
         return spec
-    enlarge = spec.enlarge if spec.mode is None else ENLARGING[spec.mode]
+    enlarge = spec.enlarge if spec.mode is None else MODE_ENLARGES[spec.mode]
     return replace(spec, width=float(spec.zoom), zoom=1.0, mode=None, fit=Fit.COVER, enlarge=enlarge)
 
 
@@ -86,28 +85,28 @@ def merge_dpr(spec: Spec) -> Spec:
     Into the box, where that leaves whole px: a scale is that of the exact box. What is measured in CSS px
     needs the dpr; then the zoom goes alone.
     """
-    if not boxed(spec):
+    if not has_box(spec):
         # Nothing is enlarged, so more than 1 has nothing to multiply.
-        return replace(spec, dpr=min(spec.dpr, 1.0) if measured(spec) else 1.0)
-    zoom, dpr = Fraction(plain(spec.zoom)), Fraction(plain(spec.dpr))
-    factor = zoom if measured(spec) else zoom * dpr
-    left = spec.dpr if measured(spec) else 1.0
+        return replace(spec, dpr=min(spec.dpr, 1.0) if has_css_lengths(spec) else 1.0)
+    zoom, dpr = Fraction(format_number(spec.zoom)), Fraction(format_number(spec.dpr))
+    factor = zoom if has_css_lengths(spec) else zoom * dpr
+    left = spec.dpr if has_css_lengths(spec) else 1.0
     sides = [side for side in (spec.width, spec.height) if side is not None]
     # A ratio alone has no side that could take the factor.
-    if sides and all(whole_times(side, factor) for side in sides):
+    if sides and all(stays_whole(side, factor) for side in sides):
         width, height = (side and int(side * factor) for side in (spec.width, spec.height))
         return replace(spec, width=width, height=height, zoom=1.0, dpr=left)
-    if not measured(spec) and Fraction(1, 10) <= factor <= 4 and (factor * 10**6).denominator == 1:
+    if not has_css_lengths(spec) and Fraction(1, 10) <= factor <= 4 and (factor * 10**6).denominator == 1:
         # A zoom that nothing can tell from a dpr is one.
         return replace(spec, zoom=1.0, dpr=float(factor))
     return spec
 
 
-def whole_times(side: Length, factor: Fraction) -> bool:
-    return isinstance(side, int) and (side * factor).denominator == 1 and 1 <= side * factor <= LONGEST
+def stays_whole(side: Length, factor: Fraction) -> bool:
+    return isinstance(side, int) and (side * factor).denominator == 1 and 1 <= side * factor <= MAX_SIDE
 
 
-def measured(spec: Spec) -> bool:
+def has_css_lengths(spec: Spec) -> bool:
     """Whether anything besides the box is given in CSS pixels."""
     offsets = any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y))
     lengths = (spec.extend, spec.border, spec.radii and spec.radii.corners, spec.min_width, spec.min_height)
@@ -116,25 +115,25 @@ def measured(spec: Spec) -> bool:
 
 def merge_mode(spec: Spec) -> Spec:
     mode = spec.mode
-    if not boxed(spec):
+    if not has_box(spec):
         return replace(spec, mode=None, fit=Fit.COVER, enlarge=False)
-    if mode is not None and mode in PLAIN:
-        fit, enlarge = PLAIN[mode]
-        anchor = spec.position or AROUND.get(mode)
-        nearer = mode is Mode.THUMB and anchor is Strategy.FACE and two_sided(spec)
+    if mode is not None and mode in MODE_FITS:
+        fit, enlarge = MODE_FITS[mode]
+        anchor = spec.position or MODE_ANCHORS.get(mode)
+        nearer = mode is Mode.THUMB and anchor is Strategy.FACE and has_both_sides(spec)
         spec = replace(spec, mode=mode if nearer else None, fit=fit, enlarge=enlarge, position=anchor)
-    elif mode is Mode.SCALE and two_sided(spec):
+    elif mode is Mode.SCALE and has_both_sides(spec):
         spec = replace(spec, mode=None, fit=Fit.FILL, enlarge=True)
-    elif mode is not None and mode in ONE_SIDED and not two_sided(spec):
-        fit, enlarge = ONE_SIDED[mode]
+    elif mode is not None and mode in ONE_SIDED_FITS and not has_both_sides(spec):
+        fit, enlarge = ONE_SIDED_FITS[mode]
         spec = replace(spec, mode=None, fit=fit, enlarge=enlarge)
-    elif mode is Mode.MPAD and not two_sided(spec):
+    elif mode is Mode.MPAD and not has_both_sides(spec):
         spec = replace(spec, mode=Mode.MFIT)
     if spec.mode is not None:
         return replace(spec, fit=Fit.COVER, enlarge=False)
-    if not two_sided(spec) and spec.fit is not Fit.FILL and not (spec.fit is Fit.OUTSIDE and floors(spec)):
-        return replace(spec, fit=Fit.COVER)
-    return spec
+    if has_both_sides(spec) or spec.fit is Fit.FILL or (spec.fit is Fit.OUTSIDE and has_minimum(spec)):
+        return spec
+    return replace(spec, fit=Fit.COVER)
 
 
 def drop_anchor(spec: Spec) -> Spec:
@@ -155,13 +154,13 @@ def drop_anchor(spec: Spec) -> Spec:
     return spec
 
 
-def drop_ground(spec: Spec) -> Spec:
+def drop_background(spec: Spec) -> Spec:
     """A background that nobody sees: no bars, no corners, and a format that may stay transparent."""
     stays = any(row.alpha for format, row in FORMATS.items() if format.value == spec.format)
-    return spec if not stays or grounded(spec) or spec.flatten else replace(spec, background=None)
+    return spec if not stays or shows_background(spec) or spec.flatten else replace(spec, background=None)
 
 
-def grounded(spec: Spec) -> bool:
+def shows_background(spec: Spec) -> bool:
     """Whether there is anything beside the picture for a background to fill."""
     tilted = spec.rotate is not None and spec.rotate % 90 != 0
     margins = spec.extend is not None and spec.extend.edge is Edge.BACKGROUND
@@ -170,22 +169,23 @@ def grounded(spec: Spec) -> bool:
 
 def cuts_and_pads(spec: Spec) -> tuple[bool, bool]:
     """Whether the box may cut the picture, and whether it may leave bars."""
-    if not boxed(spec):
+    if not has_box(spec):
         return False, False
-    pads = spec.mode in PADDING or (spec.mode is None and spec.fit is Fit.CONTAIN and two_sided(spec))
-    if floors(spec):
+    fit = spec.fit if spec.mode is None and has_both_sides(spec) else None
+    pads = spec.mode in PADDING_MODES or fit is Fit.CONTAIN
+    if has_minimum(spec):
         return spec.fit is not Fit.OUTSIDE and spec.mode is not Mode.MFIT, pads
-    return spec.mode in CUTTING or (spec.mode is None and spec.fit is Fit.COVER and two_sided(spec)), pads
+    return spec.mode in CUTTING_MODES or fit is Fit.COVER, pads
 
 
-def drop_idle(spec: Spec) -> Spec:
+def drop_ineffective(spec: Spec) -> Spec:
     if spec.extend and not any((spec.extend.top, spec.extend.right, spec.extend.bottom, spec.extend.left)):
         spec = replace(spec, extend=None)
     if spec.radii and spec.radii.corners is not None and not any(spec.radii.corners):
         spec = replace(spec, radii=None)
     if spec.border and not spec.border.width:
         spec = replace(spec, border=None)
-    if spec.format is Output.JPEG and spec.background == WHITE:
+    if spec.format is OutputFormat.JPEG and spec.background == WHITE:
         spec = replace(spec, background=None)
     if (format := spec.fixed_format) is not None and not FORMATS[format].quality:
         spec = replace(spec, quality=None)
@@ -195,7 +195,7 @@ def drop_idle(spec: Spec) -> Spec:
     return replace(spec, rotate=spec.rotate or None)
 
 
-def drop_encoder(spec: Spec) -> Spec:
+def drop_encoder_options(spec: Spec) -> Spec:
     """What the named format has no use for: a lossless one has no quality, and PNG is never otherwise."""
     if (format := spec.fixed_format) is None:
         return spec
@@ -219,15 +219,15 @@ def merge_frames(spec: Spec) -> Spec:
 
 def drop_overlay(spec: Spec) -> Spec:
     if spec.text is spec.overlay is None or not spec.overlay_opacity:
-        return replace(spec, **defaults_of("overlay"))
+        return replace(spec, **default_values("overlay"))
     if spec.text is None:
-        spec = replace(spec, **defaults_of("overlay", below="text_"))
+        spec = replace(spec, **default_values("overlay", below="text_"))
     if spec.overlay_tile or spec.overlay_position is Compass.CENTER:
         spec = replace(spec, overlay_position=None)
     return replace(spec, overlay_x=spec.overlay_x or None, overlay_y=spec.overlay_y or None)
 
 
-def defaults_of(about: str, below: str = "") -> dict[str, Any]:
+def default_values(about: str, below: str = "") -> dict[str, Any]:
     return {
         name: option.default
         for name, option in OPTIONS.items()
@@ -236,20 +236,20 @@ def defaults_of(about: str, below: str = "") -> dict[str, Any]:
 
 
 STEPS: tuple[Callable[[Spec], Spec], ...] = (
-    merge_aspect, drop_idle, drop_encoder, merge_frames, merge_zoom, merge_mode, drop_anchor, drop_overlay,
-    drop_ground, merge_dpr,
+    merge_aspect, drop_ineffective, drop_encoder_options, merge_frames, merge_zoom, merge_mode, drop_anchor,
+    drop_overlay, drop_background, merge_dpr,
 )  # fmt: skip
 """In this order: offsets that cannot matter are gone before the dpr looks at them."""
 
 
-def boxed(spec: Spec) -> bool:
+def has_box(spec: Spec) -> bool:
     return (spec.width, spec.height, spec.aspect) != (None, None, None)
 
 
-def two_sided(spec: Spec) -> bool:
+def has_both_sides(spec: Spec) -> bool:
     """Both sides of the box are known, if only once the source is."""
     return spec.aspect is not None or None not in (spec.width, spec.height)
 
 
-def floors(spec: Spec) -> bool:
+def has_minimum(spec: Spec) -> bool:
     return (spec.min_width, spec.min_height) != (None, None)

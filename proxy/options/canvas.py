@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.options.row import Option, option
-from proxy.options.values.angles import Angle, Turn
-from proxy.options.values.colours import Colour, ColourKind, Painted
+from proxy.options.values.angles import AngleKind, Turn
+from proxy.options.values.colours import Colour, ColourKind, GeneratedBackground
 from proxy.options.values.edges import Border, BorderKind, Padding, PaddingKind, Radii, RadiiKind
-from proxy.options.values.kinds import Flag
+from proxy.options.values.kinds import FlagKind
 
 
-def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:
+def expand_turn(value: tuple[float | Turn, ...]) -> dict[str, Any]:
     meanings: Mapping[Turn, tuple[str, bool]] = {
         Turn.EXIF: ("autoorient", True),
         Turn.IGNORE: ("autoorient", False),
@@ -28,23 +28,23 @@ def turned(value: tuple[float | Turn, ...]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Canvas:
+class CanvasOptions:
     rotate: float | None = option(
         "rotate",
-        kind=Angle(),
-        expand=turned,
+        kind=AngleKind(),
+        expand=expand_turn,
         doc="Degrees clockwise. Quarter turns swap the sides before the box is met, others grow the canvas.",
         example="w_200,rotate_90",
         about="turn",
     )  # fmt: skip
     flip: bool = option(
-        "flip", kind=Flag(), default=False, doc="Top becomes bottom.", example="w_200,flip", about="turn"
+        "flip", kind=FlagKind(), default=False, doc="Top becomes bottom.", example="w_200,flip", about="turn"
     )
     flop: bool = option(
-        "flop", kind=Flag(), default=False, doc="Left becomes right.", example="w_200,flop", about="turn"
+        "flop", kind=FlagKind(), default=False, doc="Left becomes right.", example="w_200,flop", about="turn"
     )
     autoorient: bool = option(
-        "autoorient", kind=Flag(), default=True, doc="Turn the picture upright as its EXIF says.",
+        "autoorient", kind=FlagKind(), default=True, doc="Turn the picture upright as its EXIF says.",
         example="w_200,autoorient_false", about="turn",
     )  # fmt: skip
     radii: Radii | None = option(
@@ -69,7 +69,7 @@ class Canvas:
         example="w_200,extend_20_40_20_40,b_gold",
         about="canvas",
     )  # fmt: skip
-    background: Colour | Painted | None = option(
+    background: Colour | GeneratedBackground | None = option(
         "background", "b",
         kind=ColourKind(painted=True),
         doc="Behind the picture: in bars and corners, and where it is transparent with `flatten` or in JPEG. "
@@ -78,19 +78,19 @@ class Canvas:
         about="canvas",
     )  # fmt: skip
     flatten: bool = option(
-        "flatten", kind=Flag(), default=False,
+        "flatten", kind=FlagKind(), default=False,
         doc="Puts the picture on its background before any effect, so that nothing stays transparent.",
         example="w_300,flatten,b_336699", about="canvas",
     )  # fmt: skip
 
 
-TURN = Option(
+TURN_SHORTHAND = Option(
     name="turn",
     names=("a",),
-    kind=Angle(words=tuple(Turn)),
+    kind=AngleKind(words=tuple(Turn)),
     default=None,
     doc="`rotate`, with Cloudinary's words for mirrors and EXIF; `a_true` is ipx's `animated`.",
     example="w_200,a_hflip.90",
     about="turn",
-    expand=turned,
+    expand=expand_turn,
 )

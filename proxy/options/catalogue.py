@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.options.spec import OPTIONS, SPELLINGS
+from proxy.options.spec import OPTIONS, SHORTHANDS
 
 
 def options_table() -> list[dict[str, Any]]:
@@ -23,5 +23,5 @@ def options_table() -> list[dict[str, Any]]:
             "example": option.example,
             "about": option.about,
         }
-        for option in (*OPTIONS.values(), *SPELLINGS)
+        for option in (*OPTIONS.values(), *SHORTHANDS)
     ]

@@ -12,20 +12,20 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.options.row import Option
-from proxy.options.values.colours import PercentTint
+from proxy.options.values.colours import PercentTintKind
 from proxy.options.values.edges import Trim, TrimKind
-from proxy.options.values.kinds import Flag, Integer, Kind
+from proxy.options.values.kinds import FlagKind, IntegerKind, Kind
 
-FAMILY = "e"
+EFFECT_PREFIX = "e"
 
 
 def effect(
     name: str, kind: Kind[Any], means: Callable[[Any], Mapping[str, Any]], doc: str, example: str
 ) -> Option:
-    name = f"{FAMILY}_{name}"
+    name = f"{EFFECT_PREFIX}_{name}"
     return Option(
         name=name, names=(name,), kind=kind, default=None, doc=f"Cloudinary's effect: {doc}",
-        example=f"w_300,{FAMILY}_{example}", about="effect", expand=means,
+        example=f"w_300,{EFFECT_PREFIX}_{example}", about="effect", expand=means,
     )  # fmt: skip
 
 
@@ -34,51 +34,52 @@ def factor(level: int) -> float:
     return (100 + level) / 100
 
 
-def sharpening(level: int) -> Mapping[str, Any]:
+def expand_sharpen(level: int) -> Mapping[str, Any]:
     return {"sharpen": (1.0, level / 100, level / 50)}
 
 
-def gamma(level: int) -> Mapping[str, Any]:
+def expand_gamma(level: int) -> Mapping[str, Any]:
     """Brightens from 0 on, darkens below; to the power of the same number, or through it."""
     power = factor(level)
     return {"gamma": (1.0, power) if level >= 0 else (round(1 / power, 6), 1.0)}
 
 
-def trim(value: Trim) -> Mapping[str, Any]:
+def expand_trim(value: Trim) -> Mapping[str, Any]:
     return {"trim": replace(value, threshold=round(value.threshold * 2.55, 6))}
 
 
-EFFECTS: tuple[Option, ...] = (
+CLOUDINARY_EFFECTS: tuple[Option, ...] = (
     effect(
-        "blur", Integer(1, 2000, bare=100), lambda level: {"blur": (max(0.3, level / 50),)},
+        "blur", IntegerKind(1, 2000, bare=100), lambda level: {"blur": (max(0.3, level / 50),)},
         "`blur`, a fiftieth of the level in px.", "blur:300",
     ),
-    effect("sharpen", Integer(1, 2000, bare=100), sharpening,
+    effect("sharpen", IntegerKind(1, 2000, bare=100), expand_sharpen,
         "`sharpen` of 1 px, by a hundredth of the level.", "sharpen:400"),
-    effect("unsharp_mask", Integer(1, 2000, bare=100), sharpening,
+    effect("unsharp_mask", IntegerKind(1, 2000, bare=100), expand_sharpen,
         "`sharpen` of 1 px, by a hundredth of the level.", "unsharp_mask:400"),
-    effect("grayscale", Flag(), lambda on: {"grayscale": on}, "`grayscale`.", "grayscale"),
+    effect("grayscale", FlagKind(), lambda on: {"grayscale": on}, "`grayscale`.", "grayscale"),
     effect(
-        "blackwhite", Integer(0, 100, bare=50), lambda level: {"threshold": max(1, round(level * 255 / 100))},
+        "blackwhite", IntegerKind(0, 100, bare=50),
+        lambda level: {"threshold": max(1, round(level * 255 / 100))},
         "`threshold`, the level being percent.", "blackwhite:45",
     ),
-    effect("sepia", Integer(1, 100, bare=80), lambda level: {"sepia": float(level)},
+    effect("sepia", IntegerKind(1, 100, bare=80), lambda level: {"sepia": float(level)},
         "`sepia`.", "sepia:60"),
-    effect("negate", Flag(), lambda on: {"negate": on}, "`negate`.", "negate"),
-    effect("pixelate", Integer(1, 200, bare=10), lambda size: {"pixelate": size},
+    effect("negate", FlagKind(), lambda on: {"negate": on}, "`negate`.", "negate"),
+    effect("pixelate", IntegerKind(1, 200, bare=10), lambda size: {"pixelate": size},
         "`pixelate`.", "pixelate:15"),
-    effect("brightness", Integer(-99, 100, bare=80), lambda level: {"brightness": factor(level)},
+    effect("brightness", IntegerKind(-99, 100, bare=80), lambda level: {"brightness": factor(level)},
         "`brightness`, 1 plus a hundredth of the level.", "brightness:40"),
-    effect("contrast", Integer(-100, 100, bare=0), lambda level: {"contrast": factor(level)},
+    effect("contrast", IntegerKind(-100, 100, bare=0), lambda level: {"contrast": factor(level)},
         "`contrast`, 1 plus a hundredth of the level.", "contrast:60"),
-    effect("saturation", Integer(-100, 100, bare=80), lambda level: {"saturation": factor(level)},
+    effect("saturation", IntegerKind(-100, 100, bare=80), lambda level: {"saturation": factor(level)},
         "`saturation`, 1 plus a hundredth of the level.", "saturation:-60"),
-    effect("hue", Integer(-100, 100, bare=80), lambda level: {"hue": round(level * 1.8, 6)},
+    effect("hue", IntegerKind(-100, 100, bare=80), lambda level: {"hue": round(level * 1.8, 6)},
         "`hue`; 100 is half a turn.", "hue:40"),
-    effect("gamma", Integer(-50, 150, bare=0), gamma,
+    effect("gamma", IntegerKind(-50, 150, bare=0), expand_gamma,
         "`gamma`: brighter from 0 on, and darker below.", "gamma:80"),
-    effect("auto_contrast", Flag(), lambda on: {"normalize": on}, "`normalize`.", "auto_contrast"),
-    effect("trim", TrimKind(highest=100.0), trim, "`trim`, the threshold being percent.", "trim:5"),
-    effect("tint", PercentTint(), lambda tint: {"tint": tint},
+    effect("auto_contrast", FlagKind(), lambda on: {"normalize": on}, "`normalize`.", "auto_contrast"),
+    effect("trim", TrimKind(highest=100.0), expand_trim, "`trim`, the threshold being percent.", "trim:5"),
+    effect("tint", PercentTintKind(), lambda tint: {"tint": tint},
         "`tint`, the percent before the one colour.", "tint:40:blue"),
 )  # fmt: skip

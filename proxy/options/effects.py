@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.options.row import Option, option
-from proxy.options.values.colours import Colour, Tint, TintKind, TwoColours
-from proxy.options.values.kinds import Flag, Integer, Number, Numbers
+from proxy.options.values.colours import Colour, ColourPairKind, Tint, TintKind
+from proxy.options.values.kinds import FlagKind, IntegerKind, NumberKind, NumbersKind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effects:
+class EffectOptions:
     """The fields are in the order of work, which is sharp's."""
 
     grayscale: bool = option(
-        "grayscale", "greyscale", kind=Flag(), default=False,
+        "grayscale", "greyscale", kind=FlagKind(), default=False,
         doc="No colour: the luminance, in linear light.", example="w_300,grayscale", about="effect",
     )  # fmt: skip
     median: int = option(
         "median",
-        kind=Integer(1, 1000, bare=3, off=1),
+        kind=IntegerKind(1, 1000, bare=3, off=1),
         default=1,
         doc="Each pixel becomes the median of a square around it, whose side is given in px.",
         example="w_300,median_7",
@@ -29,7 +29,7 @@ class Effects:
     )
     threshold: int = option(
         "threshold",
-        kind=Integer(0, 255, bare=128, off=0),
+        kind=IntegerKind(0, 255, bare=128, off=0),
         default=0,
         doc="White where the luminance is at least this, else black; 0 leaves the picture alone.",
         example="w_300,threshold_110",
@@ -37,57 +37,58 @@ class Effects:
     )
     pixelate: int = option(
         "pixelate",
-        kind=Integer(1, 1000, bare=10, off=1),
+        kind=IntegerKind(1, 1000, bare=10, off=1),
         default=1,
         doc="Squares of one colour, with sides of so many px.",
         example="w_300,pixelate_12",
         about="effect",
     )
     blur: tuple[float, ...] | None = option(
-        "blur", kind=Numbers(((0.3, 1000),)), doc="Gaussian blur, its sigma in px; bare: a mild one.",
+        "blur", kind=NumbersKind(((0.3, 1000),)), doc="Gaussian blur, its sigma in px; bare: a mild one.",
         example="w_300,blur_5", about="effect",
     )  # fmt: skip
     unflatten: bool = option(
-        "unflatten", kind=Flag(), default=False, doc="White becomes transparent.",
+        "unflatten", kind=FlagKind(), default=False, doc="White becomes transparent.",
         example="w_300,unflatten,f_png", about="effect",
     )  # fmt: skip
     brightness: float = option(
-        "brightness", kind=Number(0, 100), default=1.0, doc="Multiplies the lightness, in CIELAB.",
+        "brightness", kind=NumberKind(0, 100), default=1.0, doc="Multiplies the lightness, in CIELAB.",
         example="w_300,brightness_1.4", about="effect",
     )  # fmt: skip
     saturation: float = option(
-        "saturation", kind=Number(0, 100), default=1.0, doc="Multiplies the colourfulness (CIELAB's chroma).",
+        "saturation", kind=NumberKind(0, 100), default=1.0,
+        doc="Multiplies the colourfulness (CIELAB's chroma).",
         example="w_300,saturation_2", about="effect",
     )  # fmt: skip
     hue: float = option(
-        "hue", kind=Number(-360, 360), default=0.0, doc="Turns the hue, by degrees of CIELAB's circle.",
+        "hue", kind=NumberKind(-360, 360), default=0.0, doc="Turns the hue, by degrees of CIELAB's circle.",
         example="w_300,hue_120", about="effect",
     )  # fmt: skip
     lightness: float = option(
-        "lightness", kind=Number(-100, 100), default=0.0, doc="Adds to the lightness, which is 0 to 100.",
+        "lightness", kind=NumberKind(-100, 100), default=0.0, doc="Adds to the lightness, which is 0 to 100.",
         example="w_300,lightness_25", about="effect",
     )  # fmt: skip
     sharpen: tuple[float, ...] | None = option(
         "sharpen",
-        kind=Numbers(((0.01, 10), (0, 10_000), (0, 10_000)), rest=(1.0, 2.0)),
+        kind=NumbersKind(((0.01, 10), (0, 10_000), (0, 10_000)), rest=(1.0, 2.0)),
         doc="Sigma in px, then how much in flat and in jagged areas (1 and 2); bare: a mild one.",
         example="w_300,sharpen_2",
         about="effect",
     )
     linear: tuple[float, ...] | None = option(
         "linear",
-        kind=Numbers(((-100, 100), (-25_500, 25_500)), least=1, rest=(0.0,)),
+        kind=NumbersKind(((-100, 100), (-25_500, 25_500)), least=1, rest=(0.0,)),
         doc="Multiplies each channel, 0 to 255, by the first number and adds the second.",
         example="w_300,linear_1.4_-30",
         about="effect",
     )
     contrast: float = option(
-        "contrast", kind=Number(0, 100), default=1.0,
+        "contrast", kind=NumberKind(0, 100), default=1.0,
         doc="Moves each channel away from the middle, 127.5, by this factor; below 1 towards it.",
         example="w_300,contrast_1.6", about="effect",
     )  # fmt: skip
     normalize: bool = option(
-        "normalize", "normalise", kind=Flag(), default=False,
+        "normalize", "normalise", kind=FlagKind(), default=False,
         doc="Stretches the lightness until the darkest 1 % are black and the lightest 1 % white.",
         example="w_300,normalize", about="effect",
     )  # fmt: skip
@@ -96,37 +97,37 @@ class Effects:
         example="w_300,tint_ff8800", about="effect",
     )  # fmt: skip
     sepia: float = option(
-        "sepia", kind=Number(0, 100, bare=100.0, off=0.0), default=0.0,
+        "sepia", kind=NumberKind(0, 100, bare=100.0, off=0.0), default=0.0,
         doc="The browns of an old photograph, in percent.", example="w_300,sepia", about="effect",
     )  # fmt: skip
     duotone: tuple[Colour, Colour] | None = option(
-        "duotone", kind=TwoColours(),
+        "duotone", kind=ColourPairKind(),
         doc="The luminance as a scale from the first colour, for black, to the second, for white.",
         example="w_300,duotone_1a2a6c_fdbb2d", about="effect",
     )  # fmt: skip
     negate: bool = option(
-        "negate", kind=Flag(), default=False, doc="Each channel's opposite; transparency stays.",
+        "negate", kind=FlagKind(), default=False, doc="Each channel's opposite; transparency stays.",
         example="w_300,negate", about="effect",
     )  # fmt: skip
     opacity: float = option(
-        "opacity", "o", kind=Number(0, 100, off=1.0), default=1.0,
+        "opacity", "o", kind=NumberKind(0, 100, off=1.0), default=1.0,
         expand=lambda value: {"opacity": round(value / 100, 4) if value > 1 else value},
         doc="Multiplies the alpha: up to 1 as a share, which is ipx's way, above that in percent.",
         example="w_300,o_40,f_png", about="effect",
     )  # fmt: skip
 
 
-def modulated(values: tuple[float, ...]) -> Mapping[str, Any]:
+def expand_modulate(values: tuple[float, ...]) -> Mapping[str, Any]:
     return dict(zip(("brightness", "saturation", "hue", "lightness"), values, strict=True))
 
 
-MODULATE = Option(
+MODULATE_SHORTHAND = Option(
     name="modulate",
     names=("modulate",),
-    kind=Numbers(((0, 100), (0, 100), (-360, 360), (-100, 100)), least=1, rest=(1.0, 0.0, 0.0)),
+    kind=NumbersKind(((0, 100), (0, 100), (-360, 360), (-100, 100)), least=1, rest=(1.0, 0.0, 0.0)),
     default=None,
     doc="Brightness, saturation, hue and lightness in one word, as the options of these names.",
     example="w_300,modulate_1.1_0.5_90",
     about="effect",
-    expand=modulated,
+    expand=expand_modulate,
 )

@@ -8,16 +8,16 @@ from fractions import Fraction
 
 from proxy.options.row import option
 from proxy.options.values.edges import Trim, TrimKind
-from proxy.options.values.kinds import Choice, Flag, Integer, Number, Numbers
+from proxy.options.values.kinds import ChoiceKind, FlagKind, IntegerKind, NumberKind, NumbersKind
 from proxy.options.values.positions import (
-    LONGEST,
+    MAX_SIDE,
     Anchor,
     AnchorKind,
     Length,
-    Ratio,
+    LengthKind,
+    RatioKind,
     Region,
     RegionKind,
-    Side,
 )
 
 
@@ -62,54 +62,61 @@ class Kernel(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Size:
+class SizeOptions:
     width: Length | None = option(
-        "width", "w", kind=Side(), doc="Width of the box in px, or as a share of the source.", example="w_300"
+        "width",
+        "w",
+        kind=LengthKind(),
+        doc="Width of the box in px, or as a share of the source.",
+        example="w_300",
     )
     height: Length | None = option(
         "height",
         "h",
-        kind=Side(),
+        kind=LengthKind(),
         doc="Height of the box in px, or as a share of the source.",
         example="h_200",
     )
     aspect: Fraction | None = option(
-        "ar", kind=Ratio(), doc="Width over height: gives the side that is missing.", example="w_300,ar_16:9"
+        "ar",
+        kind=RatioKind(),
+        doc="Width over height: gives the side that is missing.",
+        example="w_300,ar_16:9",
     )
     dpr: float = option(
         "dpr",
-        kind=Number(0.1, 4, words={"auto": 1.0}),
+        kind=NumberKind(0.1, 4, words={"auto": 1.0}),
         default=1.0,
         doc="Device pixels per CSS pixel: multiplies sizes, offsets and paddings.",
         example="w_100,dpr_2",
     )
     zoom: float = option(
-        "zoom", kind=Number(0.1, 10), default=1.0,
+        "zoom", kind=NumberKind(0.1, 10), default=1.0,
         doc="Multiplies the box, or the source where there is none; offsets and paddings stay.",
         example="w_100,h_100,zoom_2",
     )  # fmt: skip
     min_width: int | None = option(
-        "min-w", "mw", kind=Integer(1, LONGEST),
+        "min-w", "mw", kind=IntegerKind(1, MAX_SIDE),
         doc="The scaled picture is at least so wide, even if that enlarges it; what passes the box is cut.",
         example="w_300,h_200,fit_inside,mw_290",
     )  # fmt: skip
     min_height: int | None = option(
-        "min-h", "mh", kind=Integer(1, LONGEST),
+        "min-h", "mh", kind=IntegerKind(1, MAX_SIDE),
         doc="The scaled picture is at least so high, even if that enlarges it; what passes the box is cut.",
         example="w_300,mh_290",
     )  # fmt: skip
     fit: Fit = option(
         "fit",
-        kind=Choice(Fit),
+        kind=ChoiceKind(Fit),
         default=Fit.COVER,
         doc="How the picture meets its box, in ipx's words; never enlarged unless `enlarge`.",
         example="w_300,h_200,fit_contain,b_gold",
     )
     mode: Mode | None = option(
-        "c", kind=Choice(Mode), doc="The same in Cloudinary's words.", example="w_300,h_300,c_pad,b_gold"
+        "c", kind=ChoiceKind(Mode), doc="The same in Cloudinary's words.", example="w_300,h_300,c_pad,b_gold"
     )
     enlarge: bool = option(
-        "enlarge", kind=Flag(), default=False, doc="May make the picture larger than it is.",
+        "enlarge", kind=FlagKind(), default=False, doc="May make the picture larger than it is.",
         example="w_2000,enlarge",
     )  # fmt: skip
     position: Anchor | None = option(
@@ -119,11 +126,11 @@ class Size:
         example="w_200,h_200,g_west",
     )  # fmt: skip
     x: float | None = option(
-        "x", kind=Number(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
+        "x", kind=NumberKind(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
         example="w_100,h_200,g_west,x_50",
     )  # fmt: skip
     y: float | None = option(
-        "y", kind=Number(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
+        "y", kind=NumberKind(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
         example="w_300,h_100,g_north,y_50",
     )  # fmt: skip
     trim: Trim | None = option(
@@ -140,13 +147,13 @@ class Size:
         example="crop_0.25_0.25_0.5_0.5",
     )  # fmt: skip
     kernel: Kernel = option(
-        "kernel", kind=Choice(Kernel), default=Kernel.LANCZOS3,
+        "kernel", kind=ChoiceKind(Kernel), default=Kernel.LANCZOS3,
         doc="What new pixels are made of: `nearest` copies, for pixel art; `lanczos3` is the sharpest.",
         example="crop_0.6_0.35_0.01_0.01,w_300,enlarge,kernel_nearest",
     )  # fmt: skip
     gamma: tuple[float, ...] | None = option(
         "gamma",
-        kind=Numbers(((1, 3), (1, 3)), bare=(2.2,)),
+        kind=NumbersKind(((1, 3), (1, 3)), bare=(2.2,)),
         doc="sharp's: darkens by the first before scaling, brightens by the second, else by the same, after.",
         example="w_300,gamma_1_2.2",
     )

@@ -11,19 +11,19 @@ from types import MappingProxyType
 
 from proxy.model.media import Format
 from proxy.options import cloudinary
-from proxy.options.canvas import TURN, Canvas
-from proxy.options.delivery import Delivery
-from proxy.options.effects import MODULATE, Effects
-from proxy.options.output import PAGE, Chroma, Encoding, Icc, Keep, Output
-from proxy.options.overlays import Overlays
+from proxy.options.canvas import TURN_SHORTHAND, CanvasOptions
+from proxy.options.delivery import DeliveryOptions
+from proxy.options.effects import MODULATE_SHORTHAND, EffectOptions
+from proxy.options.output import PAGE_SHORTHAND, Chroma, Icc, Keep, OutputFormat, OutputOptions
+from proxy.options.overlays import OverlayOptions
 from proxy.options.row import Option
-from proxy.options.size import Fit, Kernel, Mode, Size
-from proxy.options.values.positions import Box
+from proxy.options.size import Fit, Kernel, Mode, SizeOptions
+from proxy.options.values.positions import BoxKind
 
 __all__ = [
-    "BY_NAME",
     "OPTIONS",
-    "SPELLINGS",
+    "OPTIONS_BY_NAME",
+    "SHORTHANDS",
     "Chroma",
     "Fit",
     "Icc",
@@ -31,19 +31,19 @@ __all__ = [
     "Kernel",
     "Mode",
     "Option",
-    "Output",
+    "OutputFormat",
     "Spec",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec(Delivery, Encoding, Overlays, Effects, Canvas, Size):
+class Spec(DeliveryOptions, OutputOptions, OverlayOptions, EffectOptions, CanvasOptions, SizeOptions):
     """What a URL asks for, with nothing left to interpret. The order of its fields is that of `fields()`."""
 
     @property
     def negotiates(self) -> bool:
         """Whether what the client accepts decides the format."""
-        return self.format in (Output.AUTO, Output.BEST)
+        return self.format in (OutputFormat.AUTO, OutputFormat.BEST)
 
     @property
     def fixed_format(self) -> Format | None:
@@ -55,23 +55,23 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
     {f.name: Option(name=f.name, default=f.default, **f.metadata) for f in fields(Spec)}
 )
 
-SPELLINGS: tuple[Option, ...] = (
+SHORTHANDS: tuple[Option, ...] = (
     Option(
         name="resize",
         names=("resize", "s"),
-        kind=Box(),
+        kind=BoxKind(),
         default=None,
         doc="The box in one word: both sides.",
         example="s_300x200",
         expand=lambda box: {"width": box[0], "height": box[1]},
     ),
-    TURN,
-    PAGE,
-    MODULATE,
-    *cloudinary.EFFECTS,
+    TURN_SHORTHAND,
+    PAGE_SHORTHAND,
+    MODULATE_SHORTHAND,
+    *cloudinary.CLOUDINARY_EFFECTS,
 )
 """Options that are only another way to write others, and so no fields."""
 
-BY_NAME: Mapping[str, Option] = MappingProxyType(
-    {name: option for option in (*OPTIONS.values(), *SPELLINGS) for name in option.names}
+OPTIONS_BY_NAME: Mapping[str, Option] = MappingProxyType(
+    {name: option for option in (*OPTIONS.values(), *SHORTHANDS) for name in option.names}
 )

@@ -8,7 +8,7 @@ from proxy.geometry.boxes import Size
 from proxy.geometry.plan import Plan
 from proxy.model import negotiation
 from proxy.model.media import FORMATS, Format
-from proxy.options.spec import OPTIONS, Output, Spec
+from proxy.options.spec import OPTIONS, OutputFormat, Spec
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.encode.cost import limit_effort
 from proxy.pipeline.encode.jpeg_quality import jpeg_quality
@@ -31,7 +31,7 @@ def order(
     head, plan = made.head, made.plan
     formats: tuple[Format, ...] = (made.format,)
     still = made.frames == 1
-    if spec.format is Output.BEST and still:
+    if spec.format is OutputFormat.BEST and still:
         side = max(plan.result.width, plan.result.height)
         # jpeg holds neither.
         exact = bool(image.hasalpha()) or spec.lossless

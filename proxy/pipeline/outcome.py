@@ -11,8 +11,8 @@ from proxy.model import negotiation
 from proxy.model.errors import InvalidValue
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, InputOnly, Note
-from proxy.options.canonical import grounded
-from proxy.options.spec import Output, Spec
+from proxy.options.canonical import shows_background
+from proxy.options.spec import OutputFormat, Spec
 from proxy.options.values.colours import Colour
 from proxy.pipeline.decode.header import Header, read_header
 from proxy.pipeline.encode.savers import savable
@@ -92,7 +92,7 @@ def output_format(
     chosen holds a picture whose longest side has `side` px.
     """
     here = frozenset(format for format in savable() if FORMATS[format].max_side >= side)
-    if spec.format is Output.BEST and not animated:
+    if spec.format is OutputFormat.BEST and not animated:
         return Format.PNG
     if spec.negotiates:
         alpha = see_through(spec, head) or spec.lossless  # png takes both, and jpeg none
@@ -113,7 +113,7 @@ def see_through(spec: Spec, head: Header) -> bool:
     ground = spec.background
     if ground is None:
         return spec.radii is not None
-    return isinstance(ground, Colour) and ground.alpha < 255 and grounded(spec)
+    return isinstance(ground, Colour) and ground.alpha < 255 and shows_background(spec)
 
 
 def _savable(format: Format) -> Format:

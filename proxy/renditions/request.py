@@ -9,7 +9,7 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.media import RECIPE
 from proxy.model.negotiation import Bucket, format_bucket
 from proxy.options.spec import Spec
-from proxy.url.grammar import canonical
+from proxy.url.grammar import canonical_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def rendition_request(
     spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render"
 ) -> RenditionRequest:
     return RenditionRequest(
-        options=canonical(spec),
+        options=canonical_text(spec),
         key=key,
         accepted=accepted,
         open_format=spec.negotiates,

@@ -7,10 +7,10 @@ from typing import Any
 
 from proxy.config.presets import Presets
 from proxy.model.errors import PolicyRefused
-from proxy.options.spec import OPTIONS, Output
-from proxy.options.suggestions import shown
+from proxy.options.spec import OPTIONS, OutputFormat
+from proxy.options.suggestions import shorten
 from proxy.options.values.kinds import AutoQuality
-from proxy.url.grammar import Written
+from proxy.url.grammar import SpecFields
 
 URL_NAMES = {name: min(option.names, key=len) for name, option in OPTIONS.items()}
 """By option, its shortest name in URLs, which messages use."""
@@ -24,10 +24,10 @@ LISTED_RATIOS = (1.0, 2.0, 3.0)
 NEVER_LISTED = ("zoom", "min_width", "min_height", "extend", "border", "max_bytes", "effort", "text")
 """The options that the policy `listed` never allows: ways around its lists, costly ones, and free text."""
 
-NEVER_LISTED_VALUES = (("format", Output.BEST),)
+NEVER_LISTED_VALUES = (("format", OutputFormat.BEST),)
 
 
-def check_policy(policy: str, written: Written, presets: Presets) -> None:
+def check_policy(policy: str, written: SpecFields, presets: Presets) -> None:
     """
     Raise PolicyRefused if `policy` wants a signature for a URL with the options `written`.
 
@@ -37,15 +37,15 @@ def check_policy(policy: str, written: Written, presets: Presets) -> None:
     POLICIES[policy](written, presets)
 
 
-def _deny_all(written: Written, presets: Presets) -> None:
+def _deny_all(written: SpecFields, presets: Presets) -> None:
     raise PolicyRefused("this URL needs a signature: nothing is served here without one")
 
 
-def _allow_all(written: Written, presets: Presets) -> None:
+def _allow_all(written: SpecFields, presets: Presets) -> None:
     """Anything."""
 
 
-def _allow_presets(written: Written, presets: Presets) -> None:
+def _allow_presets(written: SpecFields, presets: Presets) -> None:
     if not written.get("presets"):
         raise PolicyRefused(
             "this URL needs a signature: without one it has to name a preset, such as p_thumb",
@@ -68,7 +68,7 @@ def _allow_presets(written: Written, presets: Presets) -> None:
         raise _not_allowed("dpr", written["dpr"], ["1 to 3"])
 
 
-def _allow_listed(written: Written, presets: Presets) -> None:
+def _allow_listed(written: SpecFields, presets: Presets) -> None:
     lists: Mapping[str, Iterable[Any]] = {
         "width": sorted(presets.listed.width),
         "height": sorted(presets.listed.height),
@@ -90,7 +90,7 @@ def _allow_listed(written: Written, presets: Presets) -> None:
             raise _not_allowed(name, written[name], allowed)
 
 
-POLICIES: Mapping[str, Callable[[Written, Presets], None]] = {
+POLICIES: Mapping[str, Callable[[SpecFields, Presets], None]] = {
     "deny": _deny_all,
     "presets": _allow_presets,
     "listed": _allow_listed,
@@ -108,4 +108,4 @@ def _not_allowed(name: str, value: Any, allowed: list[str]) -> PolicyRefused:
 
 
 def _formatted(name: str, value: Any) -> str:
-    return "" if value is None else shown(OPTIONS[name].kind.format(value) or "")
+    return "" if value is None else shorten(OPTIONS[name].kind.format(value) or "")

@@ -13,7 +13,7 @@ from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.requests.policy import check_policy
-from proxy.url.grammar import Address, read_options, resolve, split_path
+from proxy.url.grammar import Address, read_options, resolve_options, split_path
 from proxy.url.signing import Secret, verify
 
 
@@ -72,7 +72,7 @@ def read_request(
     written = read_options(address.options)
     if not signed:
         check_policy(terms.policy, written, presets)
-    spec = resolve(written, presets.options, presets.defaults, presets.layers)
+    spec = resolve_options(written, presets.options, presets.defaults, presets.layers)
     named = tuple(presets.presets[name] for name in spec.presets)
     lifetimes = with_preset_lifetimes(terms.lifetimes, named)
     return ParsedRequest(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pyvips
 
-Colour = Sequence[float]
+Tone = Sequence[float]
 SLOPE = [[-1, -1, -1, -1, 0, 1, 1, 1, 1]]
 
 
@@ -41,7 +41,7 @@ def step(value: pyvips.Image, start: float, end: float) -> pyvips.Image:
     return ((value - start) / (end - start)).clamp()
 
 
-def mix(below: pyvips.Image, above: pyvips.Image | Colour, mask: pyvips.Image) -> pyvips.Image:
+def mix(below: pyvips.Image, above: pyvips.Image | Tone, mask: pyvips.Image) -> pyvips.Image:
     """`above` over `below`, as far as `mask` (0..1) says."""
     return (mask * 255).cast("uchar").ifthenelse(above, below, blend=True).cast("short")
 
@@ -73,7 +73,7 @@ def glow(width: int, height: int, x: float, y: float, radius: float) -> pyvips.I
     return ((away * away).bandmean() * -2 / radius**2).exp()
 
 
-def mirrored(scene: pyvips.Image, height: int, seed: int, tint: Colour) -> pyvips.Image:
+def mirrored(scene: pyvips.Image, height: int, seed: int, tint: Tone) -> pyvips.Image:
     """`scene`, made `height` px high by water that it is reflected in."""
     scene = scene.cast("short").copy_memory()
     width, shore = scene.width, scene.height

@@ -30,19 +30,19 @@ from proxy.model.errors import (
 )
 from proxy.model.keys import check_key, clean_key
 from proxy.model.media import ENCODER, FORMATS
-from proxy.options.canonical import ENLARGING, settle
-from proxy.options.cloudinary import FAMILY
-from proxy.options.spec import BY_NAME, OPTIONS, Option, Spec
-from proxy.options.suggestions import nearest, of_option, shown
-from proxy.options.values.overlays import Overlays
+from proxy.options.canonical import MODE_ENLARGES, canonicalise
+from proxy.options.cloudinary import EFFECT_PREFIX
+from proxy.options.spec import OPTIONS, OPTIONS_BY_NAME, Option, Spec
+from proxy.options.suggestions import did_you_mean, shorten, suggest_option
+from proxy.options.values.overlays import AllowedOverlays
 
 # No box is that long, so `s=` in this place is never a size.
-SIGNED = re.compile(rb"/s(?:--([^/]*)--|=([A-Za-z0-9_-]{22,43}))(?=/)")
+SIGNATURE_SEGMENT = re.compile(rb"/s(?:--([^/]*)--|=([A-Za-z0-9_-]{22,43}))(?=/)")
 
-LONGEST_PATH = 8192
-LONGEST_OPTIONS = 2048
+MAX_PATH_BYTES = 8192
+MAX_OPTIONS_BYTES = 2048
 
-Written = Mapping[str, Any]
+SpecFields = Mapping[str, Any]
 """Fields of `Spec` that somebody wrote, and what they wrote: a URL's options, a preset's."""
 
 
@@ -56,7 +56,7 @@ class Address:
     signed: bytes
 
 
-INFO = "/-/info"
+INFO_PREFIX = "/-/info"
 """Below this, URLs ask what can be said about a picture."""
 
 
@@ -67,104 +67,106 @@ def split_path(raw_path: bytes, query: bytes = b"", mount: str = "", below: str 
 
     Raises InvalidKey, InvalidRequest or TooLong. Of the query only `s`, the signature, has a meaning.
     """
-    if len(raw_path) > LONGEST_PATH:
-        raise TooLong(f"a path has at most {LONGEST_PATH} bytes, not {len(raw_path)}")
+    if len(raw_path) > MAX_PATH_BYTES:
+        raise TooLong(f"a path has at most {MAX_PATH_BYTES} bytes, not {len(raw_path)}")
     path = raw_path.removeprefix(mount.encode())
     signature = None
-    if in_path := SIGNED.match(path):
+    if in_path := SIGNATURE_SEGMENT.match(path):
         signature, path = (in_path[1] or in_path[2] or b"").decode("latin-1"), path[in_path.end() :]
     elif in_query := re.search(rb"(?:^|&)s=([^&]*)", query):
         signature = in_query[1].decode("latin-1")
     options, _, key = path.removeprefix(below.encode())[1:].partition(b"/")
-    if len(options) > LONGEST_OPTIONS:
-        raise TooLong(f"the options have at most {LONGEST_OPTIONS} bytes, not {len(options)}")
-    return Address(signature=signature, options=utf8(options), key=read_key(utf8(key)), signed=path)
+    if len(options) > MAX_OPTIONS_BYTES:
+        raise TooLong(f"the options have at most {MAX_OPTIONS_BYTES} bytes, not {len(options)}")
+    return Address(
+        signature=signature, options=decode_utf8(options), key=read_key(decode_utf8(key)), signed=path
+    )
 
 
-def utf8(raw: bytes) -> str:
+def decode_utf8(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
         raise InvalidRequest("the URL has bytes that are not UTF-8") from None
 
 
-def decode(text: str) -> str:
+def percent_decode(text: str) -> str:
     """Percent-decode once. A `+` stays a `+`, a bare `%` stays."""
-    return utf8(unquote_to_bytes(text)) if "%" in text else text
+    return decode_utf8(unquote_to_bytes(text)) if "%" in text else text
 
 
 def read_key(raw: str) -> str:
     """The key that `raw` spells; a whole URL gets back the slash that proxies merge. Raises InvalidKey."""
     if not raw:
         raise InvalidKey("no key: a URL is /{options}/{key}, such as /w_300,h_200/cats/tom.jpg")
-    key = decode(raw)
+    key = percent_decode(raw)
     check_key(raw)
     return clean_key(key)
 
 
 def parse_options(
     text: str,
-    presets: Mapping[str, Written] | None = None,
-    defaults: Written | None = None,
-    overlays: Overlays | None = None,
+    presets: Mapping[str, SpecFields] | None = None,
+    defaults: SpecFields | None = None,
+    overlays: AllowedOverlays | None = None,
 ) -> Spec:
     """
     Read `w_300,h_200`. Order is free, `format_options` restores ours; the spec comes settled, presets and
     overlays expanded. `defaults` lie under everything, then the presets in their order, then what the URL
     says.
     """
-    return resolve(read_options(text), presets, defaults, overlays)
+    return resolve_options(read_options(text), presets, defaults, overlays)
 
 
-def resolve(
-    written: Written,
-    presets: Mapping[str, Written] | None = None,
-    defaults: Written | None = None,
-    overlays: Overlays | None = None,
+def resolve_options(
+    written: SpecFields,
+    presets: Mapping[str, SpecFields] | None = None,
+    defaults: SpecFields | None = None,
+    overlays: AllowedOverlays | None = None,
 ) -> Spec:
     """
     What was written, over the presets that it names, over the defaults. Without `overlays` every overlay is
     a key. Raises UnknownPreset, UnknownOverlay and ConflictingOptions.
     """
-    layers: list[Written] = [defaults or {}]
+    layers: list[SpecFields] = [defaults or {}]
     for name in written.get("presets", ()):
         if name not in (presets or {}):
             raise UnknownPreset(
-                f"no preset {name!r}" + nearest(name, presets or {}),
+                f"no preset {name!r}" + did_you_mean(name, presets or {}),
                 option="p", value=name, allowed=sorted(presets or {}),
             )  # fmt: skip
         layers.append((presets or {})[name])
     merged: dict[str, Any] = {}
     for layer in (*layers, written):
-        merged = lay_over(merged, layer)
-    return settle(Spec(**meant(merged, overlays)))
+        merged = override_fields(merged, layer)
+    return canonicalise(Spec(**expand_overlay(merged, overlays)))
 
 
-def meant(written: Written, overlays: Overlays | None) -> Written:
+def expand_overlay(written: SpecFields, overlays: AllowedOverlays | None) -> SpecFields:
     """What the named overlay stands for, under what was written; that may have a text for its own."""
     name = written.get("overlay")
     if name is None:
         return written
     own = {"overlay": name} if overlays is None else overlays.find(name)
     if own is None:
-        raise unknown(name, overlays or Overlays())
+        raise unknown_overlay(name, overlays or AllowedOverlays())
     if "overlay" in own and "text" in written:
         raise ConflictingOptions(
-            f"'overlay' {shown(name)!r} is a picture, and cannot lie where a 'text' does",
-            option="overlay", value=shown(name), allowed="one of the two",
+            f"'overlay' {shorten(name)!r} is a picture, and cannot lie where a 'text' does",
+            option="overlay", value=shorten(name), allowed="one of the two",
         )  # fmt: skip
     return {**own, **{field: value for field, value in written.items() if field != "overlay"}}
 
 
-def unknown(name: str, overlays: Overlays) -> UnknownOverlay:
+def unknown_overlay(name: str, overlays: AllowedOverlays) -> UnknownOverlay:
     also = f" (a key has to begin with {', '.join(overlays.keys)})" if overlays.keys else ""
     return UnknownOverlay(
-        f"no overlay {shown(name)!r}{also}" + nearest(name, overlays.named),
-        option="overlay", value=shown(name), allowed=sorted(overlays.named),
+        f"no overlay {shorten(name)!r}{also}" + did_you_mean(name, overlays.named),
+        option="overlay", value=shorten(name), allowed=sorted(overlays.named),
     )  # fmt: skip
 
 
-def lay_over(lower: Written, upper: Written) -> dict[str, Any]:
+def override_fields(lower: SpecFields, upper: SpecFields) -> dict[str, Any]:
     """What `upper` says wins, and so does what it says in other words."""
     gone: set[str] = set()
     sides = {"width", "height"}
@@ -191,8 +193,8 @@ def read_options(text: str) -> dict[str, Any]:
         for name, value in read_item(item).items():
             if name in found and found[name] != value:
                 raise RepeatedOption(
-                    f"{shown(origin[name])!r} and {shown(item)!r} disagree; give one of them",
-                    option=OPTIONS[name].names[-1], value=shown(item), allowed="once",
+                    f"{shorten(origin[name])!r} and {shorten(item)!r} disagree; give one of them",
+                    option=OPTIONS[name].names[-1], value=shorten(item), allowed="once",
                 )  # fmt: skip
             found[name], origin[name] = value, item
     refuse_conflicts(found, origin)
@@ -206,21 +208,21 @@ def split_items(text: str) -> list[str]:
 def read_item(item: str) -> Mapping[str, Any]:
     name, argument = split_name(item)
     # ipx and its clients write `flip_` for a bare `flip`.
-    given = decode(argument) if argument else None
-    if name == FAMILY and given is not None:
+    given = percent_decode(argument) if argument else None
+    if name == EFFECT_PREFIX and given is not None:
         name, given = split_effect(given)
-    if (option := BY_NAME.get(name)) is None:
+    if (option := OPTIONS_BY_NAME.get(name)) is None:
         raise UnknownOption(
-            f"no option {shown(name)!r}" + of_option(name, item, BY_NAME),
-            option=shown(name), value=shown(item), allowed=sorted(BY_NAME),
+            f"no option {shorten(name)!r}" + suggest_option(name, item, OPTIONS_BY_NAME),
+            option=shorten(name), value=shorten(item), allowed=sorted(OPTIONS_BY_NAME),
         )  # fmt: skip
     try:
         value = option.kind.parse(given)
     except ValueError:
         raise InvalidValue(
-            f"{name!r} takes {option.kind.hint}, not {'nothing' if given is None else repr(shown(given))}"
-            + nearest(given or "", option.kind.describe().get("choices", ())),
-            option=name, value="" if given is None else shown(given), allowed=option.kind.hint,
+            f"{name!r} takes {option.kind.hint}, not {'nothing' if given is None else repr(shorten(given))}"
+            + did_you_mean(given or "", option.kind.describe().get("choices", ())),
+            option=name, value="" if given is None else shorten(given), allowed=option.kind.hint,
         ) from None  # fmt: skip
     return option.expand(value) if option.expand else {option.name: value}
 
@@ -234,17 +236,17 @@ def split_effect(text: str) -> tuple[str, str | None]:
     """`e_blur` and `300` of `blur:300` or `blur_300`; the longest name counts, since names have a `_` too."""
     ends = [*(end.start() for end in re.finditer("[_:=]", text)), len(text)]
     for end in reversed(ends):
-        if (name := f"{FAMILY}_{text[:end]}") in BY_NAME:
+        if (name := f"{EFFECT_PREFIX}_{text[:end]}") in OPTIONS_BY_NAME:
             return name, text[end + 1 :] if end < len(text) else None
-    return f"{FAMILY}_{re.split(r'[:=]|_(?=-?[0-9])', text)[0]}", text
+    return f"{EFFECT_PREFIX}_{re.split(r'[:=]|_(?=-?[0-9])', text)[0]}", text
 
 
-def refuse_conflicts(found: Written, origin: Mapping[str, str]) -> None:
+def refuse_conflicts(found: SpecFields, origin: Mapping[str, str]) -> None:
     mode = found.get("mode")
     if mode is not None and "fit" in found:
         raise conflict(origin, "fit", "mode", "both say how the picture meets its box")
-    if mode is not None and found.get("enlarge", ENLARGING[mode]) != ENLARGING[mode]:
-        may = "enlarges by itself" if ENLARGING[mode] else "never enlarges"
+    if mode is not None and found.get("enlarge", MODE_ENLARGES[mode]) != MODE_ENLARGES[mode]:
+        may = "enlarges by itself" if MODE_ENLARGES[mode] else "never enlarges"
         raise conflict(origin, "enlarge", "mode", f"'c_{mode}' {may}")
     if {"width", "height", "aspect"} <= found.keys():
         raise conflict(origin, "aspect", "height", "the ratio gives a side that is missing, and none is")
@@ -257,8 +259,8 @@ def refuse_conflicts(found: Written, origin: Mapping[str, str]) -> None:
 
 def conflict(origin: Mapping[str, str], one: str, other: str, why: str) -> ConflictingOptions:
     return ConflictingOptions(
-        f"{shown(origin[one])!r} and {shown(origin[other])!r} cannot both hold: {why}",
-        option=OPTIONS[one].names[-1], value=shown(origin[one]), allowed="one of the two",
+        f"{shorten(origin[one])!r} and {shorten(origin[other])!r} cannot both hold: {why}",
+        option=OPTIONS[one].names[-1], value=shorten(origin[one]), allowed="one of the two",
     )  # fmt: skip
 
 
@@ -281,11 +283,11 @@ def format_item(option: Option, value: Any) -> str:
     return f"{option.names[0]}_{quote(argument, safe=safe)}"
 
 
-def canonical(spec: Spec) -> str:
+def canonical_text(spec: Spec) -> str:
     """What a rendition is known by: the spec without what changes only how it is delivered."""
-    return format_options(picture_of(spec))
+    return format_options(without_delivery(spec))
 
 
-def picture_of(spec: Spec) -> Spec:
+def without_delivery(spec: Spec) -> Spec:
     """The spec without its delivery options, the version apart: that one is there to tell apart."""
     return replace(spec, presets=(), expires=None, filename=None, download=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from proxy.model.errors import BadSignature
 
 SIGNATURE_LENGTH = 43  # 32 bytes in base64 without padding
-SHORTEST = 22  # 128 bits and a bit: what a shortened signature keeps at least
+MIN_SIGNATURE_LENGTH = 22  # 128 bits and a bit: what a shortened signature keeps at least
 
 _SIGNATURE = re.compile(rb"[A-Za-z0-9_-]*")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -67,15 +67,15 @@ def verify(secrets: Sequence[Secret], path: bytes, signature: str | bytes | None
     if not signature:
         raise BadSignature("this URL needs a signature and has none", reason="missing")
     given = signature if isinstance(signature, bytes) else signature.encode("utf-8", "replace")
-    if len(given) < SHORTEST:
+    if len(given) < MIN_SIGNATURE_LENGTH:
         raise BadSignature(
-            f"a signature has {SIGNATURE_LENGTH} characters, or at least {SHORTEST} when it is shortened, "
-            f"not {len(given)}",
+            f"a signature has {SIGNATURE_LENGTH} characters, or at least {MIN_SIGNATURE_LENGTH} when it is "
+            f"shortened, not {len(given)}",
             reason="too_short",
         )
     right = False
     if len(given) <= SIGNATURE_LENGTH and _SIGNATURE.fullmatch(given):
-        for spelling in {path, normalise(path)}:
+        for spelling in {path, normalise_path(path)}:
             for secret in secrets:
                 expected = sign(secret.value, spelling).encode()[: len(given)]
                 right |= hmac.compare_digest(expected, given)
@@ -83,7 +83,7 @@ def verify(secrets: Sequence[Secret], path: bytes, signature: str | bytes | None
         raise BadSignature("the signature does not belong to this URL", reason="wrong")
 
 
-def normalise(path: bytes) -> bytes:
+def normalise_path(path: bytes) -> bytes:
     """
     `path` as proxies on the way may rewrite it: unreserved characters decoded, hex in upper case
     (RFC 3986 section 6.2.2). What it means is never changed, so a path with a stray `%`, where decoding

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from proxy.telemetry.logs import escape
 from proxy.telemetry.metrics import Answer, Metrics
-from proxy.url.grammar import SIGNED
+from proxy.url.grammar import SIGNATURE_SEGMENT
 from proxy.web.problems import Answered, problem, respond
 
 LONGEST_HEADERS = 32_768
@@ -169,7 +169,7 @@ def path_of(scope: Scope) -> str:
     What was asked for, without the signature and without the query; of a key that is a whole URL without its
     user and its query, which may be credentials of the other server.
     """
-    path = SIGNED.sub(b"", scope["raw_path"])
+    path = SIGNATURE_SEGMENT.sub(b"", scope["raw_path"])
     if b":/" in path or b":%2" in path or b"%3" in path:
         # Rarely, and this takes longer than all the rest.
         path = QUERY.sub(rb"\1%3F***", USER.sub(rb"\1***@", path))

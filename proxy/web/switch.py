@@ -7,7 +7,7 @@ import re
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.url.grammar import INFO, SIGNED
+from proxy.url.grammar import INFO_PREFIX, SIGNATURE_SEGMENT
 from proxy.web.access_log import Answerer
 
 
@@ -25,7 +25,7 @@ class Switch:
         self._below = f"{mount}/".encode()
         self._page_paths = (b"/healthz", b"/readyz", b"/metrics", f"{mount}/-/".encode())
         self._info = re.compile(
-            re.escape(mount.encode()) + rb"(?:" + SIGNED.pattern + rb")?" + INFO.encode() + b"/"
+            b"%b(?:%b)?%b/" % (re.escape(mount.encode()), SIGNATURE_SEGMENT.pattern, INFO_PREFIX.encode())
         )
         self.images: Answerer | None = None
         self.info: Answerer | None = None

@@ -26,7 +26,7 @@ from proxy.config.presets import (
     read_presets,
 )
 from proxy.config.yaml import LARGEST
-from proxy.options.spec import Mode, Output
+from proxy.options.spec import Mode, OutputFormat
 from proxy.options.values.colours import Colour
 from proxy.options.values.positions import Compass
 from proxy.url.grammar import parse_options
@@ -69,7 +69,7 @@ def test_everything_a_file_may_say_is_read() -> None:
     presets = read(EVERYTHING)
     assert presets.defaults == {"quality": 80}
     assert presets.presets["thumb"] == Preset(
-        name="thumb", options={"width": 150, "height": 150, "format": Output.AUTO}
+        name="thumb", options={"width": 150, "height": 150, "format": OutputFormat.AUTO}
     )
     card = presets.presets["card"]
     assert (card.max_age, card.s_maxage) == (3600, 7200)

@@ -13,7 +13,7 @@ from proxy.geometry.plan import Plan, plan
 from proxy.geometry.visible import View, backward
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
-from proxy.options.canonical import floors
+from proxy.options.canonical import has_minimum
 from proxy.options.spec import Fit, Mode, Spec
 from proxy.options.values.positions import Compass, FocalPoint, Strategy
 from proxy.url.grammar import parse_options
@@ -44,7 +44,7 @@ def test_every_box_lies_inside_what_it_is_cut_from(spec: Spec, source: Size) -> 
 @given(specs, sizes)
 def test_never_larger_than_the_source_unless_asked(spec: Spec, source: Size) -> None:
     assume(not spec.enlarge and spec.mode not in ("mfit", "mpad"))
-    assume(not floors(spec))
+    assume(not has_minimum(spec))
     p = plan(spec, source, BOUNDLESS)
     assert p.resize.width <= p.region.width
     assert p.resize.height <= p.region.height

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from proxy.cli import tables
 from proxy.options.catalogue import options_table
-from proxy.options.spec import BY_NAME, OPTIONS
+from proxy.options.spec import OPTIONS, OPTIONS_BY_NAME
 
 
 def test_every_option_is_in_the_catalogue_with_all_its_names() -> None:
     rows = options_table()
-    assert [name for row in rows for name in row["names"]] == list(BY_NAME)
+    assert [name for row in rows for name in row["names"]] == list(OPTIONS_BY_NAME)
     assert {row["name"] for row in rows} >= {each.listed_as or each.name for each in OPTIONS.values()}
 
 

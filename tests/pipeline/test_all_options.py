@@ -11,8 +11,8 @@ from proxy.model.errors import InvalidRequest, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
-from proxy.options.canonical import merge_aspect, merge_mode, merge_zoom, settle
-from proxy.options.spec import Output, Spec
+from proxy.options.canonical import canonicalise, merge_aspect, merge_mode, merge_zoom
+from proxy.options.spec import OutputFormat, Spec
 from proxy.pipeline.decode.sniff import sniff
 from proxy.pipeline.outcome import course
 from proxy.pipeline.render import render
@@ -71,10 +71,10 @@ def test_settling_changes_no_picture(text: str, original: str) -> None:
         assume(False)
     # To darken and brighten by the same, and to lay nothing over a picture, rounds twice; that is all.
     assume(written.gamma is None and written.overlay_opacity > 0)
-    written = replace(written, format=Output.PNG, animated=False, frames=None)
+    written = replace(written, format=OutputFormat.PNG, animated=False, frames=None)
     # As far as the pipeline needs it, and no farther.
     read = merge_mode(merge_zoom(merge_aspect(written)))
-    settled = settle(written)
+    settled = canonicalise(written)
     read = replace(read, radii=settled.radii)
     body = ORIGINALS[original]
     try:

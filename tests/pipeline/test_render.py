@@ -15,8 +15,8 @@ from proxy.model.errors import InvalidValue, ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
 from proxy.model.negotiation import Bucket
-from proxy.options.canonical import settle
-from proxy.options.spec import OPTIONS, Fit, Mode, Output, Spec
+from proxy.options.canonical import canonicalise
+from proxy.options.spec import OPTIONS, Fit, Mode, OutputFormat, Spec
 from proxy.options.values.colours import Colour
 from proxy.options.values.edges import Border, Edge, Padding, Radii
 from proxy.options.values.positions import Region, Strategy
@@ -72,8 +72,8 @@ def specs(draw: st.DrawFn) -> Spec:
         "extend": draw(st.none() | st.builds(Padding, *[st.integers(0, 9)] * 4, edge=st.sampled_from(Edge))),
     }
     if draw(st.booleans()):
-        return settle(Spec(**spec, fit=draw(st.sampled_from(Fit))))
-    return settle(Spec(**{**spec, "enlarge": False}, mode=draw(st.sampled_from(Mode))))
+        return canonicalise(Spec(**spec, fit=draw(st.sampled_from(Fit))))
+    return canonicalise(Spec(**{**spec, "enlarge": False}, mode=draw(st.sampled_from(Mode))))
 
 
 @settings(max_examples=400, deadline=None)
@@ -99,15 +99,15 @@ def test_pixels_come_out_as_planned(
         with pytest.raises(ResultTooLarge):
             render(body, spec, LIMITS)
         return
-    rendered = render(body, replace(spec, format=Output.PNG), LIMITS)
+    rendered = render(body, replace(spec, format=OutputFormat.PNG), LIMITS)
     image = loaded(rendered.body)
     assert (image.width, image.height) == (rendered.width, rendered.height) == (wanted.width, wanted.height)
 
 
 @pytest.mark.parametrize("given_format", HERE)
-@pytest.mark.parametrize("wanted", [Output(format) for format in HERE])
+@pytest.mark.parametrize("wanted", [OutputFormat(format) for format in HERE])
 @pytest.mark.parametrize("alpha", [False, True])
-def test_every_format_becomes_every_format(given_format: Format, wanted: Output, alpha: bool) -> None:
+def test_every_format_becomes_every_format(given_format: Format, wanted: OutputFormat, alpha: bool) -> None:
     body = source(given_format, 97, 40, 1, alpha)
     rendered = render(body, Spec(width=50, height=30, format=wanted), LIMITS)
     image = loaded(rendered.body)
@@ -148,7 +148,7 @@ def test_by_default_a_format_stays_when_the_web_shows_it(
 )
 def test_auto_is_the_best_that_is_accepted(accepted: Bucket, alpha: bool, wanted: Format) -> None:
     body = source(Format.PNG, 40, 40, 1, alpha)
-    assert render(body, Spec(format=Output.AUTO), LIMITS, accepted).format is wanted
+    assert render(body, Spec(format=OutputFormat.AUTO), LIMITS, accepted).format is wanted
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_format_that_this_libvips_lacks_is_refused_with_those_that_it_has() ->
 @pytest.mark.parametrize("format", [Format.GIF, Format.WEBP])
 def test_an_animation_gives_its_first_frame(format: Format) -> None:
     body = saved(animation(40, 30, (250, 0, 0), (0, 250, 0), (0, 0, 250)), format)
-    rendered = render(body, Spec(width=20, format=Output.PNG), LIMITS)
+    rendered = render(body, Spec(width=20, format=OutputFormat.PNG), LIMITS)
     assert (rendered.width, rendered.height) == (20, 15)
     assert near(pixel(loaded(rendered.body), 0.5, 0.5)[:3], (250, 0, 0))
 

@@ -19,8 +19,8 @@ from proxy.model.errors import (
     UnknownOption,
     UnknownPreset,
 )
-from proxy.options.spec import BY_NAME, OPTIONS, SPELLINGS, Option, Spec
-from proxy.url.grammar import canonical, format_options, parse_options, read_options, split_path
+from proxy.options.spec import OPTIONS, OPTIONS_BY_NAME, SHORTHANDS, Option, Spec
+from proxy.url.grammar import canonical_text, format_options, parse_options, read_options, split_path
 from tests.strategies import respelled, specs, written_options
 
 
@@ -31,7 +31,7 @@ def test_every_spec_survives_its_own_spelling(spec: Spec) -> None:
 
 @given(specs)
 def test_the_canonical_form_is_its_own_canonical_form(spec: Spec) -> None:
-    assert canonical(parse_options(canonical(spec))) == canonical(spec)
+    assert canonical_text(parse_options(canonical_text(spec))) == canonical_text(spec)
 
 
 @given(specs, st.randoms())
@@ -91,13 +91,13 @@ def test_any_bytes_are_an_address_or_an_invalid_request(raw: bytes) -> None:
     assert raw.endswith(address.signed)
 
 
-EXAMPLES = [*OPTIONS.values(), *SPELLINGS]
+EXAMPLES = [*OPTIONS.values(), *SHORTHANDS]
 
 
 @pytest.mark.parametrize("option", EXAMPLES, ids=lambda option: option.name)
 def test_the_example_of_an_option_uses_it(option: Option) -> None:
     found = read_options(option.example)
-    assert option.name in found or option in SPELLINGS
+    assert option.name in found or option in SHORTHANDS
     assert any(item.startswith(option.names) for item in option.example.split(","))
 
 
@@ -116,7 +116,7 @@ def test_bad_values_are_refused_with_name_value_and_what_is_allowed(option: Opti
 
 
 def test_no_two_options_share_a_name() -> None:
-    assert len(BY_NAME) == sum(len(option.names) for option in EXAMPLES)
+    assert len(OPTIONS_BY_NAME) == sum(len(option.names) for option in EXAMPLES)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_no_two_options_share_a_name() -> None:
     ],
 )
 def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
-    assert canonical(parse_options(one)) == canonical(parse_options(other))
+    assert canonical_text(parse_options(one)) == canonical_text(parse_options(other))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_one_meaning_has_one_canonical_form(one: str, other: str) -> None:
     ],
 )
 def test_different_meanings_stay_apart(one: str, other: str) -> None:
-    assert canonical(parse_options(one)) != canonical(parse_options(other))
+    assert canonical_text(parse_options(one)) != canonical_text(parse_options(other))
 
 
 @pytest.mark.parametrize(
@@ -349,12 +349,12 @@ PRESETS = {name: read_options(text) for name, text in {
     ],
 )
 def test_what_the_url_says_wins_over_a_preset(text: str, same: str) -> None:
-    assert canonical(parse_options(text, PRESETS)) == canonical(parse_options(same))
+    assert canonical_text(parse_options(text, PRESETS)) == canonical_text(parse_options(same))
 
 
 def test_defaults_lie_under_everything() -> None:
     defaults = read_options("q_80,w_10")
-    assert canonical(parse_options("p_wide", PRESETS, defaults)) == canonical(
+    assert canonical_text(parse_options("p_wide", PRESETS, defaults)) == canonical_text(
         parse_options("w_400,h_300,q_80")
     )
     assert parse_options("q_3", PRESETS, defaults).quality == 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from proxy.options.values.kinds import decimal, plain, within
+from proxy.options.values.kinds import format_number, parse_decimal
 
 
 class Turn(StrEnum):
@@ -21,14 +21,14 @@ class Turn(StrEnum):
     FALSE = "false"
 
 
-TURNS = (Turn.EXIF, Turn.IGNORE, Turn.HFLIP, Turn.VFLIP)
+CLOUDINARY_TURNS = (Turn.EXIF, Turn.IGNORE, Turn.HFLIP, Turn.VFLIP)
 
 
 @dataclass(frozen=True)
-class Angle:
+class AngleKind:
     """Degrees clockwise, or words; Cloudinary joins several with a dot: `hflip.90`."""
 
-    words: tuple[Turn, ...] = TURNS
+    words: tuple[Turn, ...] = CLOUDINARY_TURNS
 
     @property
     def hint(self) -> str:
@@ -38,9 +38,9 @@ class Angle:
         if text is None:
             return (Turn.EXIF,)
         if re.match(r"-?[0-9]", text):
-            return (within(decimal(text), -360.0, 360.0) % 360,)
+            return (parse_decimal(text, -360.0, 360.0) % 360,)
         return tuple(
-            self._word(part) if part.isalpha() else within(decimal(part), -360.0, 360.0) % 360
+            self._word(part) if part.isalpha() else parse_decimal(part, -360.0, 360.0) % 360
             for part in text.split(".")
         )
 
@@ -52,7 +52,7 @@ class Angle:
 
     def format(self, value: float) -> str:
         """Words do not survive: `proxy.options.spec` rewrites them to the options they stand for."""
-        return plain(value)
+        return format_number(value)
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "angle", "min": -360, "max": 360, "words": list(self.words)}

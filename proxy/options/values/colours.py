@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from proxy.options.values.kinds import decimal, plain, within, words, written
+from proxy.options.values.kinds import format_number, parse_decimal, require_text, split_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Colour:
         return text[:6] if self.alpha == 255 else text
 
 
-class Painted(StrEnum):
+class GeneratedBackground(StrEnum):
     """Backgrounds that are made from the picture itself."""
 
     BLURRED = "blurred"
@@ -50,15 +50,19 @@ class ColourKind:
     def hint(self) -> str:
         return self.hint_words + (", blurred, dominant" if self.painted else "")
 
-    def parse(self, text: str | None) -> Colour | Painted:
-        text = written(text).lower()
-        return Painted(text) if self.painted and text in list(Painted) else read_colour(text)
+    def parse(self, text: str | None) -> Colour | GeneratedBackground:
+        text = require_text(text).lower()
+        return (
+            GeneratedBackground(text)
+            if self.painted and text in list(GeneratedBackground)
+            else read_colour(text)
+        )
 
-    def format(self, value: Colour | Painted) -> str:
+    def format(self, value: Colour | GeneratedBackground) -> str:
         return value.hex if isinstance(value, Colour) else value.value
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "colour", "words": [*Painted] if self.painted else []}
+        return {"kind": "colour", "words": [*GeneratedBackground] if self.painted else []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,44 +78,44 @@ class TintKind:
     hint: ClassVar[str] = "an opaque colour, then percent from 0 to 100 when not 100: ff0000 or ff0000_40"
 
     def parse(self, text: str | None) -> Tint:
-        text = written(text)
+        text = require_text(text)
         try:
-            return Tint(opaque(text))
+            return Tint(read_opaque_colour(text))
         except ValueError:
             colour, percent = re.split(r"[_:=](?=[^_:=]*$)", text)
-            return Tint(opaque(colour), within(decimal(percent), 0, 100))
+            return Tint(read_opaque_colour(colour), parse_decimal(percent, 0, 100))
 
     def format(self, value: Tint) -> str:
-        return value.colour.hex + ("" if value.percent == 100 else f"_{plain(value.percent)}")
+        return value.colour.hex + ("" if value.percent == 100 else f"_{format_number(value.percent)}")
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "tint"}
 
 
 @dataclass(frozen=True)
-class PercentTint:
+class PercentTintKind:
     """The same as Cloudinary writes it."""
 
     hint: ClassVar[str] = "percent from 0 to 100 (60), and then one opaque colour (red): 40, 40:blue"
 
     def parse(self, text: str | None) -> Tint:
         percent, *colour = re.split(r"[_:=]", text or "60", maxsplit=1)
-        return Tint(opaque(colour[0] if colour else "red"), within(decimal(percent), 0, 100))
+        return Tint(read_opaque_colour(colour[0] if colour else "red"), parse_decimal(percent, 0, 100))
 
     def format(self, value: Tint) -> str:
-        return f"{plain(value.percent)}:{value.colour.hex}"
+        return f"{format_number(value.percent)}:{value.colour.hex}"
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "percent-tint"}
 
 
 @dataclass(frozen=True)
-class TwoColours:
+class ColourPairKind:
     hint: ClassVar[str] = "two opaque colours, for the shadows and for the lights: 001144_ffcc66"
 
     def parse(self, text: str | None) -> tuple[Colour, Colour]:
-        dark, light = words(text)
-        return opaque(dark), opaque(light)
+        dark, light = split_words(text)
+        return read_opaque_colour(dark), read_opaque_colour(light)
 
     def format(self, value: tuple[Colour, Colour]) -> str:
         return "_".join(colour.hex for colour in value)
@@ -120,7 +124,7 @@ class TwoColours:
         return {"kind": "colours", "count": 2}
 
 
-def opaque(text: str) -> Colour:
+def read_opaque_colour(text: str) -> Colour:
     colour = read_colour(text)
     if colour.alpha < 255:
         raise ValueError(text)
@@ -130,8 +134,8 @@ def opaque(text: str) -> Colour:
 def read_colour(text: str) -> Colour:
     """One colour, in any of its spellings. Raises ValueError."""
     text = text.lower()
-    if text in NAMED:
-        return NAMED[text]
+    if text in NAMED_COLOURS:
+        return NAMED_COLOURS[text]
     if call := re.fullmatch(r"rgb\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)", text, re.ASCII):
         if max(map(int, call.groups())) > 255:
             raise ValueError(text)
@@ -174,7 +178,7 @@ white ffffff whitesmoke f5f5f5 yellow ffff00 yellowgreen 9acd32
 """
 _WORDS = _CSS.split()
 
-NAMED: Mapping[str, Colour] = {
+NAMED_COLOURS: Mapping[str, Colour] = {
     "transparent": TRANSPARENT,
     **{name: Colour(*bytes.fromhex(digits)) for name, digits in zip(_WORDS[::2], _WORDS[1::2], strict=True)},
 }

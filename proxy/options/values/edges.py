@@ -11,8 +11,14 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from proxy.options.values.colours import Colour, read_colour
-from proxy.options.values.kinds import decimal, plain, whole, within, words, written
-from proxy.options.values.positions import LONGEST
+from proxy.options.values.kinds import (
+    format_number,
+    parse_decimal,
+    parse_integer,
+    require_text,
+    split_words,
+)
+from proxy.options.values.positions import MAX_SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +40,20 @@ class TrimKind:
 
     @property
     def hint(self) -> str:
-        return f"a number from 0 to {plain(self.highest)}, or nothing for 10, and then a colour (10_ffffff)"
+        highest = format_number(self.highest)
+        return f"a number from 0 to {highest}, or nothing for 10, and then a colour (10_ffffff)"
 
     def parse(self, text: str | None) -> Trim:
         if text is None:
             return Trim()
         threshold, *colour = re.split("[_:=]", text, maxsplit=1)
-        return Trim(within(decimal(threshold), 0.0, self.highest), read_colour(colour[0]) if colour else None)
+        return Trim(
+            parse_decimal(threshold, 0.0, self.highest),
+            read_colour(colour[0]) if colour else None,
+        )
 
     def format(self, value: Trim) -> str:
-        return plain(value.threshold) + (f"_{value.colour.hex}" if value.colour else "")
+        return format_number(value.threshold) + (f"_{value.colour.hex}" if value.colour else "")
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "trim", "min": 0, "max": self.highest, "default": Trim().threshold}
@@ -61,13 +71,13 @@ class RadiiKind:
     """One number for all corners, or as CSS and Cloudinary have it for two, three and four."""
 
     hint: ClassVar[str] = (
-        f"max, or 1 to 4 whole numbers from 0 to {LONGEST} (top left, top right, bottom right, bottom left)"
+        f"max, or 1 to 4 whole numbers from 0 to {MAX_SIDE} (top left, top right, bottom right, bottom left)"
     )
 
     def parse(self, text: str | None) -> Radii:
         if text == "max":
             return Radii(None)
-        given = [within(whole(part), 0, LONGEST) for part in words(text)]
+        given = [parse_integer(part, 0, MAX_SIDE) for part in split_words(text)]
         if len(given) > 4:
             raise ValueError(text)
         one, two, three, four = (given * 4 if len(given) < 3 else [*given, given[1]])[:4]
@@ -80,7 +90,7 @@ class RadiiKind:
         return str(one) if others == [one] * 3 else ":".join(map(str, value.corners))
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "radii", "min": 0, "max": LONGEST, "words": ["max"]}
+        return {"kind": "radii", "min": 0, "max": MAX_SIDE, "words": ["max"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +105,20 @@ class Border:
 class BorderKind:
     """Cloudinary's `4px_solid_red`."""
 
-    hint: ClassVar[str] = f"WIDTHpx_solid_COLOUR, the width from 0 to {LONGEST}: 4px_solid_ff0000"
+    hint: ClassVar[str] = f"WIDTHpx_solid_COLOUR, the width from 0 to {MAX_SIDE}: 4px_solid_ff0000"
 
     def parse(self, text: str | None) -> Border:
-        parts = re.fullmatch(r"([0-9]+)(?:px)?[_:=]solid[_:=](.+)", written(text), re.ASCII)
+        parts = re.fullmatch(r"([0-9]+)(?:px)?[_:=]solid[_:=](.+)", require_text(text), re.ASCII)
         if parts is None:
             raise ValueError(text)
-        return Border(within(whole(parts[1]), 0, LONGEST), read_colour(parts[2]))
+        return Border(parse_integer(parts[1], 0, MAX_SIDE), read_colour(parts[2]))
 
     def format(self, value: Border) -> str:
         return f"{value.width}px_solid_{value.colour.hex}"
 
     def describe(self) -> dict[str, Any]:
         # Clients of options.json know it by this name.
-        return {"kind": "line", "min": 0, "max": LONGEST}
+        return {"kind": "line", "min": 0, "max": MAX_SIDE}
 
 
 class Edge(StrEnum):
@@ -136,16 +146,16 @@ class PaddingKind:
     """One number for all sides, two for top/bottom and left/right, or four from the top clockwise."""
 
     hint: ClassVar[str] = (
-        f"1, 2 or 4 whole numbers from 0 to {LONGEST} (top, right, bottom, left), and then background, copy, "
-        "repeat or mirror"
+        f"1, 2 or 4 whole numbers from 0 to {MAX_SIDE} (top, right, bottom, left), and then background, "
+        "copy, repeat or mirror"
     )
 
     def parse(self, text: str | None) -> Padding:
-        parts = words(text)
+        parts = split_words(text)
         edge = Edge(parts.pop()) if parts[-1] in list(Edge) else Edge.BACKGROUND
         if len(parts) not in (1, 2, 4):
             raise ValueError(text)
-        sides = [within(whole(part), 0, LONGEST) for part in parts]
+        sides = [parse_integer(part, 0, MAX_SIDE) for part in parts]
         top, right, bottom, left = (sides * 4)[:4]
         return Padding(top, right, bottom, left, edge)
 
@@ -155,4 +165,4 @@ class PaddingKind:
 
     def describe(self) -> dict[str, Any]:
         # Clients of options.json know it by this name.
-        return {"kind": "border", "min": 0, "max": LONGEST, "edges": list(Edge)}
+        return {"kind": "border", "min": 0, "max": MAX_SIDE, "edges": list(Edge)}

@@ -8,6 +8,7 @@ ValueError for what `hint` does not describe. Kinds of places are in `places`, c
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -27,44 +28,48 @@ class Kind(Protocol[T]):
     def describe(self) -> dict[str, Any]: ...
 
 
-def words(text: str | None) -> list[str]:
+def split_words(text: str | None) -> list[str]:
     """The parts of an argument that has several: `10_20`, `10:20` and `10=20` are one thing."""
-    return re.split(r"[_:=]", written(text))
+    return re.split(r"[_:=]", require_text(text))
 
 
-def written(text: str | None) -> str:
+def require_text(text: str | None) -> str:
     if text is None:
         raise ValueError(text)
     return text
 
 
-def whole(text: str) -> int:
+def parse_integer(text: str, low: int, high: int) -> int:
+    """Read a whole number from `low` to `high` in its one spelling. Raises ValueError."""
     # int() also takes '+3', '1_0', ' 3', '٣' and '007': one number, many URLs.
     if not re.fullmatch(r"-?(0|[1-9][0-9]{0,11})", text, re.ASCII) or text == "-0":
         raise ValueError(text)
-    return int(text)
+    return check_range(int(text), low, high)
 
 
-def decimal(text: str) -> float:
-    """At most six decimals count: JavaScript's divisions send sixteen."""
+def parse_decimal(text: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """
+    Read a number from `low` to `high`, rounded to six decimals: divisions in JavaScript send sixteen. Raises
+    ValueError.
+    """
     if not re.fullmatch(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,20})?", text, re.ASCII):
         raise ValueError(text)
-    return round(float(text), 6) + 0.0
+    return check_range(round(float(text), 6) + 0.0, low, high)
 
 
-def plain(value: float) -> str:
+def format_number(value: float) -> str:
     """`2.0` is `2`, and never an exponent."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def within(value: T, low: T, high: T) -> T:
+def check_range(value: T, low: T, high: T) -> T:
     if not low <= value <= high:  # type: ignore[operator]  # int or float, both are ordered
         raise ValueError(value)
     return value
 
 
 @dataclass(frozen=True)
-class Integer:
+class IntegerKind:
     """`bare` is what the name alone means, and `true`; `off` is what `false` means."""
 
     low: int
@@ -78,7 +83,7 @@ class Integer:
 
     def parse(self, text: str | None) -> int:
         switched = self.off if text == "false" else self.bare if text in (None, "true") else None
-        return within(whole(written(text)), self.low, self.high) if switched is None else switched
+        return parse_integer(require_text(text), self.low, self.high) if switched is None else switched
 
     def format(self, value: int) -> str:
         return str(value)
@@ -88,7 +93,7 @@ class Integer:
 
 
 @dataclass(frozen=True)
-class Number:
+class NumberKind:
     """
     `words` are spellings of particular numbers: `dpr_auto`. `bare` is what the name alone means, and `true`;
     `off` is what `false` means.
@@ -103,17 +108,19 @@ class Number:
     @property
     def hint(self) -> str:
         also = "".join(f" or '{word}'" for word in self.words)
-        return f"a number from {plain(self.low)} to {plain(self.high)}{also}" + bare_hint(self.bare)
+        return f"a number from {format_number(self.low)} to {format_number(self.high)}{also}" + bare_hint(
+            self.bare
+        )
 
     def parse(self, text: str | None) -> float:
         switched = self.off if text == "false" else self.bare if text in (None, "true") else None
         if switched is not None:
             return switched
-        text = written(text)
-        return self.words[text] if text in self.words else within(decimal(text), self.low, self.high)
+        text = require_text(text)
+        return self.words[text] if text in self.words else parse_decimal(text, self.low, self.high)
 
     def format(self, value: float) -> str:
-        return plain(value)
+        return format_number(value)
 
     def describe(self) -> dict[str, Any]:
         bounds = {"min": self.low, "max": self.high}
@@ -121,11 +128,11 @@ class Number:
 
 
 def bare_hint(bare: float | None) -> str:
-    return "" if bare is None else f", or nothing, which is {plain(bare)}"
+    return "" if bare is None else f", or nothing, which is {format_number(bare)}"
 
 
 @dataclass(frozen=True)
-class Numbers:
+class NumbersKind:
     """
     Up to `len(bounds)` numbers, `bounds[i]` for each; at least `least`. When `least` is 0 a bare name, or
     `true`, means `bare`, and no number at all is the effect's own mild default; `false` switches it off.
@@ -139,7 +146,7 @@ class Numbers:
 
     @property
     def hint(self) -> str:
-        ranges = ", then ".join(f"{plain(low)} to {plain(high)}" for low, high in self.bounds)
+        ranges = ", then ".join(f"{format_number(low)} to {format_number(high)}" for low, high in self.bounds)
         count = "a number" if len(self.bounds) == 1 else f"{max(self.least, 1)} to {len(self.bounds)} numbers"
         return f"{count} from {ranges}" + ("" if self.least else ", or nothing")
 
@@ -148,11 +155,11 @@ class Numbers:
             return self.bare
         if text == "false" and not self.least:
             return None
-        parts = words(text)
+        parts = split_words(text)
         if not max(self.least, 1) <= len(parts) <= len(self.bounds):
             raise ValueError(text)
         numbers = [
-            within(decimal(part), low, high) for part, (low, high) in zip(parts, self.bounds, strict=False)
+            parse_decimal(part, low, high) for part, (low, high) in zip(parts, self.bounds, strict=False)
         ]
         missing = len(self.bounds) - len(numbers)
         return (*numbers, *(self.rest[-missing:] if missing else ()))
@@ -161,7 +168,7 @@ class Numbers:
         first = len(self.bounds) - len(self.rest)
         while len(value) > first and value[-1:] == self.rest[len(value) - 1 - first : len(value) - first]:
             value = value[:-1]
-        return "_".join(map(plain, value)) or None
+        return "_".join(map(format_number, value)) or None
 
     def describe(self) -> dict[str, Any]:
         bounds = [{"min": low, "max": high} for low, high in self.bounds]
@@ -169,7 +176,7 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Flag:
+class FlagKind:
     hint: ClassVar[str] = "nothing, 'true', '1', 'false' or '0'"
     meaning: ClassVar[Mapping[str | None, bool]] = {
         None: True, "true": True, "1": True, "false": False, "0": False
@@ -188,7 +195,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Choice(Generic[E]):
+class ChoiceKind(Generic[E]):
     """
     `aliases` are other spellings of a choice, accepted and never written. `sometimes` are choices that not
     every deployment has, and which do.
@@ -205,7 +212,7 @@ class Choice(Generic[E]):
         return "one of " + ", ".join([*always, *self.aliases]) + also
 
     def parse(self, text: str | None) -> E:
-        text = written(text)
+        text = require_text(text)
         return self.choices(self.aliases.get(text, text))
 
     def format(self, value: E) -> str:
@@ -216,14 +223,14 @@ class Choice(Generic[E]):
 
 
 @dataclass(frozen=True)
-class Names:
+class PresetNamesKind:
     """`a:b`, each a name of presets.yaml."""
 
     hint: ClassVar[str] = "a preset's name, or several with ':' between them"
     pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
     def parse(self, text: str | None) -> tuple[str, ...]:
-        names = tuple(written(text).split(":"))
+        names = tuple(require_text(text).split(":"))
         if not all(re.fullmatch(self.pattern, name, re.ASCII) for name in names) or len(names) > 8:
             raise ValueError(text)
         return names
@@ -236,7 +243,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Text:
+class TextKind:
     """Any text without control characters, and without those in `without`."""
 
     longest: int
@@ -248,7 +255,7 @@ class Text:
         return f"1 to {self.longest} characters, no control characters{also}"
 
     def parse(self, text: str | None) -> str:
-        text = written(text)
+        text = require_text(text)
         if not 1 <= len(text) <= self.longest or any(
             character in self.without or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
             for character in text
@@ -273,13 +280,13 @@ class AutoQuality(StrEnum):
 
 
 @dataclass(frozen=True)
-class Quality:
+class QualityKind:
     hint: ClassVar[str] = "a whole number from 1 to 100, or auto, auto:best, auto:good, auto:eco, auto:low"
 
     def parse(self, text: str | None) -> int | AutoQuality:
-        parts = words(text)
+        parts = split_words(text)
         if parts[0] != "auto":
-            return within(whole(written(text)), 1, 100)
+            return parse_integer(require_text(text), 1, 100)
         return AutoQuality(":".join(parts if len(parts) > 1 else ["auto", "good"]))
 
     def format(self, value: int | AutoQuality) -> str:

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 from proxy.model.errors import InvalidKey
 from proxy.model.keys import clean_key
 from proxy.options.values.colours import Colour, ColourKind
-from proxy.options.values.kinds import Text, whole, within, written
+from proxy.options.values.kinds import TextKind, parse_integer, require_text
 from proxy.options.values.positions import Anchor, AnchorKind, Strategy
 
-LONGEST_TEXT = 256
+MAX_TEXT_LENGTH = 256
 """Characters."""
 
 
-class Blend(StrEnum):
+class BlendMode(StrEnum):
     """https://www.w3.org/TR/compositing-1/#blending, and `add` (`plus-lighter`)."""
 
     OVER = "over"
@@ -36,14 +36,14 @@ class Blend(StrEnum):
     ADD = "add"
 
 
-class Align(StrEnum):
+class TextAlign(StrEnum):
     LEFT = "left"
     CENTER = "center"
     RIGHT = "right"
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class TextOutline:
     """px around each letter, and their colour."""
 
     width: int
@@ -51,19 +51,19 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class OutlineKind:
+class TextOutlineKind:
     most: ClassVar[int] = 20
     hint: ClassVar[str] = f"a whole number of px from 1 to {most}, and then a colour: 2, 2_black, 3_336699"
     colour: ColourKind = field(default=ColourKind(), repr=False)
 
-    def parse(self, text: str | None) -> Outline:
-        width, *colour = re.split(r"[_:=]", written(text), maxsplit=1)
+    def parse(self, text: str | None) -> TextOutline:
+        width, *colour = re.split(r"[_:=]", require_text(text), maxsplit=1)
         found = self.colour.parse(colour[0]) if colour else Colour(0, 0, 0)
         if not isinstance(found, Colour):
             raise ValueError(text)  # noqa: TRY004  what `parse` raises for whatever is not in the hint
-        return Outline(within(whole(width), 1, self.most), found)
+        return TextOutline(parse_integer(width, 1, self.most), found)
 
-    def format(self, value: Outline) -> str:
+    def format(self, value: TextOutline) -> str:
         return f"{value.width}_{value.color.hex}"
 
     def describe(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class OutlineKind:
 
 
 @dataclass(frozen=True)
-class PlaceKind(AnchorKind):
+class OverlayPositionKind(AnchorKind):
     """Places that are known without looking at the picture."""
 
     hint: ClassVar[str] = (
@@ -101,7 +101,7 @@ class OverlayKind:
     longest: ClassVar[int] = 512
 
     def parse(self, text: str | None) -> str:
-        text = written(text)
+        text = require_text(text)
         key = text.removeprefix("/") if "/" in text else text.replace(":", "/")
         try:
             if not 1 <= len(key) <= self.longest:
@@ -120,17 +120,17 @@ class OverlayKind:
 
 
 @dataclass(frozen=True)
-class TextKind(Text):
+class OverlayTextKind(TextKind):
     """Text with something to see in it."""
 
-    longest: int = LONGEST_TEXT
+    longest: int = MAX_TEXT_LENGTH
 
     @property
     def hint(self) -> str:
         return f"{super().hint}, and not only spaces"
 
     def parse(self, text: str | None) -> str:
-        if not written(text).strip():
+        if not require_text(text).strip():
             raise ValueError(text)
         return super().parse(text)
 
@@ -143,9 +143,9 @@ class FontKind:
     pattern: ClassVar[str] = r"[A-Za-z][A-Za-z0-9 -]{0,62}[A-Za-z0-9]"
 
     def parse(self, text: str | None) -> str:
-        if not re.fullmatch(self.pattern, written(text), re.ASCII):
+        if not re.fullmatch(self.pattern, require_text(text), re.ASCII):
             raise ValueError(text)
-        return written(text)
+        return require_text(text)
 
     def format(self, value: str) -> str:
         return value
@@ -155,7 +155,7 @@ class FontKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlays:
+class AllowedOverlays:
     """
     What `overlay` may say: a name, and the fields that it stands for; or a key that begins with one of
     `keys`, which `*` makes any key.

@@ -9,36 +9,43 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from proxy.options.values.kinds import decimal, plain, whole, within, words, written
+from proxy.options.values.kinds import (
+    check_range,
+    format_number,
+    parse_decimal,
+    parse_integer,
+    require_text,
+    split_words,
+)
 
 # A length is px when it is an int and a share of the source's side when it is a float.
 Length = int | float
 
-LONGEST = 8192
+MAX_SIDE = 8192
 """The longest side, in px, that a URL may ask for."""
 
 
 def format_length(value: Length) -> str:
     if isinstance(value, int):
         return str(value)
-    text = plain(value)
+    text = format_number(value)
     return text if "." in text else f"{text}.0"
 
 
 @dataclass(frozen=True)
-class Side:
+class LengthKind:
     """`300` is px; with a decimal point it is a share of the source: `0.5`."""
 
     low: ClassVar[int] = 1
-    high: ClassVar[int] = LONGEST
+    high: ClassVar[int] = MAX_SIDE
     largest_share: ClassVar[float] = 10.0
-    hint: ClassVar[str] = f"a whole number from 1 to {LONGEST}, or a share up to 10 such as 0.5"
+    hint: ClassVar[str] = f"a whole number from 1 to {MAX_SIDE}, or a share up to 10 such as 0.5"
 
     def parse(self, text: str | None) -> Length:
-        text = written(text)
+        text = require_text(text)
         if "." not in text:
-            return within(whole(text), self.low, self.high)
-        return within(decimal(text), 0.0001, self.largest_share)
+            return parse_integer(text, self.low, self.high)
+        return parse_decimal(text, 0.0001, self.largest_share)
 
     def format(self, value: Length) -> str:
         return format_length(value)
@@ -48,15 +55,17 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Box:
+class BoxKind:
     """`300x200`; `300` alone is a square; decimals are rounded, for clients that divide."""
 
-    hint: ClassVar[str] = f"WIDTHxHEIGHT or one number, each from 1 to {LONGEST}"
+    hint: ClassVar[str] = f"WIDTHxHEIGHT or one number, each from 1 to {MAX_SIDE}"
 
     def parse(self, text: str | None) -> tuple[int, int]:
-        width, _, height = written(text).partition("x")
-        sides = [within(int(decimal(side) + 0.5), 1, LONGEST) for side in (width, height or width)]
-        if written(text).endswith("x"):
+        width, _, height = require_text(text).partition("x")
+        sides = [
+            check_range(int(parse_decimal(side) + 0.5), 1, MAX_SIDE) for side in (width, height or width)
+        ]
+        if require_text(text).endswith("x"):
             raise ValueError(text)
         return sides[0], sides[1]
 
@@ -64,23 +73,23 @@ class Box:
         return f"{value[0]}x{value[1]}"
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "box", "min": 1, "max": LONGEST}
+        return {"kind": "box", "min": 1, "max": MAX_SIDE}
 
 
 @dataclass(frozen=True)
-class Ratio:
+class RatioKind:
     """Width over height: `16:9`, `16_9`, `1.5`."""
 
     hint: ClassVar[str] = "a ratio from 0.01 to 100: 16:9, 16_9 or 1.5"
 
     def parse(self, text: str | None) -> Fraction:
-        parts = words(text)
+        parts = split_words(text)
         if len(parts) > 2:
             raise ValueError(text)
-        over, under = (Fraction(str(decimal(part))) for part in [*parts, "1"][:2])
+        over, under = (Fraction(str(parse_decimal(part))) for part in [*parts, "1"][:2])
         if not under:
             raise ValueError(text)
-        return within((over / under).limit_denominator(100_000), Fraction(1, 100), Fraction(100))
+        return check_range((over / under).limit_denominator(100_000), Fraction(1, 100), Fraction(100))
 
     def format(self, value: Fraction) -> str:
         return f"{value.numerator}:{value.denominator}"
@@ -162,7 +171,7 @@ def _points() -> dict[str, Compass]:
     return spelled
 
 
-POINTS: Mapping[str, Compass] = _points()
+COMPASS_POINTS: Mapping[str, Compass] = _points()
 
 
 @dataclass(frozen=True)
@@ -173,18 +182,18 @@ class AnchorKind:
     )
 
     def parse(self, text: str | None) -> Anchor:
-        parts = words(text)
+        parts = split_words(text)
         if parts[0] == "fp" and len(parts) == 3:
-            return FocalPoint(*(within(decimal(part), 0.0, 1.0) for part in parts[1:]))
-        name = re.sub(r"[-_+: ]", " ", written(text)).lower()
-        place = _STRATEGIES.get(name) or POINTS.get(name)
+            return FocalPoint(*(parse_decimal(part, 0.0, 1.0) for part in parts[1:]))
+        name = re.sub(r"[-_+: ]", " ", require_text(text)).lower()
+        place = _STRATEGIES.get(name) or COMPASS_POINTS.get(name)
         if place is None:
             raise ValueError(text)
         return place
 
     def format(self, value: Anchor) -> str:
         if isinstance(value, FocalPoint):
-            return f"fp_{plain(value.x)}_{plain(value.y)}"
+            return f"fp_{format_number(value.x)}_{format_number(value.y)}"
         return value.value
 
     def describe(self) -> dict[str, Any]:
@@ -209,7 +218,7 @@ class RegionKind:
     )
 
     def parse(self, text: str | None) -> Region:
-        lengths = [self._length(part) for part in words(text)]
+        lengths = [self._length(part) for part in split_words(text)]
         if len(lengths) not in (2, 4) or not all(lengths[-2:]):
             raise ValueError(text)
         width, height = lengths[-2:]
@@ -218,8 +227,8 @@ class RegionKind:
 
     def _length(self, text: str) -> Length:
         if "." not in text:
-            return within(whole(text), 0, self.most)
-        share = within(decimal(text), 0.0, float(self.most))
+            return parse_integer(text, 0, self.most)
+        share = parse_decimal(text, 0.0, float(self.most))
         return share if share <= 1 else int(share + 0.5)
 
     def format(self, value: Region) -> str:
@@ -230,6 +239,6 @@ class RegionKind:
         return {"kind": "region", "min": 0, "max": self.most}
 
 
-def nearest(length: Fraction | int) -> int:
+def round_px(length: Fraction | int) -> int:
     """A whole number of px, at least 1; halves go up."""
     return max(1, int(length + Fraction(1, 2)))

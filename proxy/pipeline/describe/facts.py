@@ -12,7 +12,7 @@ from proxy.model import negotiation
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format
-from proxy.options.spec import Output, Spec
+from proxy.options.spec import OutputFormat, Spec
 from proxy.options.values.colours import Colour
 from proxy.pipeline.decode import icc, pixels
 from proxy.pipeline.decode.alpha import weighted, with_alpha
@@ -69,7 +69,7 @@ def describe(
             frames = list(animation.drawn_frames(first, scaled, spec, made.plan, over, alpha=alpha))
             image, whole = frames[0], animation.column(frames, head)
         format = made.format
-        if spec.max_bytes is not None or (made.frames == 1 and spec.format is Output.BEST):
+        if spec.max_bytes is not None or (made.frames == 1 and spec.format is OutputFormat.BEST):
             format = written(whole, order(body, spec, made, whole, accepted)).format
         return {
             "width": image.width,

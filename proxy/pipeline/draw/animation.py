@@ -11,7 +11,7 @@ import pyvips
 from proxy.geometry.boxes import Box
 from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
-from proxy.options.values.colours import Painted
+from proxy.options.values.colours import GeneratedBackground
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.draw import canvas
 from proxy.pipeline.draw.compose import cut, drawn, mirrored
@@ -56,6 +56,6 @@ def _pinned(first: pyvips.Image, spec: Spec, plan: Plan) -> tuple[Spec, Plan]:
         # libvips keeps where an area was cut out as a negative offset.
         place = Box(-shown.xoffset, -shown.yoffset, shown.width, shown.height)
         plan = replace(plan, crop=place, strategy=None)
-    if spec.background is Painted.DOMINANT:
+    if spec.background is GeneratedBackground.DOMINANT:
         spec = replace(spec, background=canvas.dominant(affected(shown, spec)))
     return spec, plan

@@ -8,11 +8,11 @@ from collections import Counter
 import pyvips
 
 from proxy.geometry.boxes import Box, Margins, Size
-from proxy.options.values.colours import TRANSPARENT, WHITE, Colour, Painted
+from proxy.options.values.colours import TRANSPARENT, WHITE, Colour, GeneratedBackground
 from proxy.options.values.edges import Edge
 from proxy.pipeline.decode.alpha import weighted, with_alpha
 
-Background = Colour | Painted | None
+Background = Colour | GeneratedBackground | None
 
 _BLURRED_SIDE = 48
 """A blurred background is made from a copy this small, in px: what it costs does not grow with the canvas."""
@@ -23,7 +23,7 @@ _HISTOGRAM_SHIFT = 4
 
 def barred(image: pyvips.Image, canvas: Box, background: Background) -> pyvips.Image:
     """The picture at `left`, `top` of a canvas of `width` x `height`. Bars stand beside it, not under it."""
-    if background is Painted.BLURRED:
+    if background is GeneratedBackground.BLURRED:
         ground = blurred(image, Size(canvas.width, canvas.height))
         if image.hasalpha():
             ground = with_alpha(ground)
@@ -33,7 +33,7 @@ def barred(image: pyvips.Image, canvas: Box, background: Background) -> pyvips.I
 
 def rotated(image: pyvips.Image, angle: float, size: Size, background: Background) -> pyvips.Image:
     """Turned clockwise by `angle` degrees around its middle, on a canvas of exactly `size`."""
-    ground = blurred(image, size) if background is Painted.BLURRED else None
+    ground = blurred(image, size) if background is GeneratedBackground.BLURRED else None
     corner = TRANSPARENT if ground is not None else solid(image, background)
     if corner.alpha < 255:
         image = with_alpha(image)
@@ -61,11 +61,11 @@ def flattened(image: pyvips.Image, background: Background) -> pyvips.Image:
     """The picture without transparency: on its background, and that on white."""
     if not image.hasalpha():
         return image
-    if background is Painted.BLURRED:
+    if background is GeneratedBackground.BLURRED:
         image = blurred(image, Size(image.width, image.height)).composite2(image, "over").cast("uchar")
     ground = (
         WHITE
-        if background is None or background is Painted.BLURRED
+        if background is None or background is GeneratedBackground.BLURRED
         else _over_white(solid(image, background))
     )
     return image.flatten(background=_colours(ground))
@@ -91,7 +91,7 @@ def solid(image: pyvips.Image, background: Background) -> Colour:
     """The one colour of a background. None given: transparent for a picture that has alpha, else white."""
     if isinstance(background, Colour):
         return background
-    if background is Painted.DOMINANT:
+    if background is GeneratedBackground.DOMINANT:
         return dominant(image)
     return TRANSPARENT if image.hasalpha() else WHITE
 

@@ -7,7 +7,7 @@ import pyvips
 from proxy.geometry.boxes import Margins, Size
 from proxy.geometry.plan import Plan
 from proxy.options.spec import Spec
-from proxy.options.values.colours import WHITE, Painted
+from proxy.options.values.colours import WHITE, GeneratedBackground
 from proxy.options.values.edges import Edge
 from proxy.options.values.positions import Strategy
 from proxy.pipeline.draw import canvas
@@ -48,7 +48,7 @@ def drawn(
 
 def held(image: pyvips.Image, spec: Spec) -> pyvips.Image:
     """In memory where steps to come look at it for their ground: it would be made anew for each look."""
-    return image.copy_memory() if isinstance(spec.background, Painted) else image
+    return image.copy_memory() if isinstance(spec.background, GeneratedBackground) else image
 
 
 def mirrored(image: pyvips.Image, plan: Plan) -> pyvips.Image:

@@ -9,7 +9,7 @@ import pyvips
 
 from proxy.geometry.boxes import Box, Size
 from proxy.geometry.plan import Corners, Radius
-from proxy.options.values.colours import Colour, Painted
+from proxy.options.values.colours import Colour, GeneratedBackground
 from proxy.pipeline.decode.alpha import with_alpha
 from proxy.pipeline.draw.canvas import Background, blurred, embedded, solid
 
@@ -33,14 +33,15 @@ def outlined(
     mixed = with_alpha(image).embed(*_box(canvas)).premultiply() * inner
     if line:
         mixed += (outer - inner).clamp(min=0, max=1) * _premultiplied(colour)
-    ground = background if background is Painted.BLURRED or background is None else solid(image, background)
+    unsolid = background is None or background is GeneratedBackground.BLURRED
+    ground = background if unsolid else solid(image, background)
     if isinstance(ground, Colour):
         mixed += (outer * -1 + 1) * _premultiplied(ground)
     elif ground is not None:
         mixed += with_alpha(blurred(image, size)) * (outer * -1 + 1)
     mixed = mixed.copy(interpretation=image.interpretation).unpremultiply().rint().cast("uchar")
     # What is opaque through and through stays so.
-    covered = ground is not None and (ground is Painted.BLURRED or _opaque(ground))
+    covered = ground is not None and (ground is GeneratedBackground.BLURRED or _opaque(ground))
     seen_through = image.hasalpha() or not covered or (line and not _opaque(colour))
     whole = embedded(image, canvas, colour) if line else image
     whole = with_alpha(whole) if seen_through else whole
@@ -58,7 +59,7 @@ def _with_corners(whole: pyvips.Image, mixed: pyvips.Image, radii: Corners) -> p
     return whole
 
 
-def _opaque(colour: Colour | Painted) -> bool:
+def _opaque(colour: Colour | GeneratedBackground) -> bool:
     return isinstance(colour, Colour) and colour.alpha == 255
 
 

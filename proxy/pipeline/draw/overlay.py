@@ -12,7 +12,7 @@ from proxy.geometry.plan import Plan
 from proxy.model.errors import UnusableOriginal, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.options.spec import Spec
-from proxy.options.values.overlays import Blend
+from proxy.options.values.overlays import BlendMode
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.alpha import apart, with_alpha
 from proxy.pipeline.decode.colour import in_colours_of
@@ -20,10 +20,11 @@ from proxy.pipeline.decode.header import read_header
 from proxy.pipeline.draw.text import lettering
 
 _MODES = {
-    Blend.OVER: "over", Blend.MULTIPLY: "multiply", Blend.SCREEN: "screen", Blend.OVERLAY: "overlay",
-    Blend.DARKEN: "darken", Blend.LIGHTEN: "lighten", Blend.DODGE: "colour-dodge", Blend.BURN: "colour-burn",
-    Blend.HARD: "hard-light", Blend.SOFT: "soft-light", Blend.DIFFERENCE: "difference",
-    Blend.EXCLUSION: "exclusion", Blend.ADD: "add",
+    BlendMode.OVER: "over", BlendMode.MULTIPLY: "multiply", BlendMode.SCREEN: "screen",
+    BlendMode.OVERLAY: "overlay", BlendMode.DARKEN: "darken", BlendMode.LIGHTEN: "lighten",
+    BlendMode.DODGE: "colour-dodge", BlendMode.BURN: "colour-burn", BlendMode.HARD: "hard-light",
+    BlendMode.SOFT: "soft-light", BlendMode.DIFFERENCE: "difference", BlendMode.EXCLUSION: "exclusion",
+    BlendMode.ADD: "add",
 }  # fmt: skip
 
 

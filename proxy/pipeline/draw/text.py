@@ -12,14 +12,14 @@ from proxy.geometry.boxes import Box, Size, exact, position
 from proxy.model.errors import InvalidValue
 from proxy.options.spec import Spec
 from proxy.options.values.colours import WHITE, Colour
-from proxy.options.values.overlays import Align
-from proxy.options.values.positions import nearest
+from proxy.options.values.overlays import TextAlign
+from proxy.options.values.positions import round_px
 from proxy.pipeline.decode.libvips import libvips
 
 FONT = "DejaVu Sans"
 """The one in `proxy/fonts`, so it is the same everywhere."""
 
-_ALIGN = {Align.LEFT: "low", Align.CENTER: "centre", Align.RIGHT: "high"}
+_ALIGN = {TextAlign.LEFT: "low", TextAlign.CENTER: "centre", TextAlign.RIGHT: "high"}
 
 _LONG = 2
 """Times its room: a word that is longer is broken, since it could not be read any more if it were shrunk."""
@@ -35,7 +35,7 @@ def lettering(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
 
     Raises InvalidValue when there is nothing to see in the text.
     """
-    line = nearest(spec.text_outline.width * exact(dpr)) if spec.text_outline else 0
+    line = round_px(spec.text_outline.width * exact(dpr)) if spec.text_outline else 0
     size = overlay.lettered(spec, canvas, dpr)
     widest = overlay.wrapped(spec, canvas, dpr)
     with libvips(InvalidValue, "'text' has nothing in it that can be drawn"):

@@ -9,8 +9,8 @@ from proxy.config.presets import load_presets
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
-from proxy.options.spec import Fit, Output, Spec
-from proxy.options.values.colours import Colour, Painted
+from proxy.options.spec import Fit, OutputFormat, Spec
+from proxy.options.values.colours import Colour, GeneratedBackground
 from proxy.options.values.edges import Edge, Padding
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
@@ -35,7 +35,7 @@ def rendered(body: bytes, **options: object) -> pyvips.Image:
 def test_edges_of_transparency_have_no_dark_fringe(format: Format, options: dict[str, object]) -> None:
     """A bright disc on transparent black: as far as a pixel can be seen it has the disc's colour."""
     body = saved(disc(200, 200, *ORANGE), format, **({"lossless": True} if format is Format.WEBP else {}))
-    image = rendered(body, format=Output.PNG, **options)
+    image = rendered(body, format=OutputFormat.PNG, **options)
     for band, value in enumerate(ORANGE):
         off = (image[band].cast("float") - value) * (image[3] / 255)
         assert off.min() >= -3, band
@@ -57,12 +57,12 @@ def test_an_opaque_alpha_changes_no_colour() -> None:
         (Colour(10, 20, 200), (10, 20, 200)),
         (Colour(255, 0, 0, 128), (255, 127, 127)),
         (Colour(255, 255, 255, 0), (255, 255, 255)),
-        (Painted.DOMINANT, ORANGE),
+        (GeneratedBackground.DOMINANT, ORANGE),
     ],
 )
 def test_a_format_without_alpha_gets_a_ground(background: Colour, colour: tuple[int, ...]) -> None:
     body = saved(disc(100, 100, *ORANGE), Format.PNG)
-    image = rendered(body, background=background, format=Output.JPEG, quality=95)
+    image = rendered(body, background=background, format=OutputFormat.JPEG, quality=95)
     assert near(pixel(image, 0.02, 0.02), colour, 6)
     assert near(pixel(image, 0.5, 0.5), ORANGE, 6)
 
@@ -93,12 +93,14 @@ def test_logos_of_partners_stand_on_white_in_formats_with_transparency_too() -> 
 
 def test_a_blurred_ground_is_opaque() -> None:
     image = rendered(
-        saved(disc(100, 100, *ORANGE), Format.PNG), background=Painted.BLURRED, format=Output.JPEG
+        saved(disc(100, 100, *ORANGE), Format.PNG),
+        background=GeneratedBackground.BLURRED,
+        format=OutputFormat.JPEG,
     )
     assert near(pixel(image, 0.02, 0.02), ORANGE, 30)
 
 
-BARS = {"width": 100, "height": 100, "fit": Fit.CONTAIN, "format": Output.PNG}
+BARS = {"width": 100, "height": 100, "fit": Fit.CONTAIN, "format": OutputFormat.PNG}
 
 
 @pytest.mark.parametrize(
@@ -126,21 +128,21 @@ def test_bars_of_a_transparent_picture_are_transparent_until_asked() -> None:
 
 
 def test_blurred_bars_show_the_picture_beside_them() -> None:
-    image = rendered(saved(quadrants(200, 100), Format.PNG), background=Painted.BLURRED, **BARS)
+    image = rendered(saved(quadrants(200, 100), Format.PNG), background=GeneratedBackground.BLURRED, **BARS)
     assert near(pixel(image, 0.05, 0.05), (230, 20, 20), 40)
     assert near(pixel(image, 0.95, 0.95), (230, 220, 20), 40)
 
 
 def test_the_dominant_colour_is_the_commonest() -> None:
     body = saved(plain(200, 100, 30, 60, 90).insert(plain(60, 60, 255, 0, 0), 0, 0), Format.PNG)
-    image = rendered(body, background=Painted.DOMINANT, **BARS)
+    image = rendered(body, background=GeneratedBackground.DOMINANT, **BARS)
     assert near(pixel(image, 0.5, 0.05), (30, 60, 90), 3)
 
 
 @pytest.mark.parametrize("angle", [10.0, 45.0, 135.0, 200.0, 359.0])
 def test_a_free_rotation_fills_its_corners(angle: float) -> None:
     body = saved(quadrants(120, 120), Format.PNG)
-    options = {"rotate": angle, "background": Colour(1, 2, 3), "format": Output.PNG}
+    options = {"rotate": angle, "background": Colour(1, 2, 3), "format": OutputFormat.PNG}
     image = rendered(body, **options)
     assert near(pixel(image, 0.0, 0.0), (1, 2, 3), 2)
     assert image.bands == 3
@@ -166,7 +168,7 @@ def test_a_border_shows_what_its_edge_says(edge: Edge) -> None:
 
 def test_a_border_comes_after_effects() -> None:
     options = {"extend": Padding(10, 10, 10, 10), "grayscale": True, "background": Colour(255, 0, 0)}
-    image = rendered(saved(quadrants(40, 40), Format.PNG), format=Output.PNG, **options)
+    image = rendered(saved(quadrants(40, 40), Format.PNG), format=OutputFormat.PNG, **options)
     assert pixel(image, 0.0, 0.0) == (255, 0, 0)
 
 

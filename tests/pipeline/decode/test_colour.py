@@ -8,7 +8,7 @@ import pyvips
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
-from proxy.options.spec import Icc, Output, Spec
+from proxy.options.spec import Icc, OutputFormat, Spec
 from proxy.pipeline.decode.colour import to_rgb
 from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.render import render
@@ -16,7 +16,7 @@ from tests.pictures import gradient, loaded, near, pixel, plain, saved, tagged
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix
 
 COLOURS = [(200, 100, 50), (40, 120, 200), (128, 128, 128), (250, 240, 230)]
-PNG = Spec(format=Output.PNG)
+PNG = Spec(format=OutputFormat.PNG)
 
 
 def middle(body: bytes, spec: Spec = PNG) -> tuple[int, ...]:
@@ -30,7 +30,7 @@ def test_display_p3_becomes_srgb(format: Format, colour: tuple[int, ...]) -> Non
     assert not near(pixel(image, 0.5, 0.5), colour, 1) or colour == (128, 128, 128)
     body = saved(image, format, keep="icc")
     assert near(middle(body), colour, 4)
-    assert near(middle(body, Spec(width=7, format=Output.PNG)), colour, 4)
+    assert near(middle(body, Spec(width=7, format=OutputFormat.PNG)), colour, 4)
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -59,7 +59,7 @@ def test_cmyk_becomes_srgb_with_and_without_its_profile(format: Format, keep: st
     body = saved(cmyk, format, keep=keep)
     assert loaded(body).interpretation == "cmyk"
     assert near(middle(body), colour, 3)
-    assert near(middle(body, Spec(width=16, format=Output.PNG)), colour, 3)
+    assert near(middle(body, Spec(width=16, format=OutputFormat.PNG)), colour, 3)
 
 
 def test_a_profile_that_libvips_only_lent_does_not_stay() -> None:
@@ -85,7 +85,7 @@ def test_sixteen_bits_become_eight(format: Format, bands: int) -> None:
         deep = deep[0 : bands - 1].bandjoin(65_535)
     body = saved(deep.cast("ushort").copy(interpretation=space), format)
     colour = (128, 64, 192) if bands > 2 else (128, 128, 128)
-    for spec in (PNG, Spec(width=9, format=Output.PNG)):
+    for spec in (PNG, Spec(width=9, format=OutputFormat.PNG)):
         assert near(middle(body, spec)[:3], colour, 1)
 
 
@@ -134,7 +134,7 @@ def test_a_profile_that_is_damaged_inside_costs_no_picture(icc: Icc, options: di
     profile = whole.replace(gamma(2.2), bytes(len(gamma(2.2))))
     assert len(profile) == len(whole)
     body = saved(tagged(plain(8, 8, 200, 100, 50), icc_profile_data=profile), Format.TIFF, keep="icc")
-    spec = Spec(format=Output.PNG, icc=icc, **options)
+    spec = Spec(format=OutputFormat.PNG, icc=icc, **options)
     image = loaded(render(body, spec, Limits()).body)
     if icc is not Icc.P3:
         assert near(pixel(image, 0.5, 0.5), (200, 100, 50), 1)

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
-from proxy.options.spec import Icc, Keep, Output, Spec
+from proxy.options.spec import Icc, Keep, OutputFormat, Spec
 from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.render import render
 from tests.pictures import loaded, near, plain, saved, tagged
@@ -54,7 +54,7 @@ def reference(pixels: bytes, profile: bytes, target: bytes = SRGB, intent: int =
 
 
 def rendered(body: bytes, **asked: object) -> pyvips.Image:
-    image = loaded(render(body, Spec(format=Output.PNG, **asked), Limits()).body)  # type: ignore[arg-type]  # fields
+    image = loaded(render(body, Spec(format=OutputFormat.PNG, **asked), Limits()).body)  # type: ignore[arg-type]  # fields
     assert (image.width, image.height, image.bands, image.format) == (36, 36, 3, "uchar")
     return image
 
@@ -140,7 +140,7 @@ def test_no_step_of_a_deep_original_is_lost_before_its_colours_are_converted() -
     """Linear light in 16 bits: through 8 of them, the darkest tenth would be some 20 tones of sRGB."""
     ramp = (pyvips.Image.xyz(1000, 1)[0] * 6.5).cast("ushort").copy(interpretation="grey16")
     body = saved(tagged(ramp, icc_profile_data=grey(gamma(1.0))), Format.PNG, keep="icc")
-    image = loaded(render(body, Spec(format=Output.PNG), Limits()).body)
+    image = loaded(render(body, Spec(format=OutputFormat.PNG), Limits()).body)
     tones = {int(image(x, 0)[0]) for x in range(1000)}
     assert tones == set(range(max(tones) + 1))
     assert max(tones) > 80
@@ -175,7 +175,7 @@ def test_light_is_scaled_as_light(
 ) -> None:
     """Half black and half white is half the light, which every space writes in its own way."""
     body = halves(0, 255, profile, deep, alpha)
-    spec = Spec(width=32, format=Output.PNG, linear_light=True, icc=icc, keep=Keep.NONE)
+    spec = Spec(width=32, format=OutputFormat.PNG, linear_light=True, icc=icc, keep=Keep.NONE)
     image = loaded(render(body, spec, Limits()).body)
     assert all(abs(value - wanted) <= 2 for value in image(16, 16)[:3])
     assert image.bands == 3 or image(16, 16)[3] == 255
@@ -189,7 +189,7 @@ def test_light_is_scaled_as_light(
 def test_gamma_darkens_before_scaling_and_brightens_after(
     gamma: tuple[float, ...], wanted: int, deep: bool, alpha: bool
 ) -> None:
-    spec = Spec(width=32, format=Output.PNG, gamma=gamma)
+    spec = Spec(width=32, format=OutputFormat.PNG, gamma=gamma)
     image = loaded(render(halves(0, 255, None, deep, alpha), spec, Limits()).body)
     assert all(abs(value - wanted) <= 2 for value in image(16, 16)[:3])
 
@@ -197,7 +197,9 @@ def test_gamma_darkens_before_scaling_and_brightens_after(
 def test_gamma_keeps_the_shadows() -> None:
     """Through 8 bits, as elsewhere, everything below 14 would be black."""
     ramp = pyvips.Image.xyz(256, 8)[0].cast("uchar").copy(interpretation="b-w")
-    image = loaded(render(saved(ramp, Format.PNG), Spec(format=Output.PNG, gamma=(2.2,)), Limits()).body)
+    image = loaded(
+        render(saved(ramp, Format.PNG), Spec(format=OutputFormat.PNG, gamma=(2.2,)), Limits()).body
+    )
     assert (image[0] - ramp).abs().max() == 0
 
 
@@ -205,7 +207,7 @@ def test_gamma_keeps_the_shadows() -> None:
 def test_what_is_said_of_a_picture_is_said_in_srgb(icc: Icc) -> None:
     image = plain(40, 40, 200, 60, 60).icc_transform("p3", input_profile="srgb")
     body = saved(image, Format.PNG, keep="icc")
-    said = describe(body, Spec(icc=icc, format=Output.PNG), Limits(), Bucket())
+    said = describe(body, Spec(icc=icc, format=OutputFormat.PNG), Limits(), Bucket())
     assert said["source"]["profile"]
     colour = tuple(bytes.fromhex(said["dominant"][1:]))
     assert near(colour, (200, 60, 60), 3)

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.options.spec import Output, Spec
+from proxy.options.spec import OutputFormat, Spec
 from proxy.pipeline.render import render
 from tests.pictures import CORNERS, loaded, near, pixel, quadrants, saved, tagged
 
@@ -55,7 +55,7 @@ STORED = {
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", [Format.JPEG, Format.PNG, Format.WEBP, Format.TIFF])
 def test_every_orientation_comes_out_upright(format: Format, orientation: int) -> None:
-    rendered = render(STORED[format, orientation], Spec(format=Output.PNG), Limits())
+    rendered = render(STORED[format, orientation], Spec(format=OutputFormat.PNG), Limits())
     assert seen(rendered.body) == upright(orientation, CORNERS)
     assert (rendered.width, rendered.height) == ((60, 40) if orientation < 5 else (40, 60))
 
@@ -63,7 +63,7 @@ def test_every_orientation_comes_out_upright(format: Format, orientation: int) -
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_rotation_comes_after_orientation_and_mirrors_after_rotation(orientation: int) -> None:
     for quarters, flip, flop in itertools.product(range(4), (False, True), (False, True)):
-        spec = Spec(rotate=90.0 * quarters, flip=flip, flop=flop, format=Output.PNG)
+        spec = Spec(rotate=90.0 * quarters, flip=flip, flop=flop, format=OutputFormat.PNG)
         corners = upright(orientation, CORNERS)
         for _ in range(quarters):
             corners = turned(corners)
@@ -81,7 +81,7 @@ def test_orientation_can_be_left_alone(orientation: int) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_scaling_and_cutting_see_the_upright_picture(orientation: int) -> None:
-    spec = Spec(width=20, height=20, format=Output.PNG)
+    spec = Spec(width=20, height=20, format=OutputFormat.PNG)
     rendered = render(STORED[Format.JPEG, orientation], spec, Limits())
     assert (rendered.width, rendered.height) == (20, 20)
     assert seen(rendered.body) == upright(orientation, CORNERS)

@@ -12,7 +12,7 @@ from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.pipeline.render import render
-from proxy.url.grammar import canonical, parse_options
+from proxy.url.grammar import canonical_text, parse_options
 from tests.pictures import loaded, near, pixel, plain, saved
 from tests.pipeline.animations import BALLS, DELAYS, SIZE, balls, gif, shown, webp
 
@@ -254,7 +254,7 @@ def test_a_page_of_a_tiff_has_its_own_size() -> None:
     ],
 )
 def test_one_choice_of_frames_has_one_spelling(text: str, settled: str) -> None:
-    assert canonical(parse_options(text)) == settled
+    assert canonical_text(parse_options(text)) == settled
 
 
 def test_a_is_an_angle_and_a_flag_and_rotate_is_no_flag() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from proxy.model.errors import InvalidValue, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.options.values.overlays import TextKind
+from proxy.options.values.overlays import OverlayTextKind
 from proxy.pipeline.render import render
 from proxy.pipeline.tasks import FONTS
 from proxy.url.grammar import parse_options
@@ -247,7 +247,7 @@ ANY = st.text(
 @given(ANY)
 def test_any_text_is_drawn_or_refused(text: str) -> None:
     try:
-        TextKind().parse(text)
+        OverlayTextKind().parse(text)
         image = drawn(f"text_{quote(text, safe='')},ts_20,to_1")
     except (ValueError, InvalidValue):
         return

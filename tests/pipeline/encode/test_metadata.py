@@ -6,7 +6,7 @@ import pyvips
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
-from proxy.options.spec import Keep, Output, Spec
+from proxy.options.spec import Keep, OutputFormat, Spec
 from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.render import render
 from tests.pictures import loaded, photo, saved, tagged
@@ -23,7 +23,7 @@ PRIVATE = {
     "exif-ifd2-CameraOwnerName": "secret-owner",
     "exif-ifd0-HostComputer": "secret-host",
 }
-FORMATS = [Output.JPEG, Output.PNG, Output.WEBP, Output.AVIF]
+FORMATS = [OutputFormat.JPEG, OutputFormat.PNG, OutputFormat.WEBP, OutputFormat.AVIF]
 
 
 def source() -> bytes:
@@ -37,7 +37,7 @@ def source() -> bytes:
 SOURCE = source()
 
 
-def told(format: Output, keep: Keep) -> tuple[bytes, dict[str, str]]:
+def told(format: OutputFormat, keep: Keep) -> tuple[bytes, dict[str, str]]:
     body = render(SOURCE, Spec(format=format, keep=keep), Limits()).body
     image = loaded(body)
     return body, {name: str(image.get(name)) for name in image.get_fields()}
@@ -49,18 +49,18 @@ def test_the_source_has_it_all() -> None:
     assert b"secret-body" in SOURCE
 
 
-@pytest.mark.parametrize("format", [*FORMATS, Output.GIF, Output.TIFF])
+@pytest.mark.parametrize("format", [*FORMATS, OutputFormat.GIF, OutputFormat.TIFF])
 @pytest.mark.parametrize("keep", [Keep.NONE, Keep.ICC, Keep.COPYRIGHT, Keep.EXIF])
-def test_places_and_serials_never_leave(format: Output, keep: Keep) -> None:
+def test_places_and_serials_never_leave(format: OutputFormat, keep: Keep) -> None:
     body, found = told(format, keep)
     assert b"secret" not in body
     assert b"script" not in body
     assert not [name for name in found if "GPS" in name or "Serial" in name or "xmp" in name]
 
 
-@pytest.mark.parametrize("format", [*FORMATS, Output.GIF, Output.TIFF])
+@pytest.mark.parametrize("format", [*FORMATS, OutputFormat.GIF, OutputFormat.TIFF])
 @pytest.mark.parametrize("keep", Keep)
-def test_the_orientation_was_obeyed_and_is_gone(format: Output, keep: Keep) -> None:
+def test_the_orientation_was_obeyed_and_is_gone(format: OutputFormat, keep: Keep) -> None:
     """libvips writes a neutral tag of its own whenever it writes EXIF: 1 says nothing."""
     body, found = told(format, keep)
     image = loaded(body)
@@ -69,15 +69,15 @@ def test_the_orientation_was_obeyed_and_is_gone(format: Output, keep: Keep) -> N
     assert found.get("exif-ifd0-Orientation", "1")[0] == "1"
 
 
-@pytest.mark.parametrize("format", [*FORMATS, Output.GIF])
-def test_by_default_nothing_stays(format: Output) -> None:
+@pytest.mark.parametrize("format", [*FORMATS, OutputFormat.GIF])
+def test_by_default_nothing_stays(format: OutputFormat) -> None:
     body, found = told(format, Keep.NONE)
     assert not [name for name in found if name.startswith(("exif", "icc", "xmp", "iptc"))]
     assert b"Ann" not in body
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_copyright_keeps_who_made_it_and_nothing_else(format: Output) -> None:
+def test_copyright_keeps_who_made_it_and_nothing_else(format: OutputFormat) -> None:
     _, found = told(format, Keep.COPYRIGHT)
     for name, text in PUBLIC.items():
         assert found[name].startswith(text)
@@ -87,21 +87,21 @@ def test_copyright_keeps_who_made_it_and_nothing_else(format: Output) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_exif_keeps_how_it_was_taken(format: Output) -> None:
+def test_exif_keeps_how_it_was_taken(format: OutputFormat) -> None:
     _, found = told(format, Keep.EXIF)
     for name in PUBLIC | SHOOTING:
         assert name in found
 
 
-@pytest.mark.parametrize("format", [*FORMATS, Output.TIFF])
+@pytest.mark.parametrize("format", [*FORMATS, OutputFormat.TIFF])
 @pytest.mark.parametrize("keep", [Keep.ICC, Keep.ALL])
-def test_a_profile_that_stays_is_srgb(format: Output, keep: Keep) -> None:
+def test_a_profile_that_stays_is_srgb(format: OutputFormat, keep: Keep) -> None:
     _, found = told(format, keep)
     assert "icc-profile-data" in found
 
 
-@pytest.mark.parametrize("format", [Output.JPEG, Output.WEBP])
-def test_all_means_all(format: Output) -> None:
+@pytest.mark.parametrize("format", [OutputFormat.JPEG, OutputFormat.WEBP])
+def test_all_means_all(format: OutputFormat) -> None:
     body, found = told(format, Keep.ALL)
     assert "exif-ifd3-GPSLatitude" in found
     assert "xmp-data" in found

@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import IFDRational
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
-from proxy.options.spec import Keep, Output, Spec
+from proxy.options.spec import Keep, OutputFormat, Spec
 from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.render import render
 from tests.pictures import HERE, photo, saved, tagged
@@ -22,10 +22,10 @@ from tests.pictures import HERE, photo, saved, tagged
 Tag, Place = ExifTags.Base, ExifTags.GPS
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><secret-xmp exif:GPSLatitude="52,31N"/></x:xmpmeta>'
 ORIGINALS = ["JPEG", "PNG", "WEBP", "AVIF"]
-OUTPUTS = [Output(format) for format in HERE if format is not Format.JXL]
+OUTPUTS = [OutputFormat(format) for format in HERE if format is not Format.JXL]
 """What the other program reads."""
 
-WITH_EXIF = [Output.JPEG, Output.PNG, Output.WEBP, Output.AVIF]
+WITH_EXIF = [OutputFormat.JPEG, OutputFormat.PNG, OutputFormat.WEBP, OutputFormat.AVIF]
 """libvips writes no EXIF into GIF, which has no place for it, nor into TIFF."""
 
 
@@ -77,7 +77,7 @@ def test_the_originals_have_it_all(given: str) -> None:
 @pytest.mark.parametrize("keep", [keep for keep in Keep if keep is not Keep.ALL])
 @pytest.mark.parametrize("wanted", OUTPUTS)
 @pytest.mark.parametrize("given", ORIGINALS)
-def test_nothing_private_leaves(given: str, wanted: Output, keep: Keep) -> None:
+def test_nothing_private_leaves(given: str, wanted: OutputFormat, keep: Keep) -> None:
     body = render(original(given), Spec(format=wanted, keep=keep), Limits()).body
     image, tags, place = read(body)
     assert image.size == (40, 60)
@@ -90,7 +90,7 @@ def test_nothing_private_leaves(given: str, wanted: Output, keep: Keep) -> None:
 
 @pytest.mark.parametrize("wanted", WITH_EXIF)
 @pytest.mark.parametrize("given", ORIGINALS)
-def test_what_is_kept_is_there(given: str, wanted: Output) -> None:
+def test_what_is_kept_is_there(given: str, wanted: OutputFormat) -> None:
     def kept(keep: Keep) -> dict[str, Any]:
         return read(render(original(given), Spec(format=wanted, keep=keep), Limits()).body)[1]
 
@@ -104,7 +104,7 @@ def test_what_is_kept_is_there(given: str, wanted: Output) -> None:
 
 @pytest.mark.parametrize("wanted", WITH_EXIF)
 @pytest.mark.parametrize("given", ORIGINALS)
-def test_all_but_the_orientation_leaves_when_all_is_asked_for(given: str, wanted: Output) -> None:
+def test_all_but_the_orientation_leaves_when_all_is_asked_for(given: str, wanted: OutputFormat) -> None:
     image, tags, place = read(render(original(given), Spec(format=wanted, keep=Keep.ALL), Limits()).body)
     assert image.size == (40, 60)
     assert tags["Orientation"] == 1
@@ -114,7 +114,7 @@ def test_all_but_the_orientation_leaves_when_all_is_asked_for(given: str, wanted
 
 @pytest.mark.parametrize("keep", Keep)
 @pytest.mark.parametrize("wanted", OUTPUTS)
-def test_the_orientation_of_a_tiff_is_obeyed_too(wanted: Output, keep: Keep) -> None:
+def test_the_orientation_of_a_tiff_is_obeyed_too(wanted: OutputFormat, keep: Keep) -> None:
     body = saved(tagged(photo(60, 40), orientation=6), Format.TIFF)
     image, tags, _ = read(render(body, Spec(format=wanted, keep=keep), Limits()).body)
     assert image.size == (40, 60)
@@ -144,7 +144,7 @@ def with_thumbnail(jpeg: bytes) -> bytes:
 
 @pytest.mark.parametrize("keep", Keep)
 @pytest.mark.parametrize("wanted", OUTPUTS)
-def test_a_thumbnail_of_the_whole_never_leaves(wanted: Output, keep: Keep) -> None:
+def test_a_thumbnail_of_the_whole_never_leaves(wanted: OutputFormat, keep: Keep) -> None:
     body = with_thumbnail(saved(photo(60, 40), Format.JPEG, keep="none"))
     assert dict(Image.open(BytesIO(body)).getexif().get_ifd(ExifTags.IFD.IFD1))
     made = render(body, Spec(width=20, height=20, format=wanted, keep=keep), Limits()).body

@@ -8,9 +8,9 @@ from proxy.model.errors import ConflictingOptions
 from proxy.model.limits import Limits
 from proxy.model.media import ENCODER, FORMATS, Format
 from proxy.model.negotiation import Bucket
-from proxy.options.spec import OPTIONS, Output
+from proxy.options.spec import OPTIONS, OutputFormat
 from proxy.pipeline.render import render
-from proxy.url.grammar import canonical, parse_options
+from proxy.url.grammar import canonical_text, parse_options
 from tests.pictures import HERE, disc, loaded, photo, saved
 
 LIMITS = Limits()
@@ -120,11 +120,11 @@ def test_what_is_left_to_the_format_applies_where_it_can(format: Format) -> None
     ],
 )
 def test_what_cannot_matter_is_dropped(text: str, settled: str) -> None:
-    assert canonical(parse_options(text)) == settled
+    assert canonical_text(parse_options(text)) == settled
 
 
 def test_a_preset_gives_each_format_what_it_has() -> None:
     defaults = {"progressive": True, "effort": 7}
-    assert canonical(parse_options("f_webp", defaults=defaults)) == "format_webp,effort_7"
-    assert canonical(parse_options("f_jpeg", defaults=defaults)) == "format_jpeg,progressive"
-    assert Output.AUTO in Output
+    assert canonical_text(parse_options("f_webp", defaults=defaults)) == "format_webp,effort_7"
+    assert canonical_text(parse_options("f_jpeg", defaults=defaults)) == "format_jpeg,progressive"
+    assert OutputFormat.AUTO in OutputFormat
