@@ -8,7 +8,7 @@ import pyvips
 
 from proxy.model.media import Format
 from proxy.pipeline.decode.loaders import loadable
-from proxy.pipeline.render import savable
+from proxy.pipeline.encode.savers import savable
 
 RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 20), (20, 20, 230), (230, 220, 20)
 CORNERS = (RED, GREEN, BLUE, YELLOW)

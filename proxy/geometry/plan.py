@@ -78,13 +78,8 @@ def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) 
         # Every rounding may be up by a px, so once is not always enough.
         factor *= Fraction(limits.max_result_side, longest)
         found = laid_out(spec, region, upright, asked.times(factor), dpr * factor)
-    if max_side is not None and found.result.longest > max_side:
-        size = found.result
-        raise ResultTooLarge(
-            f"the picture would be {size.width}x{size.height}, and the sides of 'f_{spec.format}' have "
-            f"at most {max_side} px",
-            option="f", value=str(spec.format), allowed=f"sides of at most {max_side} px",
-        )  # fmt: skip
+    if max_side is not None:
+        refuse_long(found.result, str(spec.format), max_side)
     if too_much(found, limits):
         found = seen(found)
     for size in found.sizes:
@@ -267,6 +262,15 @@ def margins(spec: Spec, dpr: Fraction) -> Margins:
     if border is None:
         return Margins()
     return Margins(*(round(side * dpr) for side in (border.top, border.right, border.bottom, border.left)))
+
+
+def refuse_long(size: Size, format: str, max_side: int) -> None:
+    if size.longest > max_side:
+        raise ResultTooLarge(
+            f"the picture would be {size.width}x{size.height}, and the sides of 'f_{format}' have "
+            f"at most {max_side} px",
+            option="f", value=format, allowed=f"sides of at most {max_side} px",
+        )  # fmt: skip
 
 
 def refuse_large(size: Size, limits: Limits) -> None:

@@ -17,8 +17,9 @@ from proxy.model.negotiation import Bucket, parse_bucket
 from proxy.options.spec import Spec
 from proxy.pipeline.decode.loaders import loadable
 from proxy.pipeline.describe.facts import describe
+from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.faces import detector
-from proxy.pipeline.render import render, savable
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from proxy.model.errors import InvalidRequest, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Format
-from proxy.model.negotiation import Bucket
 from proxy.options.canonical import canonicalise, merge_aspect, merge_mode, merge_zoom
 from proxy.options.spec import OutputFormat, Spec
 from proxy.pipeline.decode.sniff import sniff
-from proxy.pipeline.outcome import course
+from proxy.pipeline.decode.source import open_original
 from proxy.pipeline.render import render
+from proxy.pipeline.render_plan import plan_render
 from proxy.url.grammar import parse_options, read_options
 from proxy.web.problems import status_of
 from tests.pictures import animation, disc, gradient, loaded, photo, plain, saved, tagged
@@ -55,7 +55,8 @@ def test_what_comes_out_is_as_planned_or_refused_with_a_reason(text: str, origin
         assert 400 <= status_of(refusal) < 500
         assert len(refusal.message) > 10
         return
-    plan = course(body, spec, LIMITS, Bucket()).plan
+    opened = open_original(body, LIMITS, page=spec.page or 0, autoorient=spec.autoorient)
+    plan = plan_render(opened, spec, LIMITS).geometry
     assert (rendered.width, rendered.height) == (plan.result.width, plan.result.height)
     image = loaded(rendered.body)
     assert (image.width, image.height) == (rendered.width, rendered.height)

@@ -21,7 +21,8 @@ from proxy.options.values.colours import Colour
 from proxy.options.values.edges import Border, Edge, Padding, Radii
 from proxy.options.values.positions import Region, Strategy
 from proxy.pipeline.decode.sniff import sniff
-from proxy.pipeline.render import render, savable
+from proxy.pipeline.encode.savers import savable
+from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,

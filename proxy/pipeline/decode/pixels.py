@@ -30,7 +30,7 @@ libjpeg's warning about a picture that ends before its last row and says that it
 grey in place of the rest, and call that a success.
 """
 
-AS_IT_IS = Spec()
+PLAIN_SCALING = Spec()
 
 MOST_DRAWN = 50_000_000
 """px of a drawing that is made larger than it is shown, since it is shown stretched."""
@@ -42,7 +42,7 @@ def scaled(
     region: Box,
     size: Size,
     *,
-    spec: Spec = AS_IT_IS,
+    spec: Spec = PLAIN_SCALING,
 ) -> pyvips.Image:
     """
     `region` of the upright picture, scaled to exactly `size`: 8-bit RGB with or without alpha, in memory.
@@ -89,7 +89,7 @@ def frames(
     region: Box,
     size: Size,
     *,
-    spec: Spec = AS_IT_IS,
+    spec: Spec = PLAIN_SCALING,
 ) -> Iterator[pyvips.Image]:
     """
     A still picture, or `count` frames of an animation from `head.page` on, each as `scaled` gives one. They

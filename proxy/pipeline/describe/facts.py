@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import pyvips
 
 from proxy.model import negotiation
-from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
-from proxy.model.media import FORMATS, Format
+from proxy.model.media import Format
 from proxy.options.spec import OutputFormat, Spec
 from proxy.options.values.colours import Colour
-from proxy.pipeline.decode import icc, pixels
+from proxy.pipeline.decode import icc
 from proxy.pipeline.decode.alpha import weighted, with_alpha
 from proxy.pipeline.decode.colour import as_srgb
-from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.source import open_original
 from proxy.pipeline.describe.palette import palette
 from proxy.pipeline.describe.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
-from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.canvas import dominant
-from proxy.pipeline.draw.compose import drawn
-from proxy.pipeline.draw.overlay import layer
 from proxy.pipeline.encode.metadata import RIGHTS, SHOOTING
 from proxy.pipeline.encode.savers import encoded
-from proxy.pipeline.encode.smallest import written
-from proxy.pipeline.encoding import order
-from proxy.pipeline.outcome import course
+from proxy.pipeline.render_plan import plan_render
+from proxy.pipeline.stages import compose, decode, encode, making_picture
 
 PALETTE = 5
 LQIP_SIDE = 24
@@ -54,40 +50,34 @@ def describe(
 
     Raises what `render` raises.
     """
-    made = course(body, spec, limits, accepted)
-    head = made.head
+    original = open_original(body, limits, page=spec.page or 0, autoorient=spec.autoorient)
+    plan = plan_render(original, spec, limits, accepted)
     # All of an animation only where it is asked how large its file is.
-    count = made.frames if spec.max_bytes is not None else 1
-    scaled = pixels.frames(body, head, count, made.plan.region, made.plan.resize, spec=spec)
-    first = next(scaled)
-    alpha = FORMATS[made.format].alpha
-    with libvips(TooCostly, "the picture could not be made with the memory that a renderer may use"):
-        over = layer(spec, overlay, first, made.plan, overlay_limits or limits)
-        if count == 1:
-            image = whole = drawn(first, spec, made.plan, over, alpha=alpha).copy_memory()
-        else:
-            frames = list(animation.drawn_frames(first, scaled, spec, made.plan, over, alpha=alpha))
-            image, whole = frames[0], animation.column(frames, head)
-        format = made.format
-        if spec.max_bytes is not None or (made.frames == 1 and spec.format is OutputFormat.BEST):
-            format = written(whole, order(body, spec, made, whole, accepted)).format
+    pixels = decode(plan if spec.max_bytes is not None else replace(plan, frames=1))
+    picture = compose(pixels, overlay, overlay_limits or limits)
+    format = plan.format
+    if spec.max_bytes is not None or (plan.frames == 1 and spec.format is OutputFormat.BEST):
+        format = encode(picture).format
+    header = original.header
+    with making_picture():
+        image = picture.first
         return {
             "width": image.width,
             "height": image.height,
             "format": format.value,
-            "frames": made.frames,
+            "frames": plan.frames,
             "source": {
-                "width": head.upright.width,
-                "height": head.upright.height,
-                "format": head.format.value,
+                "width": header.upright.width,
+                "height": header.upright.height,
+                "format": header.format.value,
                 "bytes": len(body),
-                "pages": head.pages,
-                **({"delays": head.delays, "loop": head.loop} if head.delays else {}),
-                "orientation": head.orientation,
-                "alpha": head.alpha,
-                "space": head.interpretation,
-                "profile": icc.description(head.profile) if head.profile else None,
-                "exif": public_exif(first),
+                "pages": header.pages,
+                **({"delays": header.delays, "loop": header.loop} if header.delays else {}),
+                "orientation": header.orientation,
+                "alpha": header.alpha,
+                "space": header.interpretation,
+                "profile": icc.description(header.profile) if header.profile else None,
+                "exif": public_exif(pixels.first),
             },
             **looks(as_srgb(image)),
         }

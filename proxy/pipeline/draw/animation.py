@@ -29,7 +29,6 @@ def drawn_frames(
     alpha: bool,
 ) -> Iterator[pyvips.Image]:
     """Each frame as `drawn` makes it, `over` on it, in memory, and with nothing of its neighbours."""
-    spec, plan = _pinned(first, spec, plan)
     for frame in chain((first,), others):
         yield drawn(frame, spec, plan, over, alpha=alpha).copy_memory()
 
@@ -48,8 +47,16 @@ def column(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
     return stacked
 
 
-def _pinned(first: pyvips.Image, spec: Spec, plan: Plan) -> tuple[Spec, Plan]:
-    """What is found by looking is looked for once: a crop that jumps and bars that flicker are no picture."""
+def frame(stacked: pyvips.Image, count: int, at: int) -> pyvips.Image:
+    """One of `count` frames that `column` put on top of each other."""
+    height = stacked.height // count
+    return stacked if count == 1 else stacked.crop(0, at * height, stacked.width, height)
+
+
+def pinned(first: pyvips.Image, spec: Spec, plan: Plan) -> tuple[Spec, Plan]:
+    """
+    Decide by the first frame what depends on pixels: a crop that jumps and bars that flicker are no picture.
+    """
     upright = mirrored(first, plan)
     shown = cut(upright, plan)
     if plan.strategy is not None:

@@ -13,10 +13,9 @@ from proxy.model.errors import UnusableOriginal, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.options.spec import Spec
 from proxy.options.values.overlays import BlendMode
-from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.alpha import apart, with_alpha
 from proxy.pipeline.decode.colour import in_colours_of
-from proxy.pipeline.decode.header import read_header
+from proxy.pipeline.decode.source import open_original
 from proxy.pipeline.draw.text import lettering
 
 _MODES = {
@@ -76,10 +75,10 @@ def _picture(
 ) -> tuple[pyvips.Image, Box]:
     """In sRGB; the first frame."""
     try:
-        head = read_header(body, limits)
-        box = overlay.placed(spec, canvas, head.upright, dpr)
-        whole = Box(0, 0, head.upright.width, head.upright.height)
-        return with_alpha(pixels.scaled(body, head, whole, box.size)), box
+        original = open_original(body, limits)
+        size = original.header.upright
+        box = overlay.placed(spec, canvas, size, dpr)
+        return with_alpha(original.scaled(Box(0, 0, size.width, size.height), box.size)), box
     except UnusableOriginal as error:
         message = f"the overlay {spec.overlay!r}: {error.message}"
         raise UnusableOverlay(message, option="overlay", value=spec.overlay) from error

@@ -18,9 +18,8 @@ from proxy.geometry.visible import View, forward, narrowed
 from proxy.model.errors import TooCostly
 from proxy.model.media import Note
 from proxy.options.values.positions import Strategy
-from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.pixels import scaled
+from proxy.pipeline.decode.source import Source
 from proxy.pipeline.draw.canvas import flattened
 
 LOOKED_AT = 1000
@@ -39,8 +38,8 @@ def looked_at(size: Size) -> Size:
     return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
 
 
-def facing(
-    body: bytes | memoryview, head: Header, kept: Box, plan: Plan, *, nearer: bool
+def plan_around_faces(
+    source: Source, kept: Box, plan: Plan, *, nearer: bool
 ) -> tuple[Plan, tuple[Note, ...]]:
     """
     The plan for what is `kept` of the upright picture, with boxes in place of the strategy `face`, or with
@@ -54,7 +53,7 @@ def facing(
     if plan.region_strategy is None:
         searched = replace(region, left=kept.left + region.left, top=kept.top + region.top)
     copy = looked_at(searched.size)
-    found = faces_in(scaled(body, head, searched, copy))
+    found = faces_in(source.scaled(searched, copy))
     if not found:
         note = Note.NO_FACE_DETECTOR if found is None else Note.NO_FACE
         return _attentive(plan), (note,)

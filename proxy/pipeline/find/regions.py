@@ -17,11 +17,10 @@ from proxy.model.limits import Limits
 from proxy.model.media import Note
 from proxy.options.spec import Mode, Spec
 from proxy.options.values.edges import Trim
-from proxy.pipeline.decode import pixels
-from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.source import Source
 from proxy.pipeline.draw.compose import chosen
-from proxy.pipeline.find.faces import facing
+from proxy.pipeline.find.faces import plan_around_faces
 
 _LOOKED_AT = 1_000_000
 """Pixels. Larger pictures are searched in a smaller copy first, and then only around what was found there."""
@@ -30,28 +29,30 @@ _GLANCE = 512
 """A strategy sees no more in more px than this on the longer side; libvips' own looks at 32."""
 
 
-def planned(
-    body: bytes | memoryview, head: Header, spec: Spec, limits: Limits, max_side: int | None = None
+def plan_regions(
+    source: Source, spec: Spec, limits: Limits, max_side: int | None = None
 ) -> tuple[Plan, tuple[Note, ...]]:
     """
-    The plan, its region in the frame of `head.upright`, and what did not go as one would expect. Raises what
-    `render` raises.
+    Plan `source`, and look in it for what the plan leaves open. Returns the plan, its region in px of the
+    upright source, and what did not go as one would expect.
+
+    Raises UnusableOriginal and ResultTooLarge.
     """
     with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
-        kept = _trimmed(body, head, spec.trim)
+        kept = _trimmed(source, spec.trim)
         settled = plan(spec, kept.size, limits, max_side)
-        settled, notes = facing(body, head, kept, settled, nearer=spec.mode is Mode.THUMB)
-        left, top = _place(body, head, kept, settled)
+        settled, notes = plan_around_faces(source, kept, settled, nearer=spec.mode is Mode.THUMB)
+        left, top = _place(source, kept, settled)
     return replace(settled, region=replace(settled.region, left=kept.left + left, top=kept.top + top)), notes
 
 
-def _place(body: bytes | memoryview, head: Header, kept: Box, plan: Plan) -> tuple[int, int]:
+def _place(source: Source, kept: Box, plan: Plan) -> tuple[int, int]:
     """Left and top of the region in what was kept."""
     region = plan.region
     if plan.region_strategy is None or region.size == kept.size:
         return region.left, region.top
     scale = min(1.0, _GLANCE / kept.size.longest)
-    small = pixels.scaled(body, head, kept, _times(kept.size, scale))
+    small = source.scaled(kept, _times(kept.size, scale))
     left, top = chosen(small, _times(region.size, scale), plan.region_strategy)
     return (
         min(round(left / scale), kept.width - region.width),
@@ -63,13 +64,13 @@ def _times(size: Size, scale: float) -> Size:
     return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
 
 
-def _trimmed(body: bytes | memoryview, head: Header, trim: Trim | None) -> Box:
+def _trimmed(source: Source, trim: Trim | None) -> Box:
     """What is left of the upright picture; all of it when it is border through and through."""
-    size = head.upright
+    size = source.header.upright
     whole = Box(0, 0, size.width, size.height)
     if trim is None:
         return whole
-    image = pixels.scaled(body, head, whole, size)
+    image = source.scaled(whole, size)
     colour = trim.colour and [trim.colour.red, trim.colour.green, trim.colour.blue, trim.colour.alpha]
     ground = [*(colour or image(0, 0)), 255.0][: 4 if image.hasalpha() else 3]
     return _content(image, ground, trim.threshold) or whole

@@ -19,7 +19,8 @@ from proxy.pipeline.encode.jpeg_quality import jpeg_quality
 from proxy.pipeline.encode.quality_curves import CURVES, FULL_CHROMA, TARGETS, quality_for, similarity_at
 from proxy.pipeline.encode.quality_search import MOST_TRIES, MOST_TRIES_FOR_BYTES, shown_as
 from proxy.pipeline.encode.similarity import Reference
-from proxy.pipeline.render import Rendered, render
+from proxy.pipeline.render import render
+from proxy.pipeline.stages import Rendered
 from proxy.url.grammar import parse_options
 from tests.pictures import animation, disc, gradient, loaded, photo, plain, quadrants, saved
 

@@ -10,7 +10,8 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.pipeline.decode import pixels
 from proxy.pipeline.decode.header import read_header
-from proxy.pipeline.find.regions import planned
+from proxy.pipeline.decode.source import open_original
+from proxy.pipeline.find.regions import plan_regions
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import (
@@ -44,7 +45,7 @@ def rendered(options: str, body: bytes) -> pyvips.Image:
 
 
 def kept(options: str, body: bytes) -> Box:
-    plan, _ = planned(body, read_header(body, Limits()), parse_options(options), Limits())
+    plan, _ = plan_regions(open_original(body, Limits()), parse_options(options), Limits())
     return plan.region
 
 
