@@ -23,7 +23,7 @@ from proxy.config.deployment import deployed_presets
 from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
-from proxy.purges.log import open_purging
+from proxy.purges.log import open_purge_log
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import counts
 from proxy.telemetry import logs
@@ -98,7 +98,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
         metrics=metrics,
     )
     # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
-    purging = open_purging(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
+    purging = open_purge_log(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
 
     def sample() -> None:
         metrics.sample(waiting=renderers.waiting, running=renderers.running)

@@ -26,7 +26,7 @@ from proxy.model.errors import Overloaded, ProxyError
 from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
 from proxy.origins.sources import Source
-from proxy.purges.log import open_purging
+from proxy.purges.log import open_purge_log
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions.request import RenditionRequest
@@ -86,7 +86,7 @@ class Warming:
     ) -> None:
         settings = self._settings
         client = RendererClient(renderers, queue_size=at_once)
-        purging = open_purging(settings.cache, settings.originals_cache, Path(renderers).parent)
+        purging = open_purge_log(settings.cache, settings.originals_cache, Path(renderers).parent)
         # Machines that are given the same keys each take them in an order of their own, so as not to meet
         # at every single one.
         random.shuffle(keys)

@@ -12,8 +12,8 @@ from proxy.config.settings import Settings
 from proxy.model.freshness import Lifetimes
 from proxy.origins.open import open_origins
 from proxy.origins.sources import Sources
-from proxy.purges.log import Purging
-from proxy.purges.marks import Heard
+from proxy.purges.log import PurgeLog
+from proxy.purges.marks import PurgeView
 from proxy.renderers.client import RendererClient
 from proxy.renditions.cluster import open_flights
 from proxy.renditions.originals import Originals
@@ -24,7 +24,7 @@ from proxy.telemetry.metrics import Metrics
 
 @asynccontextmanager
 async def open_renditions(
-    settings: Settings, renderers: RendererClient, purging: Purging, metrics: Metrics | None = None
+    settings: Settings, renderers: RendererClient, purging: PurgeLog, metrics: Metrics | None = None
 ) -> AsyncIterator[Renditions]:
     """From origin to cache and back, open. Raises ValueError and InvalidSources."""
     metrics = metrics or Metrics()
@@ -52,7 +52,7 @@ async def open_renditions(
 
 
 def open_originals(
-    settings: Settings, known: Sources, purges: Heard | None = None, metrics: Metrics | None = None
+    settings: Settings, known: Sources, purges: PurgeView | None = None, metrics: Metrics | None = None
 ) -> Originals:
     """The origins and the cache in front of them. Raises ValueError."""
     cache = open_originals_cache(settings.originals_cache)

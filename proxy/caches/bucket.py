@@ -17,9 +17,9 @@ from obstore.store import ObjectStore
 
 from proxy.caches.envelope import MAX_LIFETIME, RENDITION_CODEC, Unverified, entry_name
 from proxy.caches.protocol import CacheEntry
-from proxy.clients.address import Address
-from proxy.clients.breaker import Breaker
-from proxy.clients.object_store import store_of
+from proxy.clients.address import TierAddress
+from proxy.clients.breaker import CircuitBreaker
+from proxy.clients.object_store import open_tier_store
 from proxy.model.media import Rendition
 from proxy.telemetry.metrics import Stats
 
@@ -47,14 +47,14 @@ class BucketCache:
         *,
         max_value: int = _LARGEST,
         lookup_timeout: float = _LOOKUP,
-        breaker: Breaker | None = None,
+        breaker: CircuitBreaker | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         self.hits = self.misses = self.failures = 0
         self._store = store
         self._max_value = max_value
         self._lookup_timeout = lookup_timeout
-        self._breaker = breaker or Breaker()
+        self._breaker = breaker or CircuitBreaker()
         self._clock = clock
         self._turn = asyncio.Semaphore(_CALLS)
 
@@ -129,13 +129,14 @@ class BucketCache:
         log.warning("cache_failed", tier="bucket", error=type(error).__name__, rests=self._breaker.open)
 
 
-def open_bucket(address: Address) -> BucketCache:
+def open_bucket(address: TierAddress) -> BucketCache:
     """
     `s3://bucket/prefix?max_value=8MB&endpoint=https://...&region=...`, or `gs://` or `az://`; credentials are
     those of the provider's own variables, such as AWS_ACCESS_KEY_ID. Raises ValueError.
     """
     return BucketCache(
-        store_of(address, _WRITE), max_value=address.size(address.options.get("max_value", f"{_LARGEST}"))
+        open_tier_store(address, _WRITE),
+        max_value=address.size(address.options.get("max_value", f"{_LARGEST}")),
     )
 
 

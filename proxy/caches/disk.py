@@ -26,7 +26,7 @@ import structlog
 
 from proxy.caches.envelope import MAX_LIFETIME, Unverified, entry_name
 from proxy.caches.protocol import CacheEntry, EntryCodec, T
-from proxy.clients.address import Address, folder_of
+from proxy.clients.address import TierAddress, folder_of
 from proxy.telemetry.metrics import Stats
 
 log = structlog.get_logger()
@@ -248,7 +248,7 @@ class DiskCache(Generic[T]):
                         yield file, file.stat(follow_symlinks=False)
 
 
-def open_disk(address: Address, codec: EntryCodec[T]) -> DiskCache[T]:
+def open_disk(address: TierAddress, codec: EntryCodec[T]) -> DiskCache[T]:
     """
     `disk:///var/cache/images?size=2GB` (2 GB when not said); `disk://.cache` and `disk://./cache` are
     relative to the working directory; `%2C` is a comma.

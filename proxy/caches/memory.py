@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple
 from cachetools import LRUCache
 
 from proxy.caches.protocol import CacheEntry, T
-from proxy.clients.address import Address
+from proxy.clients.address import TierAddress
 from proxy.telemetry.metrics import Stats
 
 # Bytes of an entry beside its body and key, with its share of cachetools' three dicts: measured with
@@ -81,7 +81,7 @@ class MemoryCache(Generic[T]):
         return entry
 
 
-def open_memory(address: Address) -> MemoryCache[T]:
+def open_memory(address: TierAddress) -> MemoryCache[T]:
     """`memory://256MB`, or `memory://` for just that."""
     address.allow(())
     return MemoryCache(address.size(address.place or "256MB"))

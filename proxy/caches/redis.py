@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from proxy.caches.envelope import MAX_LIFETIME, Unverified, entry_name, pack_rendition, unpack_rendition
 from proxy.caches.protocol import CacheEntry
-from proxy.clients.address import Address
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import PREFIX, Link
+from proxy.clients.address import TierAddress
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import KEY_PREFIX, RedisLink
 from proxy.model.media import Rendition
 from proxy.telemetry.metrics import Stats
 
@@ -30,9 +30,9 @@ class RedisCache:
 
     def __init__(
         self,
-        link: Link,
+        link: RedisLink,
         *,
-        prefix: str = PREFIX,
+        prefix: str = KEY_PREFIX,
         max_value: int = 8_000_000,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -89,7 +89,7 @@ class RedisCache:
         return entry
 
 
-def open_redis(address: Address) -> RedisCache:
+def open_redis(address: TierAddress) -> RedisCache:
     """
     `redis://user:password@host:6379/0?prefix=image-proxy:&max_value=8MB`, where only the host must be
     there and the rest is shown with its default; `redis+sentinel://host:26379,host:26379/service/0`, which
@@ -101,8 +101,8 @@ def open_redis(address: Address) -> RedisCache:
         | ({"sentinel_username", "sentinel_password"} if address.scheme.endswith("+sentinel") else set())
     )
     return RedisCache(
-        Link(connect(address)),
-        prefix=address.options.get("prefix", PREFIX),
+        RedisLink(redis_client(address)),
+        prefix=address.options.get("prefix", KEY_PREFIX),
         max_value=address.size(address.options.get("max_value", "8MB")),
     )
 

@@ -14,11 +14,11 @@ from proxy.caches.original_envelope import ORIGINAL_CODEC
 from proxy.caches.protocol import CacheEntry, T, Tier
 from proxy.caches.redis import open_redis
 from proxy.caches.write_behind import WriteBehind
-from proxy.clients.address import BUCKET_SCHEMES, Address, masked, parse_address, split_tiers
+from proxy.clients.address import BUCKET_SCHEMES, TierAddress, masked, parse_tier_address, split_tiers
 from proxy.model.media import Original, Rendition
 from proxy.telemetry.metrics import Stats
 
-Schemes = Mapping[str, Callable[[Address], Tier[T]]]
+Schemes = Mapping[str, Callable[[TierAddress], Tier[T]]]
 
 SCHEMES: Schemes[Rendition] = {
     "memory": open_memory,
@@ -112,7 +112,7 @@ def _open_tiers(text: str, schemes: Schemes[T], what: str) -> TieredCache[T]:
 
 
 def _open_tier(text: str, schemes: Schemes[T], what: str) -> Tier[T]:
-    address = parse_address(text)
+    address = parse_tier_address(text)
     opener = schemes.get(address.scheme)
     if opener is None:
         allowed = ", ".join(f"{scheme}://" for scheme in schemes)

@@ -1,4 +1,4 @@
-"""A circuit breaker: who does not answer is left alone for a while, so that nobody queues for timeouts."""
+"""A circuit breaker: a server that fails is not called for a while, so that no call waits for its timeout."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable
 from time import monotonic
 
 
-class Breaker:
+class CircuitBreaker:
     """
-    Opens after `threshold` failures in a row. While it is open one call in `rest` seconds is let through
-    to see whether things are well again; its success closes the breaker.
+    Opens after `threshold` failures in a row. While it is open one call in `reset_timeout` seconds is let
+    through as a probe; its success closes the breaker. `clock` gives monotonic seconds.
     """
 
     def __init__(
-        self, *, threshold: int = 5, rest: float = 5.0, clock: Callable[[], float] = monotonic
+        self, *, threshold: int = 5, reset_timeout: float = 5.0, clock: Callable[[], float] = monotonic
     ) -> None:
         self._threshold = threshold
-        self._rest = rest
+        self._reset_timeout = reset_timeout
         self._clock = clock
         self._failures = 0
         self._next_try = 0.0
@@ -26,14 +26,14 @@ class Breaker:
         return self._failures >= self._threshold
 
     def allows(self) -> bool:
-        """Whether to call now. Each `True` of an open breaker is the one probe of the next `rest` seconds."""
+        """Whether to call now. `True` of an open breaker is the only probe in `reset_timeout` seconds."""
         if not self.open:
             return True
         now = self._clock()
         if now < self._next_try:
             return False
-        # Taken up front: a probe that is cancelled and reports nothing only costs another rest.
-        self._next_try = now + self._rest
+        # Taken up front: a probe that is cancelled and reports nothing only costs another wait.
+        self._next_try = now + self._reset_timeout
         return True
 
     def succeeded(self) -> None:
@@ -41,4 +41,4 @@ class Breaker:
 
     def failed(self) -> None:
         self._failures += 1
-        self._next_try = self._clock() + self._rest
+        self._next_try = self._clock() + self._reset_timeout

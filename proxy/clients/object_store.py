@@ -13,7 +13,7 @@ from obstore import exceptions
 from obstore.store import ObjectStore, from_url
 
 from proxy import __version__
-from proxy.clients.address import Address, scheme_of
+from proxy.clients.address import TierAddress, scheme_of
 
 ENDPOINTS: Mapping[str, tuple[str, ...]] = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -86,7 +86,7 @@ def _reason(failure: Exception) -> str:
     return known[0] if known else type(failure).__name__.removesuffix("Error")
 
 
-def store_of(address: Address, timeout: float) -> ObjectStore:
+def open_tier_store(address: TierAddress, timeout: float) -> ObjectStore:
     """`timeout` is in seconds. Raises ValueError."""
     address.allow({"max_value", "endpoint", "region"})
     told = {name: text for name, text in address.options.items() if name != "max_value"}

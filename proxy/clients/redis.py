@@ -20,25 +20,27 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ClusterError
 
-from proxy.clients.address import Address
+from proxy.clients.address import TierAddress
 
 STEP_TIMEOUT = 0.1
-"""Seconds to connect, and to get one answer, where a miss is the worst that being late can cost."""
+"""Seconds to redis_client, and to get one answer, where a miss is the worst that being late can cost."""
 
 _DEFAULT_PORTS = {"sentinel": 26379}
 
 
-class Client(Protocol):
+class RedisClient(Protocol):
+    """One Redis, the master that a Sentinel names, or a cluster."""
+
     async def execute_command(self, *command: Any) -> Any: ...
 
     async def aclose(self) -> None: ...
 
-    def line(self) -> Connection:
-        """A connection of one's own, not connected yet, to a Redis that hears what is published."""
+    def subscriber_connection(self) -> Connection:
+        """A connection for SUBSCRIBE, not connected yet. In a cluster it receives what any node is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _Location:
     """What an address says about where Redis is; `path` is what follows the hosts."""
 
     hosts: tuple[tuple[str, int], ...]
@@ -51,8 +53,10 @@ class _Place:
         return SSLConnection if self.tls else Connection
 
 
-def connect(address: Address, *, step: float = STEP_TIMEOUT) -> Client:
+def redis_client(address: TierAddress, *, step: float = STEP_TIMEOUT) -> RedisClient:
     """
+    Make a client for a `redis://`, `redis+sentinel://` or `redis+cluster://` address, or one with `rediss`.
+
     `step` are the seconds to connect, and to get one answer. Nothing is connected yet. TLS is verified
     against the system's authorities, or those of the environment's `SSL_CERT_FILE`. Raises ValueError.
     """
@@ -67,7 +71,7 @@ def connect(address: Address, *, step: float = STEP_TIMEOUT) -> Client:
         raise ValueError(f"Redis is written as {scheme}{written}, not {str(address)!r}") from None
 
 
-def _read(place: str, *, tls: bool, port: int) -> _Place | None:
+def _read(place: str, *, tls: bool, port: int) -> _Location | None:
     identity, _, rest = place.rpartition("@")
     hosts, *path = rest.split("/")
     username, _, password = identity.partition(":")
@@ -79,7 +83,7 @@ def _read(place: str, *, tls: bool, port: int) -> _Place | None:
     if not all(host for host, _ in pairs) or re.search(r"[/#]", identity):
         return None
     credentials = {"username": unquote(username) or None, "password": unquote(password) or None}
-    return _Place(hosts=pairs, path=tuple(part for part in path if part), credentials=credentials, tls=tls)
+    return _Location(hosts=pairs, path=tuple(part for part in path if part), credentials=credentials, tls=tls)
 
 
 class _Standalone:
@@ -97,7 +101,7 @@ class _Standalone:
         if self._sentinel is not None:
             await self._sentinel.aclose()
 
-    def line(self) -> Connection:
+    def subscriber_connection(self) -> Connection:
         return self._pool.make_connection()  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -114,7 +118,7 @@ class _Cluster:
     async def execute_command(self, *command: Any) -> Any:
         if self._learning is None or self._learning.done():
             self._learning = asyncio.create_task(self._redis.initialize())
-            self._learning.add_done_callback(_look_at)
+            self._learning.add_done_callback(_retrieve_exception)
         await asyncio.shield(self._learning)
         try:
             return await self._redis.execute_command(*command)
@@ -128,19 +132,19 @@ class _Cluster:
             await asyncio.gather(self._learning, return_exceptions=True)
         await self._redis.aclose()
 
-    def line(self) -> Connection:
-        # What is published anywhere is heard everywhere.
+    def subscriber_connection(self) -> Connection:
+        # What is published at one node of a cluster is sent to all of them.
         nodes = self._redis.get_primaries() or self._redis.startup_nodes
         node = next(iter(nodes))
-        return node.connection_class(retry=_never_again(), **node.connection_kwargs)
+        return node.connection_class(retry=_no_retry(), **node.connection_kwargs)
 
 
-def _look_at(done: asyncio.Task[RedisCluster]) -> None:
+def _retrieve_exception(done: asyncio.Task[RedisCluster]) -> None:
     if not done.cancelled():
-        done.exception()  # when every caller has left, nobody else does
+        done.exception()  # when every caller was cancelled, no other code does
 
 
-def _never_again() -> Retry:
+def _no_retry() -> Retry:
     return Retry(NoBackoff(), 0)
 
 
@@ -148,13 +152,13 @@ def _terms(step: float) -> dict[str, Any]:
     return {
         "socket_connect_timeout": step,
         "socket_timeout": step,
-        "retry": _never_again(),
+        "retry": _no_retry(),
         "protocol": 2,
         "driver_info": None,
     }
 
 
-def _open_standalone(place: _Place, _: Address, terms: dict[str, Any]) -> Client:
+def _open_standalone(place: _Location, _: TierAddress, terms: dict[str, Any]) -> RedisClient:
     [(host, port)] = place.hosts
     return _Standalone(
         ConnectionPool(
@@ -164,7 +168,7 @@ def _open_standalone(place: _Place, _: Address, terms: dict[str, Any]) -> Client
     )  # fmt: skip
 
 
-def _open_sentinel(place: _Place, address: Address, terms: dict[str, Any]) -> Client:
+def _open_sentinel(place: _Location, address: TierAddress, terms: dict[str, Any]) -> RedisClient:
     service, *database = place.path
     sentinel_credentials = {
         name: address.options.get(f"sentinel_{name}") or None for name in ("username", "password")
@@ -176,7 +180,7 @@ def _open_sentinel(place: _Place, address: Address, terms: dict[str, Any]) -> Cl
     return _Standalone(master.connection_pool, sentinel)
 
 
-def _open_cluster(place: _Place, _: Address, terms: dict[str, Any]) -> Client:
+def _open_cluster(place: _Location, _: TierAddress, terms: dict[str, Any]) -> RedisClient:
     return _Cluster(
         RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in place.hosts],

@@ -1,6 +1,6 @@
 """
-Redis as everything here talks to it: a help, never a need. When it is slow, full, gone or failing over, a
-call comes back empty-handed within a quarter of a second, and after a few of those nobody is even asked.
+Calls to Redis that fail soft. When it is slow, full, gone or failing over, a call returns `None` within a
+quarter of a second, and after a few of those the circuit breaker answers in its place.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import asyncio
 import structlog
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
-from proxy.clients.breaker import Breaker
-from proxy.clients.redis import STEP_TIMEOUT, Client
+from proxy.clients.breaker import CircuitBreaker
+from proxy.clients.redis import STEP_TIMEOUT, RedisClient
 
 log = structlog.get_logger()
 
@@ -21,36 +21,38 @@ CALL_TIMEOUT = 2.5 * STEP_TIMEOUT
 _CONNECTIONS = 32
 
 
-class Link:
+class RedisLink:
     """
-    Owns `client` (see `clients.connect`) and closes it. `tier` is what the log calls it, `patience` are the
-    seconds that a call may take.
+    Commands to Redis, within a time limit and through a circuit breaker.
+
+    Owns `client` and closes it. `tier` is what the log calls it, `call_timeout` are the seconds that a call
+    may take.
     """
 
     def __init__(
         self,
-        client: Client,
+        client: RedisClient,
         *,
         tier: str = "redis",
-        patience: float = CALL_TIMEOUT,
-        breaker: Breaker | None = None,
+        call_timeout: float = CALL_TIMEOUT,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
         self.failures = 0
         self.client = client
-        self.patience = patience
+        self.call_timeout = call_timeout
         self._incidents = 0
         self._tier = tier
-        self._breaker = breaker or Breaker()
+        self._breaker = breaker or CircuitBreaker()
         # redis-py's pools refuse the caller that finds them empty, or know no other kind (its Cluster).
         self._turn = asyncio.Semaphore(_CONNECTIONS)
 
     async def call(self, *command: str | bytes | int) -> object:
-        """The answer, or `None` when there was none."""
+        """The answer to `command`, or `None`: a failure is logged and counted, never raised."""
         if not self._breaker.allows():
             return None
         incidents = self._incidents
         try:
-            async with asyncio.timeout(self.patience), self._turn:
+            async with asyncio.timeout(self.call_timeout), self._turn:
                 answer = await self.client.execute_command(*command)
         except ResponseError as error:
             # Out of memory, read-only, wrong type: it answers, so the next call may well succeed.
@@ -68,6 +70,7 @@ class Link:
         return answer
 
     def failed(self, error: Exception) -> None:
+        """Log and count a failure that the caller found, such as a value that does not verify."""
         self.failures += 1
         log.warning("cache_failed", tier=self._tier, error=type(error).__name__, rests=self._breaker.open)
 
@@ -83,7 +86,7 @@ class Link:
         self._breaker.succeeded()
 
 
-PREFIX = "image-proxy:"
+KEY_PREFIX = "image-proxy:"
 """Of all our keys, unless the address says otherwise."""
 
 

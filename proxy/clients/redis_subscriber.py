@@ -1,4 +1,4 @@
-"""Who waits for news from Redis hears it here, over one connection."""
+"""Redis publish/subscribe: one connection for a channel, and any number of tasks that wait for a message."""
 
 from __future__ import annotations
 
@@ -10,71 +10,73 @@ from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from proxy.clients.redis_link import Link
+from proxy.clients.redis_link import RedisLink
 
-DEAF = 1.0
-"""Seconds until it is tried again to hear."""
+RECONNECT_DELAY = 1.0
+"""Seconds after a connection broke until another is made."""
 
 
 class RedisSubscriber:
     """
-    Hears the names of all leases that change, over one connection that is made when somebody first waits.
-    When it breaks everybody is woken, to look for themselves, and a second later it may be made again.
+    Sets the events of the subscriptions to a text when it is published on `channel`. The connection is made
+    with the first subscription. When it breaks all events are set, so that their tasks look for
+    themselves; a second later it may be made again.
     """
 
-    def __init__(self, link: Link, channel: str) -> None:
+    def __init__(self, link: RedisLink, channel: str) -> None:
         self.channel = channel
         self._link = link
         self._events: dict[str, set[asyncio.Event]] = {}
-        self._hearing: asyncio.Task[None] | None = None
+        self._receiving: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._deaf_until = 0.0
+        self._disconnected_until = 0.0
 
     @asynccontextmanager
-    async def listening(self, name: str) -> AsyncIterator[asyncio.Event]:
+    async def subscribe(self, message: str) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when `message` is published, and when the connection breaks."""
         event = asyncio.Event()
-        events = self._events.setdefault(name, set())
+        events = self._events.setdefault(message, set())
         events.add(event)
         try:
             await self.connect()
             yield event
         finally:
             events.discard(event)
-            if not events and self._events.get(name) is events:
-                del self._events[name]
+            if not events and self._events.get(message) is events:
+                del self._events[message]
 
     @property
-    def hears(self) -> bool:
+    def connected(self) -> bool:
         return self._ready.is_set()
 
     async def connect(self) -> None:
-        """Hear from now on, if that can be had."""
-        if self._hearing is None or self._hearing.done():
-            if time.monotonic() < self._deaf_until:
+        """Receive messages from now on, if Redis answers and the last failure is a second ago."""
+        if self._receiving is None or self._receiving.done():
+            if time.monotonic() < self._disconnected_until:
                 return
-            self._hearing = asyncio.create_task(self._hear())
-        if not self.hears:
+            self._receiving = asyncio.create_task(self._receive())
+        if not self.connected:
             ready = asyncio.ensure_future(self._ready.wait())
-            await asyncio.wait({self._hearing, ready}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._receiving, ready}, return_when=asyncio.FIRST_COMPLETED)
             ready.cancel()
 
     async def close(self) -> None:
-        if self._hearing is not None:
-            self._hearing.cancel()
-            await asyncio.gather(self._hearing, return_exceptions=True)
+        if self._receiving is not None:
+            self._receiving.cancel()
+            await asyncio.gather(self._receiving, return_exceptions=True)
 
-    async def _hear(self) -> None:
-        connection = self._link.client.line()
+    async def _receive(self) -> None:
+        connection = self._link.client.subscriber_connection()
         try:
-            async with asyncio.timeout(self._link.patience):
+            async with asyncio.timeout(self._link.call_timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command("SUBSCRIBE", self.channel)
                 await connection.read_response()
             self._ready.set()
             while True:
-                self._tell(await connection.read_response(timeout=math.inf))
+                self._dispatch(await connection.read_response(timeout=math.inf))
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
-            self._deaf_until = time.monotonic() + DEAF
+            self._disconnected_until = time.monotonic() + RECONNECT_DELAY
             self._link.failed(error)
         finally:
             self._ready.clear()
@@ -83,8 +85,8 @@ class RedisSubscriber:
                     event.set()
             await connection.disconnect(nowait=True)
 
-    def _tell(self, message: object) -> None:
+    def _dispatch(self, message: object) -> None:
         match message:
-            case [b"message", _, bytes(name)]:
-                for event in self._events.get(name.decode("utf-8", "replace"), ()):
+            case [b"message", _, bytes(text)]:
+                for event in self._events.get(text.decode("utf-8", "replace"), ()):
                     event.set()

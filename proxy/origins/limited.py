@@ -10,7 +10,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from proxy.clients.breaker import Breaker
+from proxy.clients.breaker import CircuitBreaker
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Original
 from proxy.origins import Origin
@@ -45,7 +45,7 @@ class HeldOrigin:
         self._turns = asyncio.Semaphore(source.concurrency)
         self._most = source.concurrency + MOST_WAITING
         self._asking = 0
-        self._breaker = Breaker(threshold=THRESHOLD, rest=REST, clock=clock)
+        self._breaker = CircuitBreaker(threshold=THRESHOLD, reset_timeout=REST, clock=clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         there = self._source.rewritten(key)

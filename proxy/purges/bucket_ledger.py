@@ -1,4 +1,4 @@
-"""The purges of whatever outlives Redis and every disk: kept in the bucket whose pictures they are about."""
+"""The purges of renditions in a bucket, which outlives Redis and every disk: written to the same bucket."""
 
 from __future__ import annotations
 
@@ -14,40 +14,43 @@ import structlog
 from obstore import exceptions
 from obstore.store import ObjectStore
 
-from proxy.clients.address import Address
-from proxy.clients.object_store import store_of
+from proxy.clients.address import TierAddress
+from proxy.clients.object_store import open_tier_store
 from proxy.purges.file_ledger import lines_of, marks_in
-from proxy.purges.marks import Mark
+from proxy.purges.marks import PurgeMark
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
 
-FOLDER = "purges/"
+LEDGER_PREFIX = "purges/"
 
-_PATIENCE = 10.0  # s: who waits is no reader
+_CALL_TIMEOUT = 10.0  # s: no client waits for it
 _TRIES = 5
 _WRITE = 30.0  # s
 
 
 class BucketLedger:
     """
-    An object is all that its writer knew, is written once, and is removed by somebody who has read it and has
-    written all of it elsewhere: nothing is ever lost between two writers, and there are never many.
+    Each object holds all marks that its writer knew. It is written once, and removed by a process that has
+    read it and has written all of it in an object of its own: no mark is lost between two writers, and there
+    are never many objects. `call_timeout` is in seconds.
     """
 
-    def __init__(self, store: ObjectStore, *, patience: float = _PATIENCE) -> None:
+    def __init__(self, store: ObjectStore, *, call_timeout: float = _CALL_TIMEOUT) -> None:
         self._store = store
-        self._patience = patience
+        self._call_timeout = call_timeout
         self._covered: set[str] = set()
         """Objects of which every mark is known here."""
 
-    async def read(self) -> list[Mark] | None:
-        """All that is known. `None` when the bucket does not say."""
+    async def read(self) -> list[PurgeMark] | None:
+        """All marks in the bucket. `None` when it does not answer."""
         return await self._call(self._read)
 
-    async def keep(self, marks: Iterable[Mark]) -> bool:
-        """`marks` are all that are known, those that were read too. False when the bucket took no note."""
-        path, known, covered = f"{FOLDER}{uuid.uuid4().hex}", lines_of(marks), tuple(self._covered)
+    async def keep(self, marks: Iterable[PurgeMark]) -> bool:
+        """
+        Write `marks`: all that are known, those that were read too. False when the bucket did not take them.
+        """
+        path, known, covered = f"{LEDGER_PREFIX}{uuid.uuid4().hex}", lines_of(marks), tuple(self._covered)
         written = await self._call(partial(obstore.put_async, self._store, path, known, use_multipart=False))
         if written is None:
             return False
@@ -55,10 +58,10 @@ class BucketLedger:
         await self._call(partial(self._remove, covered))
         return True
 
-    async def _read(self) -> list[Mark] | None:
+    async def _read(self) -> list[PurgeMark] | None:
         for _ in range(_TRIES):
             paths = []
-            async for page in obstore.list(self._store, FOLDER):
+            async for page in obstore.list(self._store, LEDGER_PREFIX):
                 paths += [found["path"] for found in page]
             found = [
                 marks for marks in await asyncio.gather(*map(self._marks_of, paths)) if marks is not None
@@ -68,7 +71,7 @@ class BucketLedger:
                 return [mark for marks in found for mark in marks]
         return None
 
-    async def _marks_of(self, path: str) -> list[Mark] | None:
+    async def _marks_of(self, path: str) -> list[PurgeMark] | None:
         """`None` for what was removed since it was listed: its marks are in an object that is newer."""
         try:
             answer = await obstore.get_async(self._store, path)
@@ -84,13 +87,13 @@ class BucketLedger:
 
     async def _call(self, work: Callable[[], Awaitable[_T]]) -> _T | None:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._call_timeout):
                 return await work()
         except (exceptions.BaseError, OSError, TimeoutError) as error:
             log.warning("purges_not_in_bucket", error=type(error).__name__)
             return None
 
 
-def open_bucket_ledger(address: Address) -> BucketLedger:
-    """Raises ValueError."""
-    return BucketLedger(store_of(address, _WRITE))
+def open_bucket_ledger(address: TierAddress) -> BucketLedger:
+    """The ledger in the bucket of a cache tier. Raises ValueError."""
+    return BucketLedger(open_tier_store(address, _WRITE))

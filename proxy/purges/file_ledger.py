@@ -13,11 +13,11 @@ from time import time
 
 import structlog
 
-from proxy.purges.marks import Mark, Purges
+from proxy.purges.marks import PurgeMark, PurgeMarks
 
 log = structlog.get_logger()
 
-_LARGEST = 8_000_000  # bytes, after which the file is written anew with one mark for each tag
+_MAX_BYTES = 8_000_000  # after which the file is written anew with one mark for each tag
 
 
 class FileLedger:
@@ -30,8 +30,8 @@ class FileLedger:
         self._clock = clock
         self._inode = self._read_to = 0
 
-    def news(self) -> list[Mark]:
-        """What was added since the last time, by whomever. Nothing when it cannot be read."""
+    def news(self) -> list[PurgeMark]:
+        """The marks that any process has added since the last call. None when the file cannot be read."""
         try:
             found = os.stat(self._path)
             if (found.st_ino, found.st_size) == (self._inode, self._read_to):
@@ -50,34 +50,34 @@ class FileLedger:
         self._read_to += len(whole) + 1 if whole else 0
         return list(marks_in(whole))
 
-    def add(self, tags: Iterable[str], *, soft: bool, least: int) -> list[Mark]:
-        """Marks with a number above all that are there, and of `least` or more. Raises OSError."""
+    def add(self, tags: Iterable[str], *, soft: bool, least: int) -> list[PurgeMark]:
+        """Write marks whose number is above all in the file, and `least` or more. Raises OSError."""
         with self._alone():
             known = self._known()
             number = max(int(self._clock() * 1000), known.latest + 1, least)
-            marks = [Mark(number, soft, tag) for tag in tags]
+            marks = [PurgeMark(number, soft, tag) for tag in tags]
             self._append(marks)
         return marks
 
-    def write(self, marks: Iterable[Mark]) -> None:
-        """Raises OSError."""
+    def write(self, marks: Iterable[PurgeMark]) -> None:
+        """Write marks that have their number already. Raises OSError."""
         with self._alone():
             self._append(marks)
 
-    def _append(self, marks: Iterable[Mark]) -> None:
+    def _append(self, marks: Iterable[PurgeMark]) -> None:
         with self._path.open("ab", buffering=0) as file:
             lines, before = lines_of(marks), file.tell()
             if file.write(lines) < len(lines):
                 file.truncate(before)  # half a line would take the next one along
                 raise OSError(errno.ENOSPC, "the disk is full")
             size = before + len(lines)
-        if size > _LARGEST:
+        if size > _MAX_BYTES:
             unfinished = self._path.with_name(".unfinished-purges")
             unfinished.write_bytes(lines_of(self._known().marks()))
             os.replace(unfinished, self._path)
 
-    def _known(self) -> Purges:
-        known = Purges()
+    def _known(self) -> PurgeMarks:
+        known = PurgeMarks()
         known.learn(FileLedger(self._path).news())
         return known
 
@@ -89,14 +89,14 @@ class FileLedger:
             yield
 
 
-def lines_of(marks: Iterable[Mark]) -> bytes:
+def lines_of(marks: Iterable[PurgeMark]) -> bytes:
     return b"".join(json.dumps([mark.number, mark.soft, mark.tag]).encode() + b"\n" for mark in marks)
 
 
-def marks_in(lines: bytes) -> Iterator[Mark]:
+def marks_in(lines: bytes) -> Iterator[PurgeMark]:
     for line in lines.splitlines():
         try:
             number, soft, tag = json.loads(line)
-            yield Mark(int(number), bool(soft), str(tag))
+            yield PurgeMark(int(number), bool(soft), str(tag))
         except (ValueError, TypeError):
             log.warning("purge_not_understood")

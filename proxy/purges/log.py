@@ -1,4 +1,4 @@
-"""Purges, told to all processes that share a disk or a Redis with this one, and heard of from them."""
+"""The purge log: purges, shared among all processes that have a disk, a Redis or a bucket in common."""
 
 from __future__ import annotations
 
@@ -10,146 +10,156 @@ from pathlib import Path
 
 import structlog
 
-from proxy.clients.address import bucket_of, disk_of, redis_of
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, PREFIX, Link
+from proxy.clients.address import first_bucket, first_folder, first_redis
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, KEY_PREFIX, RedisLink
 from proxy.purges.bucket_ledger import BucketLedger, open_bucket_ledger
 from proxy.purges.file_ledger import FileLedger
-from proxy.purges.marks import Mark, Purged, Purges, Subject
+from proxy.purges.marks import PurgeMark, PurgeMarks, PurgeSubject, PurgeVerdict
 from proxy.purges.redis_ledger import RedisLedger
 
-PAUSE = 5.0
-"""Seconds until a bucket that did not say what was purged is asked again."""
+BUCKET_RETRY_DELAY = 5.0
+"""Seconds until a bucket that did not answer at the start is read again."""
 
-LOOK = 0.01
-"""Seconds within which what another process of this machine has purged is heard of."""
+CHECK_INTERVAL = 0.01
+"""Seconds after which a purge by another process of this machine is known here."""
 
-DEAF = "Redis did not answer, and hears of it when it is back"
-FORGETFUL = (
+REDIS_UNAVAILABLE = "Redis did not answer, and hears of it when it is back"
+BUCKET_UNAVAILABLE = (
     "the bucket took no note, so who starts without a disk or a Redis that remembers knows nothing of it"
 )
-FULL = "the disk took no note, so the other processes of this machine and those of later know nothing of it"
+DISK_UNAVAILABLE = (
+    "the disk took no note, so the other processes of this machine and those of later know nothing of it"
+)
 
 log = structlog.get_logger()
 
 
-class Purging:
-    """Owns its ledgers."""
+class PurgeLog:
+    """
+    What was purged, as this process knows it, and the way to tell the others: through a file on this machine,
+    Redis in a cluster, and a bucket that outlives both. Owns its ledgers.
+    """
 
     def __init__(
         self, file: FileLedger, cluster: RedisLedger | None = None, bucket: BucketLedger | None = None
     ) -> None:
-        self._purges = Purges()
+        self._purges = PurgeMarks()
         self._file = file
         self._cluster = cluster
         self._bucket = bucket
-        self._looked_at = 0.0
-        self._ear: asyncio.Task[None] | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._checked_at = 0.0
+        self._subscription: asyncio.Task[None] | None = None
+        self._bucket_retry: asyncio.Task[None] | None = None
 
     @property
     def latest(self) -> int:
         now = time.monotonic()
-        if now - self._looked_at >= LOOK:
-            self._looked_at = now
+        if now - self._checked_at >= CHECK_INTERVAL:
+            self._checked_at = now
             if news := self._file.news():
                 self._purges.learn(news)
         return self._purges.latest
 
-    def verdict(self, about: Subject, after: int) -> Purged | None:
+    def verdict(self, about: PurgeSubject, after: int) -> PurgeVerdict | None:
         return self._purges.verdict(about, after)
 
     async def purge(self, tags: Iterable[str], *, soft: bool) -> Sequence[str]:
         """
-        Returns when all processes of this machine know, and what is wrong when not everybody does: Redis is
-        told as soon as it answers; without it a disk that takes nothing leaves the others here ignorant.
+        Purge what has one of `tags`: `soft` makes it stale, otherwise it is a miss. Returns when all
+        processes of this machine know, with sentences about the processes that do not: Redis is told when it
+        is back, and without it a disk that cannot be written to leaves the others here without the purge.
         """
         tags, least = list(tags), self.latest + 1
-        told = await self._cluster.add(tags, soft=soft, least=least) if self._cluster else None
-        wrong = [DEAF] if told is None and self._cluster else []
-        if told is not None:
+        answered = await self._cluster.add(tags, soft=soft, least=least) if self._cluster else None
+        wrong = [REDIS_UNAVAILABLE] if answered is None and self._cluster else []
+        if answered is not None:
             # The very number of the cluster, whatever the clock here says.
-            marks = told
-            await self._keep(marks)
+            marks = answered
+            await self._write_to_file(marks)
         else:
             try:
                 marks = await asyncio.to_thread(self._file.add, tags, soft=soft, least=least)
             except OSError as error:
                 log.warning("purges_not_kept", error=type(error).__name__)
-                marks = [Mark(max(int(time.time() * 1000), least), soft, tag) for tag in tags]
-                wrong.append(FULL)
+                marks = [PurgeMark(max(int(time.time() * 1000), least), soft, tag) for tag in tags]
+                wrong.append(DISK_UNAVAILABLE)
         self._purges.learn(marks)
         if self._bucket and not await self._bucket.keep(self._purges.marks()):
-            wrong.append(FORGETFUL)
-        await asyncio.sleep(LOOK)
+            wrong.append(BUCKET_UNAVAILABLE)
+        await asyncio.sleep(CHECK_INTERVAL)
         return wrong
 
     async def open(self) -> None:
-        """Hear of what happened while this process was away, and listen from now on."""
+        """Learn what was purged while this process was not running, and subscribe to what will be."""
         if self._bucket and not await self._recall(self._bucket):
-            self._asking = asyncio.create_task(self._keep_asking(self._bucket))
+            self._bucket_retry = asyncio.create_task(self._retry_recall(self._bucket))
         if self._cluster:
-            await self._hear(self._cluster)
-            self._ear = asyncio.create_task(self._cluster.listen(partial(self._hear, self._cluster)))
+            await self._synchronise(self._cluster)
+            self._subscription = asyncio.create_task(
+                self._cluster.listen(partial(self._synchronise, self._cluster))
+            )
 
     async def close(self) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+        if self._bucket_retry is not None:
+            self._bucket_retry.cancel()
+            await asyncio.gather(self._bucket_retry, return_exceptions=True)
         if self._cluster is None:
             return
-        if self._ear is not None:
+        if self._subscription is not None:
             # More than once: a cancellation that meets a connection just being lost may be swallowed there.
-            while not self._ear.done():
-                self._ear.cancel()
-                await asyncio.wait([self._ear], timeout=1)
-            await asyncio.gather(self._ear, return_exceptions=True)
+            while not self._subscription.done():
+                self._subscription.cancel()
+                await asyncio.wait([self._subscription], timeout=1)
+            await asyncio.gather(self._subscription, return_exceptions=True)
         await self._cluster.close()
 
     async def _recall(self, bucket: BucketLedger) -> bool:
         marks = await bucket.read()
         if marks is None:
             return False
-        self._purges.learn(self._file.news())  # which is no news to the disk
+        self._purges.learn(self._file.news())  # so that only what the disk does not have is written to it
         if news := self._purges.learn(marks):
-            await self._keep(news)
+            await self._write_to_file(news)
         return True
 
-    async def _keep_asking(self, bucket: BucketLedger) -> None:
-        heard = False
-        while not heard:
-            await asyncio.sleep(PAUSE)
-            heard = await self._recall(bucket)
+    async def _retry_recall(self, bucket: BucketLedger) -> None:
+        recalled = False
+        while not recalled:
+            await asyncio.sleep(BUCKET_RETRY_DELAY)
+            recalled = await self._recall(bucket)
 
-    async def _hear(self, cluster: RedisLedger) -> None:
+    async def _synchronise(self, cluster: RedisLedger) -> None:
         top = await cluster.latest()
         if top is not None and top < self.latest:
             await cluster.restore(self._purges.marks())
         if news := self._purges.learn(await cluster.news()):
             # For a start without Redis.
-            await self._keep(news)
+            await self._write_to_file(news)
 
-    async def _keep(self, marks: Iterable[Mark]) -> None:
-        """Where the disk is full or not to be written to, Redis alone must do."""
+    async def _write_to_file(self, marks: Iterable[PurgeMark]) -> None:
+        """Without a disk that can be written to, Redis alone must do."""
         try:
             await asyncio.to_thread(self._file.write, marks)
         except OSError as error:
             log.warning("purges_not_kept", error=type(error).__name__)
 
 
-def open_purging(cache: str, originals_cache: str, folder: Path) -> Purging:
+def open_purge_log(cache: str, originals_cache: str, folder: Path) -> PurgeLog:
     """
-    Purges are kept where what they are about is kept: beside the first tier on disk, in the first Redis, in
-    the first bucket. Without a disk they are in `folder`, which all processes of this deployment share.
-    Raises ValueError.
+    Make a purge log with its ledgers beside the first tier on disk, in the first Redis and in the first
+    bucket. Without a disk they are in `folder`, which all processes of this deployment share. Raises
+    ValueError.
     """
-    disk = disk_of(cache) or disk_of(originals_cache) or folder
-    address = redis_of(cache)
+    disk = first_folder(cache) or first_folder(originals_cache) or folder
+    address = first_redis(cache)
     cluster = None
     if address is not None:
-        # No reader waits here, and what is not heard is served on: more time than a cache has.
-        link = Link(connect(address, step=COORDINATION_STEP), tier="purges", patience=COORDINATION_TIMEOUT)
-        cluster = RedisLedger(link, prefix=address.options.get("prefix", PREFIX))
-    kept = bucket_of(cache)
-    bucket = open_bucket_ledger(kept) if kept else None
-    return Purging(FileLedger(disk / "purges"), cluster, bucket)
+        # No client waits for this, and a missed purge leaves old pictures: more time than a cache has.
+        link = RedisLink(
+            redis_client(address, step=COORDINATION_STEP), tier="purges", call_timeout=COORDINATION_TIMEOUT
+        )
+        cluster = RedisLedger(link, prefix=address.options.get("prefix", KEY_PREFIX))
+    store = first_bucket(cache)
+    bucket = open_bucket_ledger(store) if store else None
+    return PurgeLog(FileLedger(disk / "purges"), cluster, bucket)

@@ -1,6 +1,7 @@
 """
-What was purged and when, as numbers that only grow: an entry that is older than a purge of one of its tags is
-worth nothing, so nobody ever has to look for what to throw away.
+Purges by tag (surrogate keys) and by generation: each purge has a number that only grows, and an entry whose
+number is less than that of a purge of one of its tags is stale (soft purge) or a miss. So no entry has to be
+searched for.
 """
 
 from __future__ import annotations
@@ -10,42 +11,47 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 EVERYTHING = "*"
-"""The tag of all there is."""
+"""The tag that every entry has."""
 
-BELOW = "prefix:"
-"""Before a prefix of keys, that is a tag."""
+PREFIX_TAG = "prefix:"
+"""`prefix:cats/` is a tag of all entries whose key begins with `cats/`."""
 
 
 def key_tag(key: str) -> str:
+    """The tag of all that is made from one original."""
     return "key-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def origin_tag(name: str) -> str:
+    """The tag of all that is made from originals of one origin."""
     return f"origin-{name}"
 
 
 def preset_tag(name: str) -> str:
+    """The tag of all that was asked for with one preset."""
     return f"preset-{name}"
 
 
-class Subject(NamedTuple):
+class PurgeSubject(NamedTuple):
     """What a purge may be about: the tags of one entry, and the keys of the originals that are in it."""
 
     tags: tuple[str, ...]
     keys: tuple[str, ...]
 
 
-def subject(keys: Iterable[str], origins: Iterable[str], presets: Iterable[str] = ()) -> Subject:
-    """`origins` are the names of those of the keys."""
+def purge_subject(keys: Iterable[str], origins: Iterable[str], presets: Iterable[str] = ()) -> PurgeSubject:
+    """
+    What a purge may be about, for an entry made from these keys; `origins` are the names of their origins.
+    """
     keys = tuple(dict.fromkeys(keys))
     tags = (*map(key_tag, keys), *map(origin_tag, dict.fromkeys(origins)), *map(preset_tag, presets))
-    return Subject(tags, keys)
+    return PurgeSubject(tags, keys)
 
 
-class Mark(NamedTuple):
+class PurgeMark(NamedTuple):
     """
-    `number` is unix milliseconds, or more where two purges would get the same. A `soft` one makes stale; one
-    that is not makes as if it had never been.
+    One tag, purged once. `number` is the purge's generation: unix milliseconds, or more where two would be
+    the same. A `soft` one makes entries stale, any other makes them a miss.
     """
 
     number: int
@@ -53,37 +59,39 @@ class Mark(NamedTuple):
     tag: str
 
 
-class Purged(NamedTuple):
+class PurgeVerdict(NamedTuple):
+    """How an entry was purged: `hard` (it is a miss) or softly (it is stale)."""
+
     hard: bool
     at: float
     """Unix seconds."""
 
 
-class Heard(Protocol):
-    """Purges, as far as this process has heard of them."""
+class PurgeView(Protocol):
+    """The purges that this process knows."""
 
     @property
     def latest(self) -> int:
-        """The number of the last one. Cheap enough for every request."""
+        """The number of the last purge. Cheap enough for every request."""
 
-    def verdict(self, about: Subject, after: int) -> Purged | None:
-        """What happened to an entry whose making began when `after` was the latest number."""
+    def verdict(self, about: PurgeSubject, after: int) -> PurgeVerdict | None:
+        """The purge, if any, of an entry that began to be made when `after` was the latest number."""
 
 
-class Purges:
+class PurgeMarks:
     """
-    A mark for each tag. Of more than `most` the older half is forgotten, and all that was there before then
-    counts as purged: too much is the safe side.
+    The last hard and the last soft mark of each tag. Of more than `max_marks` the older half is forgotten,
+    and every entry of that time counts as purged: too much is the safe side.
     """
 
-    def __init__(self, *, most: int = 100_000) -> None:
+    def __init__(self, *, max_marks: int = 100_000) -> None:
         self.latest = 0
-        self._most = most
+        self._max_marks = max_marks
         self._marks: dict[bool, dict[str, int]] = {True: {}, False: {}}
         self._lengths: set[int] = set()
 
-    def learn(self, marks: Iterable[Mark]) -> list[Mark]:
-        """Those that were news."""
+    def learn(self, marks: Iterable[PurgeMark]) -> list[PurgeMark]:
+        """Take over `marks`; returns those that were not known."""
         news = []
         for mark in marks:
             known = self._marks[mark.soft]
@@ -92,34 +100,37 @@ class Purges:
             news.append(mark)
             known[mark.tag] = mark.number
             self.latest = max(self.latest, mark.number)
-            if mark.tag.startswith(BELOW):
-                self._lengths.add(len(mark.tag) - len(BELOW))
-        if sum(map(len, self._marks.values())) > self._most:
+            if mark.tag.startswith(PREFIX_TAG):
+                self._lengths.add(len(mark.tag) - len(PREFIX_TAG))
+        if sum(map(len, self._marks.values())) > self._max_marks:
             self._forget()
         return news
 
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[PurgeMark]:
         """All of them, oldest first."""
         return sorted(
-            Mark(number, soft, tag) for soft, known in self._marks.items() for tag, number in known.items()
+            PurgeMark(number, soft, tag)
+            for soft, known in self._marks.items()
+            for tag, number in known.items()
         )
 
-    def verdict(self, about: Subject, after: int) -> Purged | None:
+    def verdict(self, about: PurgeSubject, after: int) -> PurgeVerdict | None:
+        """See `PurgeView`. A hard purge counts before a soft one."""
         if after >= self.latest:
             return None
         tags = (EVERYTHING, *about.tags, *self._below(about.keys))
         for soft, known in ((False, self._marks[False]), (True, self._marks[True])):
             number = max(known.get(tag, 0) for tag in tags)
             if number > after:
-                return Purged(hard=not soft, at=number / 1000)
+                return PurgeVerdict(hard=not soft, at=number / 1000)
         return None
 
     def _below(self, keys: Iterable[str]) -> Iterable[str]:
-        return (BELOW + key[:length] for key in keys for length in self._lengths if length <= len(key))
+        return (PREFIX_TAG + key[:length] for key in keys for length in self._lengths if length <= len(key))
 
     def _forget(self) -> None:
         marks = self.marks()
         older, newer = marks[: len(marks) // 2], marks[len(marks) // 2 :]
         self._marks = {True: {}, False: {}}
         self._lengths.clear()
-        self.learn([*newer, Mark(older[-1].number, False, EVERYTHING)])
+        self.learn([*newer, PurgeMark(older[-1].number, False, EVERYTHING)])

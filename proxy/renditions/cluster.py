@@ -17,9 +17,9 @@ from typing import Protocol, TypeVar
 import structlog
 
 from proxy.caches.envelope import entry_name, pack_rendition, unpack_rendition
-from proxy.clients.address import redis_of
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, PREFIX, Link
+from proxy.clients.address import first_redis
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, KEY_PREFIX, RedisLink
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError, errors_by_code
 from proxy.model.media import Document, Rendition
 from proxy.renditions.leases import LANDED, LARGEST, Hold, Landed, Lead, Leases
@@ -179,7 +179,9 @@ async def _offloaded(size: int, work: Callable[[], _T]) -> _T:
 def open_flights(cache: str) -> Flights:
     """Those of the Redis among the tiers of `cache`, or of this process alone. Raises ValueError."""
     within: SingleFlight[Made] = SingleFlight()
-    if (address := redis_of(cache)) is None:
+    if (address := first_redis(cache)) is None:
         return within
-    link = Link(connect(address, step=COORDINATION_STEP), tier="leases", patience=COORDINATION_TIMEOUT)
-    return ClusterFlights(within, Leases(link, address.options.get("prefix", PREFIX)))
+    link = RedisLink(
+        redis_client(address, step=COORDINATION_STEP), tier="leases", call_timeout=COORDINATION_TIMEOUT
+    )
+    return ClusterFlights(within, Leases(link, address.options.get("prefix", KEY_PREFIX)))

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from proxy.clients.redis_link import Link
+from proxy.clients.redis_link import RedisLink
 from proxy.clients.redis_subscriber import RedisSubscriber
 
 LEASE = 1.5
@@ -102,7 +102,7 @@ class Landed:
 class Leases:
     """Owns `link` and closes it. `name` is any text that is safe and short, such as a digest."""
 
-    def __init__(self, link: Link, prefix: str) -> None:
+    def __init__(self, link: RedisLink, prefix: str) -> None:
         self._link = link
         self._prefix = prefix
         self._subscriber = RedisSubscriber(link, f"{prefix}landed")
@@ -157,12 +157,12 @@ class Leases:
     @asynccontextmanager
     async def listening(self, name: str) -> AsyncIterator[asyncio.Event]:
         """An event that is set when the lease has landed or was abandoned, or when nobody can hear that."""
-        async with self._subscriber.listening(self._key(name)) as event:
+        async with self._subscriber.subscribe(self._key(name)) as event:
             yield event
 
     async def wait(self, changed: asyncio.Event, left: float) -> None:
         """Until there is a reason to ask again."""
-        if not self._subscriber.hears:
+        if not self._subscriber.connected:
             await asyncio.sleep(POLL)
             await self._subscriber.connect()
             return

@@ -25,7 +25,7 @@ from proxy.model.freshness import Freshness, freshness_past
 from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.sources import NOWHERE, Sources
-from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
+from proxy.purges.marks import PurgeMarks, PurgeSubject, PurgeVerdict, PurgeView, purge_subject
 from proxy.renditions.singleflight import SingleFlight
 from proxy.telemetry.metrics import Metrics
 
@@ -56,7 +56,7 @@ class Originals:
         fresh_for: float,
         stale_if_error: float,
         sources: Sources = NOWHERE,
-        purges: Heard | None = None,
+        purges: PurgeView | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -65,7 +65,7 @@ class Originals:
         self._fresh_for = fresh_for
         self._stale_if_error = stale_if_error
         self._sources = sources
-        self._purges = purges or Purges()
+        self._purges = purges or PurgeMarks()
         self._metrics = metrics or Metrics()
         self._clock = clock
         self._flights: SingleFlight[Original] = SingleFlight()
@@ -138,7 +138,7 @@ class Originals:
         except ProxyError as failure:
             log.warning("original_not_renewed", error=failure.code)
 
-    def _freshness(self, known: Original, purged: Purged | None) -> Freshness:
+    def _freshness(self, known: Original, purged: PurgeVerdict | None) -> Freshness:
         said = known.cache_policy
         fresh_for = self._fresh_for if said.fresh_for is None else said.fresh_for
         stale_if_error = self._stale_if_error if said.stale_if_error is None else said.stale_if_error
@@ -147,8 +147,8 @@ class Originals:
             over = max(0.0, over, self._clock() - purged.at)
         return freshness_past(over, said.stale_while_revalidate, stale_if_error)
 
-    def _subject(self, key: str) -> Subject:
-        return subject([key], [self._sources.of(key)[0]])
+    def _subject(self, key: str) -> PurgeSubject:
+        return purge_subject([key], [self._sources.of(key)[0]])
 
     def _name(self, key: str) -> str:
         return f"original\n{self._sources.place(key)}\n{key}"

@@ -32,7 +32,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Original, Rendition
 from proxy.origins import Origin
 from proxy.origins.sources import NOWHERE, Sources
-from proxy.purges.marks import Heard, Purged, Purges, Subject, subject
+from proxy.purges.marks import PurgeMarks, PurgeSubject, PurgeVerdict, PurgeView, purge_subject
 from proxy.renditions.cluster import Flights, Made
 from proxy.renditions.inputs import Inputs, fetch_inputs
 from proxy.renditions.render import Renderers, Rendering
@@ -100,7 +100,7 @@ class Renditions:
         renderers: Renderers,
         limits: Limits,
         sources: Sources = NOWHERE,
-        purges: Heard | None = None,
+        purges: PurgeView | None = None,
         makers: Flights | None = None,
         refusals_for: float = 60.0,
         clock: Callable[[], float] = time.time,
@@ -109,7 +109,7 @@ class Renditions:
         self._cache = cache
         self._rendering = Rendering(renderers, limits, sources, clock=clock)
         self._sources = sources
-        self._purges = purges or Purges()
+        self._purges = purges or PurgeMarks()
         self._clock = clock
         self._flights: SingleFlight[Served] = SingleFlight()
         self._makers: Flights = makers or SingleFlight()
@@ -136,10 +136,10 @@ class Renditions:
         """The rendition of that name, whatever its age, when this process holds it in memory."""
         return self._cache.peek(name)
 
-    def subject(self, request: RenditionRequest) -> Subject:
+    def subject(self, request: RenditionRequest) -> PurgeSubject:
         """What a purge calls it by."""
         keys = [request.key, *([request.overlay] if request.overlay else [])]
-        return subject(keys, (self._sources.of(key)[0] for key in keys), request.presets)
+        return purge_subject(keys, (self._sources.of(key)[0] for key in keys), request.presets)
 
     @property
     def latest_purge(self) -> int:
@@ -186,14 +186,14 @@ class Renditions:
             if refusal is not None and not self._purged(request, refusal.after_purge):
                 raise without_traceback(refusal.error)
 
-    def _purged(self, request: RenditionRequest, after: int) -> Purged | None:
+    def _purged(self, request: RenditionRequest, after: int) -> PurgeVerdict | None:
         return self._purges.verdict(self.subject(request), after) if after < self._purges.latest else None
 
     def _is_good(self, request: RenditionRequest, kept: Rendition) -> bool:
         fresh = freshness(request.lifetimes, self._clock() - kept.made_at) is Freshness.FRESH
         return fresh and not self._purged(request, kept.after_purge)
 
-    def _age(self, request: RenditionRequest, kept: Rendition, purged: Purged | None) -> float:
+    def _age(self, request: RenditionRequest, kept: Rendition, purged: PurgeVerdict | None) -> float:
         now = self._clock()
         age = now - kept.made_at
         return age if purged is None else max(age, request.lifetimes.s_maxage + max(0.0, now - purged.at))

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from proxy.model.freshness import Lifetimes
 from proxy.model.media import SUFFIXES, Rendition
-from proxy.purges.marks import Subject
+from proxy.purges.marks import PurgeSubject
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -56,7 +56,7 @@ LONGEST_TAGS = 1_000
 """Bytes of all tags of an answer: CDNs refuse, or cut, what is much longer."""
 
 
-def tags(about: Subject) -> list[tuple[bytes, bytes]]:
+def tags(about: PurgeSubject) -> list[tuple[bytes, bytes]]:
     """What a CDN purges by, and `/-/purge` too."""
     found = within_caps(about.tags)
     return [(b"cache-tag", ",".join(found).encode()), (b"surrogate-key", " ".join(found).encode())]

@@ -15,7 +15,7 @@ from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
 from proxy.model.freshness import provisional
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
-from proxy.purges.marks import Subject
+from proxy.purges.marks import PurgeSubject
 from proxy.renditions.service import Renditions, Served
 from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
 from proxy.url.grammar import parse_options
@@ -190,7 +190,9 @@ class Images:
         return preset.on_error_status or status_of(error), headers, answer.rendition.body
 
 
-def lasting_headers(ask: ParsedRequest, rendition: Rendition, about: Subject) -> list[tuple[bytes, bytes]]:
+def lasting_headers(
+    ask: ParsedRequest, rendition: Rendition, about: PurgeSubject
+) -> list[tuple[bytes, bytes]]:
     """What is said of a rendition for as long as it is the same."""
     spec = ask.spec
     return [

@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.purges.marks import BELOW, key_tag, preset_tag
+from proxy.purges.marks import PREFIX_TAG, key_tag, preset_tag
 from proxy.web.pages import Page, as_response, plain
 from proxy.web.problems import problem
 
@@ -29,7 +29,7 @@ TAGS: Mapping[str, Callable[[str], str]] = {
     "keys": key_tag,
     "tags": str,
     "presets": preset_tag,
-    "prefixes": lambda prefix: BELOW + prefix,
+    "prefixes": lambda prefix: PREFIX_TAG + prefix,
 }
 """The lists of a request, and the tag that each of their names stands for."""
 

@@ -1,4 +1,4 @@
-"""Purges over every tier at once, on a real Redis and a real S3: who starts later must not know less."""
+"""PurgeMarks over every tier at once, on a real Redis and a real S3: who starts later must not know less."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 
 from proxy.clients.object_store import open_store
 from proxy.model.media import Format
-from proxy.purges.bucket_ledger import FOLDER, BucketLedger
+from proxy.purges.bucket_ledger import LEDGER_PREFIX, BucketLedger
 from proxy.purges.file_ledger import FileLedger
-from proxy.purges.log import Purging
-from proxy.purges.marks import EVERYTHING, Mark, key_tag
+from proxy.purges.log import PurgeLog
+from proxy.purges.marks import EVERYTHING, PurgeMark, key_tag
 from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running
 from tests.pictures import plain, saved
@@ -135,10 +135,10 @@ async def test_a_bucket_remembers_a_purge_when_all_else_has_forgotten(
 async def test_ledgers_in_one_bucket_lose_nothing_and_leave_little(s3: S3Server) -> None:
     store = open_store(f"s3://{s3.bucket}/ledgers", s3.config, 30.0)
 
-    def mark(number: int) -> Mark:
-        return Mark(number, False, f"key-{number}")
+    def mark(number: int) -> PurgeMark:
+        return PurgeMark(number, False, f"key-{number}")
 
-    known: list[set[Mark]] = [set(), set(), set()]
+    known: list[set[PurgeMark]] = [set(), set(), set()]
     ledgers = [BucketLedger(store) for _ in known]
     for number in range(4):
         for ledger, marks in zip(ledgers, known, strict=True):
@@ -149,10 +149,10 @@ async def test_ledgers_in_one_bucket_lose_nothing_and_leave_little(s3: S3Server)
     late = BucketLedger(store)
     everything = set(await late.read() or [])
     assert everything == set().union(*known)
-    assert sum(len(page) for page in obstore.list(store, FOLDER)) == len(ledgers)
+    assert sum(len(page) for page in obstore.list(store, LEDGER_PREFIX)) == len(ledgers)
     # Who has read them all may put one in their place.
     assert await late.keep(everything)
-    assert sum(len(page) for page in obstore.list(store, FOLDER)) == 1
+    assert sum(len(page) for page in obstore.list(store, LEDGER_PREFIX)) == 1
     assert set(await BucketLedger(store).read() or []) == everything
 
 
@@ -170,14 +170,14 @@ async def test_a_bucket_that_takes_no_note_is_told_to_who_purges(
 async def test_a_bucket_that_is_not_there_is_no_error(s3: S3Server) -> None:
     ledger = BucketLedger(open_store("s3://no-such-bucket", s3.config, 30.0))
     assert await ledger.read() is None
-    assert not await ledger.keep([Mark(1, False, EVERYTHING)])
+    assert not await ledger.keep([PurgeMark(1, False, EVERYTHING)])
 
 
 async def test_a_bucket_that_is_there_late_is_heard_then(
     s3: S3Server, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     store = open_store("s3://born-late", s3.config, 30.0)
-    purging = Purging(FileLedger(tmp_path / "purges"), bucket=BucketLedger(store))
+    purging = PurgeLog(FileLedger(tmp_path / "purges"), bucket=BucketLedger(store))
     await purging.open()
     assert purging.latest == 0
     user = {"x-auth-user": s3.access_key_id, "x-auth-key": s3.secret_access_key}
@@ -185,7 +185,7 @@ async def test_a_bucket_that_is_there_late_is_heard_then(
     made = await http.put(f"{s3.endpoint}/v1/AUTH_test/born-late", headers={"x-auth-token": token})
     assert made.is_success
     async with asyncio.timeout(60):
-        while not await BucketLedger(store).keep([Mark(7, False, EVERYTHING)]):  # noqa: ASYNC110 - Swift says when
+        while not await BucketLedger(store).keep([PurgeMark(7, False, EVERYTHING)]):  # noqa: ASYNC110 - Swift says when
             await asyncio.sleep(0.5)
         while purging.latest != 7:  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.05)

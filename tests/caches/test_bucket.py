@@ -17,8 +17,8 @@ from proxy.caches.bucket import BucketCache, open_bucket
 from proxy.caches.envelope import entry_name
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiers import TieredCache, open_cache
-from proxy.clients.address import parse_address
-from proxy.clients.breaker import Breaker
+from proxy.clients.address import parse_tier_address
+from proxy.clients.breaker import CircuitBreaker
 from proxy.clients.object_store import open_store
 from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
@@ -104,7 +104,7 @@ async def test_what_has_expired_goes_when_it_is_read(store: ObjectStore, tom: Re
 
 async def test_a_store_that_is_gone_is_a_miss_and_soon_not_asked(tom: Rendition) -> None:
     config = {"endpoint": f"http://127.0.0.1:{free_port()}", "access_key_id": "a", "secret_access_key": "b"}
-    breaker = Breaker(rest=600)
+    breaker = CircuitBreaker(reset_timeout=600)
     cache = BucketCache(open_store("s3://bucket", config, 30.0), breaker=breaker)
     for _ in range(5):
         assert await cache.get("tom") is None
@@ -146,7 +146,7 @@ async def test_a_wrong_secret_is_a_miss(s3: S3Server, tom: Rendition) -> None:
 )
 def test_an_address_that_makes_no_sense_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as refusal:
-        open_bucket(parse_address(text))
+        open_bucket(parse_tier_address(text))
     assert "s3cret" not in str(refusal.value)
 
 

@@ -18,10 +18,10 @@ from proxy.caches.envelope import RENDITION_CODEC
 from proxy.caches.memory import MemoryCache
 from proxy.caches.redis import RedisCache
 from proxy.caches.tiers import TieredCache
-from proxy.clients.address import parse_address
+from proxy.clients.address import parse_tier_address
 from proxy.clients.object_store import open_store
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import Link
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import RedisLink
 from proxy.model.media import Format, Rendition
 from tests.caches.clocks import Clock
 from tests.s3 import S3Server
@@ -41,7 +41,7 @@ async def cache(
 ) -> AsyncIterator[Cache[Rendition]]:
     def redis() -> RedisCache:
         prefix = f"{uuid.uuid4()}:"
-        link = Link(connect(parse_address(redis_url)))
+        link = RedisLink(redis_client(parse_tier_address(redis_url)))
         return RedisCache(link, prefix=prefix, max_value=2 * MEGABYTE, clock=clock)
 
     def bucket() -> BucketCache:

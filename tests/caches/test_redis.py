@@ -19,10 +19,10 @@ from structlog.testing import capture_logs
 from proxy.caches.envelope import entry_name, pack_rendition
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiers import open_cache
-from proxy.clients.address import parse_address
-from proxy.clients.breaker import Breaker
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import Link
+from proxy.clients.address import parse_tier_address
+from proxy.clients.breaker import CircuitBreaker
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import RedisLink
 from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 from tests.services import RedisServer, free_port, redis_server
@@ -35,7 +35,7 @@ def prefix() -> str:
 
 @pytest.fixture
 async def cache(redis_url: str, prefix: str) -> AsyncIterator[RedisCache]:
-    cache = open_redis(parse_address(f"{redis_url}?prefix={prefix}&max_value=100kB"))
+    cache = open_redis(parse_tier_address(f"{redis_url}?prefix={prefix}&max_value=100kB"))
     yield cache
     await cache.close()
 
@@ -57,8 +57,8 @@ def server() -> Iterator[RedisServer]:
 
 @asynccontextmanager
 async def opened(url: str, *, clock: Clock | None = None) -> AsyncIterator[RedisCache]:
-    breaker = Breaker() if clock is None else Breaker(clock=clock)
-    cache = RedisCache(Link(connect(parse_address(url)), breaker=breaker))
+    breaker = CircuitBreaker() if clock is None else CircuitBreaker(clock=clock)
+    cache = RedisCache(RedisLink(redis_client(parse_tier_address(url)), breaker=breaker))
     yield cache
     await cache.close()
 
@@ -95,7 +95,7 @@ async def test_redis_forgets_by_itself(cache: RedisCache, plain: Redis, prefix: 
 
 
 async def test_a_key_in_redis_tells_nothing_of_the_url(redis_url: str, plain: Redis, tom: Rendition) -> None:
-    cache = open_redis(parse_address(redis_url))
+    cache = open_redis(parse_tier_address(redis_url))
     await cache.put("clients/secret.jpg", tom, 60)
     await cache.close()
     keys = await plain.keys("image-proxy:*")
@@ -291,7 +291,7 @@ async def test_a_read_only_replica_is_read(tom: Rendition) -> None:
         async with opened(server.url) as cache:
             await cache.put("tom", tom, 60)
         async with opened(replica.url) as cache:
-            admin = connect(parse_address(replica.url))
+            admin = redis_client(parse_tier_address(replica.url))
             await admin.execute_command("REPLICAOF", "127.0.0.1", server.port)
             await admin.aclose()
             deadline = time.monotonic() + 10

@@ -12,10 +12,10 @@ from redis import Redis
 from proxy.caches.envelope import entry_name
 from proxy.caches.redis import RedisCache, open_redis
 from proxy.caches.tiers import open_cache
-from proxy.clients.address import parse_address
-from proxy.clients.breaker import Breaker
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import Link
+from proxy.clients.address import parse_tier_address
+from proxy.clients.breaker import CircuitBreaker
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import RedisLink
 from proxy.model.media import Rendition
 from tests.redundant import PATIENCE, Redundant, ask, redis_cluster, redis_sentinel
 
@@ -39,7 +39,7 @@ async def fill(cache: RedisCache, keys: list[str], tom: Rendition) -> float:
 
 
 async def test_keys_are_spread_over_a_cluster_and_found_again(cluster: Redundant, tom: Rendition) -> None:
-    cache = open_redis(parse_address(f"{cluster.url}?prefix=spread:"))
+    cache = open_redis(parse_tier_address(f"{cluster.url}?prefix=spread:"))
     keys = [f"cat {place}" for place in range(60)]
     await fill(cache, keys, tom)
     await cache.close()
@@ -59,7 +59,7 @@ async def test_one_address_of_a_cluster_is_enough_and_dead_ones_do_no_harm(
     cluster: Redundant, tom: Rendition
 ) -> None:
     alive = cluster.url.rpartition(",")[2]
-    cache = open_redis(parse_address(f"redis+cluster://127.0.0.1:1,{alive}"))
+    cache = open_redis(parse_tier_address(f"redis+cluster://127.0.0.1:1,{alive}"))
     await fill(cache, ["tom"], tom)
     await cache.close()
 
@@ -67,7 +67,7 @@ async def test_one_address_of_a_cluster_is_enough_and_dead_ones_do_no_harm(
 async def test_many_lookups_at_once_in_a_cluster_all_get_a_connection(
     cluster: Redundant, tom: Rendition
 ) -> None:
-    cache = open_redis(parse_address(f"{cluster.url}?prefix=many:"))
+    cache = open_redis(parse_tier_address(f"{cluster.url}?prefix=many:"))
     await fill(cache, ["tom"], tom)
     await asyncio.gather(*(cache.get("tom") for _ in range(40)))
     failures = cache.failures
@@ -78,7 +78,7 @@ async def test_many_lookups_at_once_in_a_cluster_all_get_a_connection(
 
 async def test_a_slot_that_moves_is_followed(cluster: Redundant, tom: Rendition) -> None:
     """A client that learned who has what, and is told MOVED afterwards."""
-    cache = open_redis(parse_address(f"{cluster.url}?prefix=moved:"))
+    cache = open_redis(parse_tier_address(f"{cluster.url}?prefix=moved:"))
     await fill(cache, ["tom"], tom)
     failures = cache.failures
     key = "moved:" + entry_name("tom")
@@ -101,10 +101,10 @@ async def test_a_password_opens_a_cluster(cluster: Redundant, tom: Rendition) ->
     nodes = [_client(port) for port in cluster.servers]
     for node in nodes:
         node.config_set("masterauth", "mouse", "requirepass", "mouse")
-    cache = open_redis(parse_address(cluster.url.replace("//", "//:mouse@")))
+    cache = open_redis(parse_tier_address(cluster.url.replace("//", "//:mouse@")))
     await fill(cache, ["tom"], tom)
     await cache.close()
-    wrong = open_redis(parse_address(cluster.url.replace("//", "//:cheese@")))
+    wrong = open_redis(parse_tier_address(cluster.url.replace("//", "//:cheese@")))
     assert await wrong.get("tom") is None
     assert wrong.failures == 1
     await wrong.close()
@@ -113,7 +113,7 @@ async def test_a_password_opens_a_cluster(cluster: Redundant, tom: Rendition) ->
 
 
 async def test_a_killed_master_of_a_cluster_costs_misses(cluster: Redundant, tom: Rendition) -> None:
-    link = Link(connect(parse_address(cluster.url)), breaker=Breaker(rest=0.5))
+    link = RedisLink(redis_client(parse_tier_address(cluster.url)), breaker=CircuitBreaker(reset_timeout=0.5))
     cache = RedisCache(link, prefix="killed:")
     keys = [f"cat {place}" for place in range(30)]
     await fill(cache, keys, tom)
@@ -132,7 +132,9 @@ async def test_a_killed_master_of_a_cluster_costs_misses(cluster: Redundant, tom
 
 async def test_a_killed_master_under_sentinel_costs_misses(tom: Rendition) -> None:
     with redis_sentinel() as redundant:
-        link = Link(connect(parse_address(redundant.url)), breaker=Breaker(rest=0.5))
+        link = RedisLink(
+            redis_client(parse_tier_address(redundant.url)), breaker=CircuitBreaker(reset_timeout=0.5)
+        )
         cache = RedisCache(link)
         await fill(cache, ["tom"], tom)
         redundant.kill(next(iter(redundant.servers)))
@@ -144,7 +146,7 @@ async def test_a_killed_master_under_sentinel_costs_misses(tom: Rendition) -> No
 
 
 async def test_sentinels_that_are_all_gone_are_misses(tom: Rendition) -> None:
-    cache = open_redis(parse_address("redis+sentinel://127.0.0.1:1,127.0.0.1:2/main"))
+    cache = open_redis(parse_tier_address("redis+sentinel://127.0.0.1:1,127.0.0.1:2/main"))
     started = time.perf_counter()
     for _ in range(20):
         await cache.put("tom", tom, 60)

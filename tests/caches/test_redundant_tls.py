@@ -13,7 +13,7 @@ import trustme
 from redis import Redis
 
 from proxy.caches.redis import RedisCache, open_redis
-from proxy.clients.address import parse_address
+from proxy.clients.address import parse_tier_address
 from proxy.model.media import Rendition
 from tests.redundant import SERVICE, Sentinel, ask, until
 from tests.services import RedisServer, find_redis, free_port, redis_server
@@ -60,7 +60,7 @@ def sentinel(master: int, certificate: dict[str, str]) -> Iterator[RedisServer]:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[RedisCache]:
-    cache = open_redis(parse_address(url))
+    cache = open_redis(parse_tier_address(url))
     yield cache
     await cache.close()
 

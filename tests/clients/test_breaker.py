@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.clients.breaker import Breaker
+from proxy.clients.breaker import CircuitBreaker
 from tests.caches.clocks import Clock
 
 
@@ -12,11 +12,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock: Clock) -> Breaker:
-    return Breaker(threshold=3, rest=5.0, clock=clock)
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(threshold=3, reset_timeout=5.0, clock=clock)
 
 
-def test_single_failures_change_nothing(breaker: Breaker) -> None:
+def test_single_failures_change_nothing(breaker: CircuitBreaker) -> None:
     for _ in range(10):
         breaker.failed()
         breaker.failed()
@@ -24,7 +24,7 @@ def test_single_failures_change_nothing(breaker: Breaker) -> None:
     assert breaker.allows()
 
 
-def test_failures_in_a_row_open_it_for_a_rest(breaker: Breaker, clock: Clock) -> None:
+def test_failures_in_a_row_open_it_for_a_rest(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(3):
         assert breaker.allows()
         breaker.failed()
@@ -33,14 +33,14 @@ def test_failures_in_a_row_open_it_for_a_rest(breaker: Breaker, clock: Clock) ->
     assert not breaker.allows()
 
 
-def test_after_a_rest_one_probe_goes_through(breaker: Breaker, clock: Clock) -> None:
+def test_after_a_rest_one_probe_goes_through(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(3):
         breaker.failed()
     clock.forward(5.0)
     assert [breaker.allows() for _ in range(3)] == [True, False, False]
 
 
-def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_that_succeeds_closes_it(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(3):
         breaker.failed()
     clock.forward(5.0)
@@ -49,7 +49,7 @@ def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None
     assert [breaker.allows() for _ in range(3)] == [True, True, True]
 
 
-def test_a_probe_that_fails_costs_another_rest(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_that_fails_costs_another_rest(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(3):
         breaker.failed()
     clock.forward(5.0)
@@ -61,7 +61,7 @@ def test_a_probe_that_fails_costs_another_rest(breaker: Breaker, clock: Clock) -
     assert breaker.allows()
 
 
-def test_a_probe_that_never_reports_costs_another_rest(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_that_never_reports_costs_another_rest(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(3):
         breaker.failed()
     clock.forward(5.0)

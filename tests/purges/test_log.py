@@ -14,70 +14,81 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.clients.address import parse_address
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import Link
+from proxy.clients.address import parse_tier_address
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import RedisLink
 from proxy.purges.file_ledger import FileLedger
-from proxy.purges.log import DEAF, FULL, LOOK, Purging
-from proxy.purges.marks import BELOW, EVERYTHING, Mark, Purged, Purges, key_tag, preset_tag, subject
+from proxy.purges.log import CHECK_INTERVAL, DISK_UNAVAILABLE, REDIS_UNAVAILABLE, PurgeLog
+from proxy.purges.marks import (
+    EVERYTHING,
+    PREFIX_TAG,
+    PurgeMark,
+    PurgeMarks,
+    PurgeVerdict,
+    key_tag,
+    preset_tag,
+    purge_subject,
+)
 from proxy.purges.redis_ledger import RedisLedger
 from tests.redundant import redis_cluster
 from tests.services import RedisServer, redis_server
 
-TOM = subject(["cats/tom.jpg"], ["default"], ["thumb"])
+TOM = purge_subject(["cats/tom.jpg"], ["default"], ["thumb"])
 TAGS = st.sampled_from(
-    [key_tag("cats/tom.jpg"), preset_tag("thumb"), f"{BELOW}cats/", f"{BELOW}dogs/", "else"]
+    [key_tag("cats/tom.jpg"), preset_tag("thumb"), f"{PREFIX_TAG}cats/", f"{PREFIX_TAG}dogs/", "else"]
 )
-MARKS = st.lists(st.builds(Mark, st.integers(1, 50), st.booleans(), TAGS), max_size=12)
+MARKS = st.lists(st.builds(PurgeMark, st.integers(1, 50), st.booleans(), TAGS), max_size=12)
 
 
-def learned(*marks: Mark) -> Purges:
-    purges = Purges()
+def learned(*marks: PurgeMark) -> PurgeMarks:
+    purges = PurgeMarks()
     purges.learn(marks)
     return purges
 
 
 @pytest.mark.parametrize(
     "tag",
-    ["origin-default", "preset-thumb", key_tag("cats/tom.jpg"), f"{BELOW}c", f"{BELOW}cats/", EVERYTHING,
-     f"{BELOW}cats/tom.jpg"],
+    ["origin-default", "preset-thumb", key_tag("cats/tom.jpg"), EVERYTHING, f"{PREFIX_TAG}c",
+     f"{PREFIX_TAG}cats/", f"{PREFIX_TAG}cats/tom.jpg"],
 )  # fmt: skip
 def test_an_entry_is_purged_by_each_of_its_tags_and_by_what_its_key_begins_with(tag: str) -> None:
-    assert learned(Mark(5000, False, tag)).verdict(TOM, 4999) == Purged(hard=True, at=5.0)
-    assert learned(Mark(5000, True, tag)).verdict(TOM, 4999) == Purged(hard=False, at=5.0)
-    assert learned(Mark(5000, False, tag)).verdict(TOM, 5000) is None
+    assert learned(PurgeMark(5000, False, tag)).verdict(TOM, 4999) == PurgeVerdict(hard=True, at=5.0)
+    assert learned(PurgeMark(5000, True, tag)).verdict(TOM, 4999) == PurgeVerdict(hard=False, at=5.0)
+    assert learned(PurgeMark(5000, False, tag)).verdict(TOM, 5000) is None
 
 
 @pytest.mark.parametrize(
-    "tag", ["preset-card", key_tag("cats/tim.jpg"), f"{BELOW}cats/tom.jpg2", f"{BELOW}at"]
+    "tag", ["preset-card", key_tag("cats/tim.jpg"), f"{PREFIX_TAG}cats/tom.jpg2", f"{PREFIX_TAG}at"]
 )
 def test_an_entry_is_not_purged_by_what_is_not_about_it(tag: str) -> None:
-    assert learned(Mark(5, False, tag)).verdict(TOM, 0) is None
+    assert learned(PurgeMark(5, False, tag)).verdict(TOM, 0) is None
 
 
 @given(MARKS, st.integers(0, 60))
-def test_any_mark_that_came_later_decides_and_a_hard_one_first(marks: list[Mark], after: int) -> None:
-    about = [mark for mark in marks if mark.tag not in (f"{BELOW}dogs/", "else") and mark.number > after]
+def test_any_mark_that_came_later_decides_and_a_hard_one_first(marks: list[PurgeMark], after: int) -> None:
+    about = [mark for mark in marks if mark.tag not in (f"{PREFIX_TAG}dogs/", "else") and mark.number > after]
     found = learned(*marks).verdict(TOM, after)
     assert (found is not None) == bool(about)
     assert found is None or found.hard == any(not mark.soft for mark in about)
 
 
 @given(st.data(), MARKS)
-def test_in_which_order_they_are_heard_of_does_not_matter(data: st.DataObject, marks: list[Mark]) -> None:
+def test_in_which_order_they_are_heard_of_does_not_matter(
+    data: st.DataObject, marks: list[PurgeMark]
+) -> None:
     assert learned(*data.draw(st.permutations(marks))).marks() == learned(*marks).marks()
 
 
 @given(MARKS)
-def test_news_are_news_once(marks: list[Mark]) -> None:
+def test_news_are_news_once(marks: list[PurgeMark]) -> None:
     purges = learned(*marks)
     assert purges.learn(marks) == []
     assert purges.latest == max([0, *(mark.number for mark in marks)])
 
 
 @given(MARKS.filter(lambda marks: len(marks) > 4), st.integers(0, 60))
-def test_what_is_forgotten_purges_too_much_and_never_too_little(marks: list[Mark], after: int) -> None:
-    forgetful = Purges(most=4)
+def test_what_is_forgotten_purges_too_much_and_never_too_little(marks: list[PurgeMark], after: int) -> None:
+    forgetful = PurgeMarks(max_marks=4)
     forgetful.learn(marks)
     assert len(forgetful.marks()) <= 5
     exact = learned(*marks).verdict(TOM, after)
@@ -125,8 +136,8 @@ for i in range(50):
 def test_a_file_that_grew_too_large_is_written_anew_and_read_from_the_start(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.purges.file_ledger._LARGEST", 2_000)
-    ledger, reader = FileLedger(path), Purges()
+    monkeypatch.setattr("proxy.purges.file_ledger._MAX_BYTES", 2_000)
+    ledger, reader = FileLedger(path), PurgeMarks()
     other = FileLedger(path)
     for i in range(200):
         ledger.add([f"tag-{i % 10}"], soft=False, least=0)
@@ -150,9 +161,9 @@ def redis() -> Iterator[RedisServer]:
 
 
 @asynccontextmanager
-async def purging(redis: RedisServer, prefix: str, path: Path) -> AsyncIterator[Purging]:
-    link = Link(connect(parse_address(redis.url)), tier="purges")
-    made = Purging(FileLedger(path), RedisLedger(link, prefix=prefix))
+async def purging(redis: RedisServer, prefix: str, path: Path) -> AsyncIterator[PurgeLog]:
+    link = RedisLink(redis_client(parse_tier_address(redis.url)), tier="purges")
+    made = PurgeLog(FileLedger(path), RedisLedger(link, prefix=prefix))
     await made.open()
     try:
         yield made
@@ -160,10 +171,10 @@ async def purging(redis: RedisServer, prefix: str, path: Path) -> AsyncIterator[
         await made.close()
 
 
-async def heard(purging: Purging, number: int) -> None:
+async def heard(purging: PurgeLog, number: int) -> None:
     async with asyncio.timeout(20):
         while purging.latest < number:  # noqa: ASYNC110 - nobody is told when a purge is heard of
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(CHECK_INTERVAL)
 
 
 async def test_every_machine_hears_of_a_purge_and_one_that_was_away_catches_up(
@@ -181,7 +192,7 @@ async def test_every_machine_hears_of_a_purge_and_one_that_was_away_catches_up(
             assert away.latest == one.latest
             assert away.verdict(TOM, 0) == one.verdict(TOM, 0)
     # And on a day when Redis is away, what was heard of is on disk.
-    alone = Purging(FileLedger(tmp_path / "c"))
+    alone = PurgeLog(FileLedger(tmp_path / "c"))
     assert alone.latest > 0
     assert alone.verdict(TOM, 0) is not None
 
@@ -191,7 +202,7 @@ async def test_a_redis_that_lost_its_memory_is_told_again(tmp_path: Path) -> Non
         async with purging(redis, "p:", tmp_path / "a") as one:
             await one.purge([key_tag("cats/tom.jpg")], soft=False)
             redis.stop()
-            assert await one.purge([preset_tag("thumb")], soft=True) == [DEAF]
+            assert await one.purge([preset_tag("thumb")], soft=True) == [REDIS_UNAVAILABLE]
             assert one.verdict(TOM, 0) is not None
             redis.start()
             async with purging(redis, "p:", tmp_path / "b") as late:
@@ -213,8 +224,8 @@ async def test_where_the_disk_takes_nothing_redis_does(redis: RedisServer, tmp_p
 
 async def test_where_nothing_can_be_told_it_is_said_and_this_process_has_forgotten(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    alone = Purging(FileLedger(tmp_path / "file" / "purges"))
-    assert await alone.purge([key_tag("cats/tom.jpg")], soft=False) == [FULL]
+    alone = PurgeLog(FileLedger(tmp_path / "file" / "purges"))
+    assert await alone.purge([key_tag("cats/tom.jpg")], soft=False) == [DISK_UNAVAILABLE]
     first = alone.latest
     assert alone.verdict(TOM, first - 1) is not None
     await alone.purge([key_tag("cats/tom.jpg")], soft=False)
@@ -239,7 +250,7 @@ except OSError:
 
 
 async def test_two_purges_at_once_get_two_numbers(redis: RedisServer) -> None:
-    link = Link(connect(parse_address(redis.url)), tier="purges")
+    link = RedisLink(redis_client(parse_tier_address(redis.url)), tier="purges")
     ledger = RedisLedger(link, prefix=f"{uuid.uuid4()}:")
 
     async def number(tag: str) -> int:
@@ -257,9 +268,9 @@ async def test_two_purges_at_once_get_two_numbers(redis: RedisServer) -> None:
 @pytest.mark.slow
 async def test_the_nodes_of_a_redis_cluster_carry_purges_too(tmp_path: Path) -> None:
     with redis_cluster() as cluster:
-        links = [Link(connect(parse_address(cluster.url)), tier="purges") for _ in range(2)]
+        links = [RedisLink(redis_client(parse_tier_address(cluster.url)), tier="purges") for _ in range(2)]
         one, other = (
-            Purging(FileLedger(tmp_path / str(i)), RedisLedger(link)) for i, link in enumerate(links)
+            PurgeLog(FileLedger(tmp_path / str(i)), RedisLedger(link)) for i, link in enumerate(links)
         )
         try:
             await one.open()

@@ -15,9 +15,9 @@ import pytest
 from redis import Redis
 
 from proxy.caches.envelope import entry_name
-from proxy.clients.address import parse_address
-from proxy.clients.redis import connect
-from proxy.clients.redis_link import Link
+from proxy.clients.address import parse_tier_address
+from proxy.clients.redis import redis_client
+from proxy.clients.redis_link import RedisLink
 from proxy.model.errors import BrokenImage, OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Format, Rendition
 from proxy.renditions.cluster import ClusterFlights, Flights, Made, open_flights
@@ -220,7 +220,7 @@ async def test_who_may_not_listen_asks_ten_times_a_second(server: RedisServer) -
 
 async def test_a_leader_that_died_is_replaced_within_two_seconds(shared: RedisServer) -> None:
     prefix = f"{uuid.uuid4()}:"
-    dead = Leases(Link(connect(parse_address(shared.url))), prefix)
+    dead = Leases(RedisLink(redis_client(parse_tier_address(shared.url))), prefix)
     flights = open_flights(f"{shared.url}?prefix={prefix}")
     await dead.ask(entry_name("flight\ntom"))
     make = Maker(seconds=0)
@@ -348,7 +348,7 @@ async def test_a_redis_cluster_carries_leases_as_well() -> None:
 
 
 async def test_flights_of_one_process_ask_the_cluster_once(server: RedisServer) -> None:
-    leases = Leases(Link(connect(parse_address(server.url))), "one:")
+    leases = Leases(RedisLink(redis_client(parse_tier_address(server.url))), "one:")
     flights = ClusterFlights(SingleFlight(), leases)
     await asyncio.gather(*(flights.join("tom", Maker()) for _ in range(100)))
     await flights.close()
