@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from proxy.app.wiring import open_renditions, serving_terms
-from proxy.config.deployment import deployed_presets
+from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
@@ -120,12 +120,13 @@ def create_app(deployment: Deployment) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with open_renditions(settings, renderers, purging, metrics) as renditions:
+        sources = deployed_sources(settings)
+        async with open_renditions(settings, sources, renderers, purging, metrics) as renditions:
             images, info = (
                 Images(renditions, each, deployed_presets(settings), timing=settings.server_timing)
                 for each in (
-                    serving_terms(settings),
-                    replace(serving_terms(settings), below=INFO_PREFIX, task="describe"),
+                    serving_terms(settings, sources),
+                    replace(serving_terms(settings, sources), below=INFO_PREFIX, task="describe"),
                 )
             )
 

@@ -58,15 +58,17 @@ class Tally:
 class Warming:
     """
     `options` are those of URLs, and are wanted of every key. Raises ProxyError for options that no URL may
-    have, and InvalidPresets.
+    have, InvalidPresets and InvalidSources.
     """
 
     def __init__(self, settings: Settings, options: Sequence[str]) -> None:
         self._settings = settings
         self._options = options
         self._presets = deployed_presets(settings)
-        # As whoever holds the secret may ask.
-        self._terms: ServingTerms = replace(serving_terms(settings), mount="", secrets=(), policy="allow")
+        self._sources = deployed_sources(settings)
+        terms = serving_terms(settings, self._sources)
+        # Any URL may be warmed, as if it were signed.
+        self._terms: ServingTerms = replace(terms, mount="", secrets=(), policy="allow")
         for each in options:
             list(self._asks(each, "a"))
 
@@ -91,7 +93,8 @@ class Warming:
         # at every single one.
         random.shuffle(keys)
         jobs = ((key, options) for key in keys for options in self._options)
-        async with open_renditions(settings, client, purging) as renditions, asyncio.TaskGroup() as group:
+        opened = open_renditions(settings, self._sources, client, purging)
+        async with opened as renditions, asyncio.TaskGroup() as group:
             for _ in range(at_once):
                 group.create_task(self._work(renditions, jobs, tally, done))
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 
 from proxy.caches.tiers import open_cache, open_originals_cache
-from proxy.config.deployment import deployed_sources
 from proxy.config.settings import Settings
 from proxy.model.freshness import Lifetimes
 from proxy.origins.open import open_origins
@@ -24,13 +23,16 @@ from proxy.telemetry.metrics import Metrics
 
 @asynccontextmanager
 async def open_renditions(
-    settings: Settings, renderers: RendererClient, purging: PurgeLog, metrics: Metrics | None = None
+    settings: Settings,
+    sources: Sources,
+    renderers: RendererClient,
+    purging: PurgeLog,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Renditions]:
-    """From origin to cache and back, open. Raises ValueError and InvalidSources."""
+    """Open all between an origin and a rendition, and close it afterwards. Raises ValueError."""
     metrics = metrics or Metrics()
     await purging.open()
-    known = deployed_sources(settings)
-    origin = open_originals(settings, known, purging, metrics)
+    origin = open_originals(settings, sources, purging, metrics)
     cache = open_cache(settings.cache)
     metrics.watch("renditions", cache.stats)
     renditions = Renditions(
@@ -38,7 +40,6 @@ async def open_renditions(
         cache=cache,
         renderers=renderers,
         limits=settings.limits,
-        sources=known,
         purges=purging,
         makers=open_flights(settings.cache),
     )
@@ -52,14 +53,14 @@ async def open_renditions(
 
 
 def open_originals(
-    settings: Settings, known: Sources, purges: PurgeView | None = None, metrics: Metrics | None = None
+    settings: Settings, sources: Sources, purges: PurgeView | None = None, metrics: Metrics | None = None
 ) -> Originals:
     """The origins and the cache in front of them. Raises ValueError."""
     cache = open_originals_cache(settings.originals_cache)
     if metrics is not None:
         metrics.watch("originals", cache.stats)
     origin = open_origins(
-        known,
+        sources,
         limits=settings.limits,
         remote_hosts=settings.remote_hosts,
         private_networks=settings.private_networks,
@@ -70,16 +71,16 @@ def open_originals(
         cache,
         fresh_for=settings.originals_max_age,
         stale_if_error=settings.stale_if_error,
-        sources=known,
         purges=purges,
         metrics=metrics,
     )
 
 
-def serving_terms(settings: Settings) -> ServingTerms:
+def serving_terms(settings: Settings, sources: Sources) -> ServingTerms:
     return ServingTerms(
         mount=settings.mount,
         secrets=settings.signing_secrets,
         policy=settings.unsigned,
+        sources=sources,
         lifetimes=Lifetimes(**{field.name: getattr(settings, field.name) for field in fields(Lifetimes)}),
     )

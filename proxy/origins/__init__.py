@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from proxy.model.media import Original
+from proxy.origins.sources import LocatedKey
 
 
 class Origin(Protocol):
@@ -21,5 +22,15 @@ class Origin(Protocol):
     async def fetch(self, key: str, known: Original | None = None) -> Original: ...
 
     def version(self, key: str) -> str | None: ...
+
+    async def close(self) -> None: ...
+
+
+class Origins(Protocol):
+    """All origins of a deployment: as an `Origin`, asked by keys that were located among them."""
+
+    async def fetch(self, located: LocatedKey, known: Original | None = None) -> Original: ...
+
+    def version(self, located: LocatedKey) -> str | None: ...
 
     async def close(self) -> None: ...

@@ -16,7 +16,7 @@ from proxy.origins.file import FileOrigin
 from proxy.origins.http import HTTPOrigin, base_url, make_client
 from proxy.origins.limited import HeldHosts, HeldOrigin
 from proxy.origins.remote import RemoteOrigin, remote_hosts
-from proxy.origins.router import RoutedOrigin
+from proxy.origins.router import OriginRouter
 from proxy.origins.sources import Source, Sources
 
 
@@ -28,24 +28,6 @@ class Terms:
     timeout: float
 
 
-def open_origin(
-    text: str,
-    *,
-    limits: Limits,
-    remote_hosts: Iterable[str] = (),
-    private_networks: bool = False,
-    fetch_timeout: float = 10.0,
-) -> Origin:
-    """The one origin that `text` names. Otherwise like `open_origins`."""
-    return open_origins(
-        Sources(default=Source(url=text, private=private_networks)),
-        limits=limits,
-        remote_hosts=remote_hosts,
-        private_networks=private_networks,
-        fetch_timeout=fetch_timeout,
-    )
-
-
 def open_origins(
     sources: Sources,
     *,
@@ -53,7 +35,7 @@ def open_origins(
     remote_hosts: Iterable[str] = (),
     private_networks: bool = False,
     fetch_timeout: float = 10.0,
-) -> Origin:
+) -> OriginRouter:
     """
     All origins, each with a client of its own where it needs one; `close` closes those too. To be called
     where an event loop runs.
@@ -69,7 +51,7 @@ def open_origins(
         default: Origin | None = named[sources.chosen]
     else:
         default = None if sources.default is None else _held(sources.default, terms)
-    return RoutedOrigin(default, _remote(remote_hosts, terms, private_networks), named)
+    return OriginRouter(default, _remote(remote_hosts, terms, private_networks), named)
 
 
 def _named(name: str, source: Source, terms: Terms) -> Origin:

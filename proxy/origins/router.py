@@ -1,4 +1,4 @@
-"""Which origin a key belongs to."""
+"""All origins of a deployment as one: each key is fetched from the origin that it was located at."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from proxy.model.errors import SourceNotAllowed
 from proxy.model.media import Original
 from proxy.origins import Origin
 from proxy.origins.keys import not_found
-from proxy.origins.sources import is_url
+from proxy.origins.sources import LocatedKey, Route
 
 
-class RoutedOrigin:
+class OriginRouter:
     """
-    A key whose first segment is a name of `named` goes there without it; one that is a whole URL to `remote`,
-    or nowhere when there is none; all others go to `default`, and without one they are not found.
+    The origins that `Sources.locate` tells of: `default`, those that are `named`, and `remote` for keys that
+    are whole URLs. Owns them all and closes them. A key that leads to none is not found, or not allowed when
+    it is a URL.
     """
 
     def __init__(
@@ -28,28 +29,30 @@ class RoutedOrigin:
         self._remote = remote
         self._named = named or {}
 
-    async def fetch(self, key: str, known: Original | None = None) -> Original:
-        origin, below = self._route(key)
-        if origin is None and is_url(key):
+    async def fetch(self, located: LocatedKey, known: Original | None = None) -> Original:
+        origin = self._origin(located)
+        if origin is None and located.route is Route.REMOTE:
             raise SourceNotAllowed(
                 "keys that are URLs are not allowed here: the setting remote_hosts lists no host"
             )
-        if origin is None or not below:
-            raise not_found(key)
-        return await origin.fetch(below, known)
+        if origin is None or not located.origin_key:
+            raise not_found(located.key)
+        return await origin.fetch(located.origin_key, known)
 
-    def version(self, key: str) -> str | None:
-        origin, below = self._route(key)
-        return None if origin is None else origin.version(below)
+    def version(self, located: LocatedKey) -> str | None:
+        origin = self._origin(located)
+        return None if origin is None else origin.version(located.origin_key)
 
     async def close(self) -> None:
         # One may be both, the default origin and a named one.
         origins = {id(each): each for each in (self._default, self._remote, *self._named.values())}
         await asyncio.gather(*(origin.close() for origin in origins.values() if origin is not None))
 
-    def _route(self, key: str) -> tuple[Origin | None, str]:
-        """The origin, and what it knows the key by."""
-        name, _, below = key.partition("/")
-        if name in self._named:
-            return self._named[name], below
-        return (self._remote if is_url(key) else self._default), key
+    def _origin(self, located: LocatedKey) -> Origin | None:
+        match located.route:
+            case Route.NAMED:
+                return self._named[located.origin]
+            case Route.REMOTE:
+                return self._remote
+            case Route.DEFAULT:
+                return self._default

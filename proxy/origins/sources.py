@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from functools import cache
 
 DEFAULT = "default"
@@ -63,6 +64,34 @@ class Source:
         return key
 
 
+class Route(Enum):
+    """Which part of `Sources` a key leads to."""
+
+    NAMED = auto()
+    REMOTE = auto()
+    """The key is a whole URL."""
+    DEFAULT = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocatedKey:
+    """
+    A key, and the origin that has its original: decided once for each request, by `Sources.locate`.
+
+    `key` is as the URL has it, `origin_key` as the origin has it, without the origin's name. `origin` is that
+    name, in metrics and in purge tags. `place` tells the origin's originals from those of another origin
+    under the same keys; it is empty for a whole URL. `formats` are those its originals may have, `None` for
+    all.
+    """
+
+    key: str
+    route: Route
+    origin: str
+    origin_key: str
+    place: str = ""
+    formats: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """
@@ -84,27 +113,18 @@ class Sources:
         named = {name: change(source) for name, source in self.named.items()}
         return replace(self, default=self.default and change(self.default), named=named)
 
-    def of(self, key: str) -> tuple[str, Source | None]:
-        """The name of a key's origin, and the origin; that of a whole URL has no settings of its own."""
-        name = key.partition("/")[0]
+    def locate(self, key: str) -> LocatedKey:
+        """Decide which origin has the original of `key`."""
+        name, _, below = key.partition("/")
         if name in self.named:
-            return name, self.named[name]
+            return _located(key, Route.NAMED, name, below, self.named[name])
         if is_url(key):
-            return REMOTE, None
-        return self.chosen or DEFAULT, self.default
-
-    def place(self, key: str) -> str:
-        """Where a key leads to; nowhere in particular for a whole URL, which says it itself."""
-        source = self.of(key)[1]
-        return "" if source is None else source.place
-
-    def formats(self, key: str) -> tuple[str, ...] | None:
-        """What a key's origin may have; `None` for all."""
-        source = self.of(key)[1]
-        return None if source is None or source.formats is None else tuple(sorted(source.formats))
+            return _located(key, Route.REMOTE, REMOTE, key, None)
+        return _located(key, Route.DEFAULT, self.chosen or DEFAULT, key, self.default)
 
 
 NOWHERE = Sources(default=None)
+"""No origin at all: keys lead to a default origin of no particular place."""
 
 
 @cache
@@ -112,6 +132,14 @@ def _place(url: str, where: tuple[str, ...], rules: tuple[tuple[str, str], ...])
     place = re.sub(r"(://)[^/@]*@", r"\1", url)
     rewritten = f"\n{rules}" if rules else ""
     return hashlib.sha256(f"{where}\n{place}{rewritten}".encode()).hexdigest()[:16]
+
+
+def _located(key: str, route: Route, origin: str, origin_key: str, source: Source | None) -> LocatedKey:
+    located = LocatedKey(key=key, route=route, origin=origin, origin_key=origin_key)
+    if source is None:
+        return located
+    formats = None if source.formats is None else tuple(sorted(source.formats))
+    return replace(located, place=source.place, formats=formats)
 
 
 def is_url(key: str) -> bool:

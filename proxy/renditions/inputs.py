@@ -1,4 +1,4 @@
-"""What one rendition is made from: the original of the picture, and that of what lies over it."""
+"""What one rendition is made from: the original of the picture, and that of its overlay."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from dataclasses import dataclass
 
 from proxy.model.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
 from proxy.model.media import Original
+from proxy.origins.sources import LocatedKey
+from proxy.renditions.request import RenditionRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
+    """The originals of one rendition."""
+
     original: Original
     overlay: Original | None = None
 
     @property
     def version(self) -> str:
+        """Names the very bytes of both."""
         if self.overlay is None:
             return self.original.version
         return f"{self.original.version}\0{self.overlay.version}"
 
     @property
     def last_modified(self) -> float | None:
-        """When any of the two was modified last; not known unless both are."""
+        """When one of them was last modified, in unix seconds; `None` unless it is known of both."""
         first = self.original.last_modified
         if self.overlay is None or first is None:
             return first
@@ -42,7 +47,7 @@ class Inputs:
 
     @property
     def body(self) -> bytes:
-        """As it goes to a renderer: the overlay after the picture, `overlay_bytes` of it."""
+        """The picture followed by `overlay_bytes` of the overlay, as renderers take them."""
         return self.original.body if self.overlay is None else self.original.body + self.overlay.body
 
     @property
@@ -51,25 +56,26 @@ class Inputs:
 
 
 async def fetch_inputs(
-    fetch: Callable[[str], Awaitable[Original]], key: str, overlay_key: str | None
+    fetch: Callable[[LocatedKey], Awaitable[Original]], request: RenditionRequest
 ) -> Inputs:
-    """Both at once. When neither can be had it is the picture's error that is raised."""
-    if overlay_key is None:
-        return Inputs(await fetch(key))
-    original, overlay = await asyncio.gather(fetch(key), fetch(overlay_key), return_exceptions=True)
+    """Fetch both at once. When neither can be had it is the picture's error that is raised."""
+    if request.overlay is None:
+        return Inputs(await fetch(request.original))
+    located = (request.original, request.overlay)
+    original, overlay = await asyncio.gather(*map(fetch, located), return_exceptions=True)
     if isinstance(original, BaseException):
         raise original
     if isinstance(overlay, ProxyError):
-        raise of_overlay(overlay_key, overlay) from None
+        raise about_overlay(request.overlay.key, overlay) from None
     if isinstance(overlay, BaseException):
         raise overlay
     return Inputs(original, overlay)
 
 
-def of_overlay(key: str, error: ProxyError) -> ProxyError:
+def about_overlay(key: str, error: ProxyError) -> ProxyError:
     """
-    An origin's answer about an overlay, which must not read as one about the picture. That it is not there
-    is UnusableOverlay; an origin that fails stays one that fails, and what is not allowed stays so.
+    Return an origin's `error` about the overlay `key` as one that does not read as about the picture: that
+    it is absent or too large is UnusableOverlay, every other error stays of its type.
     """
     message = f"the overlay {key!r}: {error.message}"
     if isinstance(error, OriginalNotFound | OriginalTooLarge):

@@ -23,8 +23,8 @@ from proxy.model.errors import (
 )
 from proxy.model.freshness import Freshness, freshness_past
 from proxy.model.media import Original
-from proxy.origins import Origin
-from proxy.origins.sources import NOWHERE, Sources
+from proxy.origins import Origins
+from proxy.origins.sources import LocatedKey
 from proxy.purges.marks import PurgeMarks, PurgeSubject, PurgeVerdict, PurgeView, purge_subject
 from proxy.renditions.singleflight import SingleFlight
 from proxy.telemetry.metrics import Metrics
@@ -44,18 +44,16 @@ class Originals:
     the origin can tell without a network are not kept: it has them at hand itself.
 
     `fresh_for` and `stale_if_error` are seconds, for originals whose origin says nothing of the kind; nothing
-    is guessed from how old an original is (RFC 9111 section 4.2.2). `sources` tell where keys lead to:
-    deployments of different origins may share a cache. `clock` gives unix seconds.
+    is guessed from how old an original is (RFC 9111 section 4.2.2). `clock` gives unix seconds.
     """
 
     def __init__(
         self,
-        origin: Origin,
+        origin: Origins,
         cache: Cache[Original],
         *,
         fresh_for: float,
         stale_if_error: float,
-        sources: Sources = NOWHERE,
         purges: PurgeView | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
@@ -64,7 +62,6 @@ class Originals:
         self._cache = cache
         self._fresh_for = fresh_for
         self._stale_if_error = stale_if_error
-        self._sources = sources
         self._purges = purges or PurgeMarks()
         self._metrics = metrics or Metrics()
         self._clock = clock
@@ -72,15 +69,17 @@ class Originals:
         self._renewals: SingleFlight[None] = SingleFlight()
         self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
-    async def fetch(self, key: str, known: Original | None = None) -> Original:
-        if self._origin.version(key) is not None:
-            return await self._ask(key, known)
+    async def fetch(self, located: LocatedKey, known: Original | None = None) -> Original:
+        if self._origin.version(located) is not None:
+            return await self._ask(located, known)
         # Whoever asks after a purge must not be given what was asked for before it.
         after = self._purges.latest
-        return await self._flights.join(f"{after}\n{key}", lambda: self._find_or_fetch(key, after))
+        return await self._flights.join(
+            f"{after}\n{located.key}", lambda: self._find_or_fetch(located, after)
+        )
 
-    def version(self, key: str) -> str | None:
-        return self._origin.version(key)
+    def version(self, located: LocatedKey) -> str | None:
+        return self._origin.version(located)
 
     async def close(self) -> None:
         await self._flights.close()
@@ -88,53 +87,53 @@ class Originals:
         await self._cache.close()
         await self._origin.close()
 
-    async def _find_or_fetch(self, key: str, after: int) -> Original:
-        known = await self._cache.get(self._name(key))
-        purged = None if known is None else self._purges.verdict(self._subject(key), known.after_purge)
+    async def _find_or_fetch(self, located: LocatedKey, after: int) -> Original:
+        known = await self._cache.get(self._name(located))
+        purged = None if known is None else self._purges.verdict(self._subject(located), known.after_purge)
         if known is None or (purged and purged.hard):
-            return await self._fetch(key, None, after)
+            return await self._fetch(located, None, after)
         state = self._freshness(known, purged)
         if state is Freshness.FRESH:
             return known
         if state is Freshness.STALE:
-            self._renewals.start(key, lambda: self._renew(key, known, after))
+            self._renewals.start(located.key, lambda: self._renew(located, known, after))
             return known
-        if state is Freshness.STALE_IF_ERROR and key in self._failures:
+        if state is Freshness.STALE_IF_ERROR and located.key in self._failures:
             return replace(known, is_stale=True)
         try:
-            return await self._fetch(key, known, after)
+            return await self._fetch(located, known, after)
         except (OriginFailed, Overloaded) as failure:
             if state is Freshness.EXPIRED:
                 raise
-            self._failures[key] = True
+            self._failures[located.key] = True
             log.warning("original_bridged", error=failure.code)
             return replace(known, is_stale=True)
 
-    async def _fetch(self, key: str, known: Original | None, after: int) -> Original:
+    async def _fetch(self, located: LocatedKey, known: Original | None, after: int) -> Original:
         try:
-            original = replace(await self._ask(key, known), after_purge=after)
+            original = replace(await self._ask(located, known), after_purge=after)
         except (OriginalNotFound, OriginalTooLarge, SourceNotAllowed):
             if known is not None:
-                await self._cache.put(self._name(key), known, 0)
+                await self._cache.put(self._name(located), known, 0)
             raise
-        await self._cache.put(self._name(key), original, KEPT if original.cache_policy.storable else 0)
+        await self._cache.put(self._name(located), original, KEPT if original.cache_policy.storable else 0)
         return original
 
-    async def _ask(self, key: str, known: Original | None) -> Original:
+    async def _ask(self, located: LocatedKey, known: Original | None) -> Original:
         started, outcome = time.perf_counter(), "abandoned"
         try:
-            original = await self._origin.fetch(key, known)
+            original = await self._origin.fetch(located, known)
             outcome = "fetched"
         except ProxyError as failure:
             outcome = failure.code
             raise
         finally:
-            self._metrics.fetched(self._sources.of(key)[0], outcome, time.perf_counter() - started)
+            self._metrics.fetched(located.origin, outcome, time.perf_counter() - started)
         return original
 
-    async def _renew(self, key: str, known: Original, after: int) -> None:
+    async def _renew(self, located: LocatedKey, known: Original, after: int) -> None:
         try:
-            await self._fetch(key, known, after)
+            await self._fetch(located, known, after)
         except ProxyError as failure:
             log.warning("original_not_renewed", error=failure.code)
 
@@ -147,8 +146,8 @@ class Originals:
             over = max(0.0, over, self._clock() - purged.at)
         return freshness_past(over, said.stale_while_revalidate, stale_if_error)
 
-    def _subject(self, key: str) -> PurgeSubject:
-        return purge_subject([key], [self._sources.of(key)[0]])
+    def _subject(self, located: LocatedKey) -> PurgeSubject:
+        return purge_subject([located.key], [located.origin])
 
-    def _name(self, key: str) -> str:
-        return f"original\n{self._sources.place(key)}\n{key}"
+    def _name(self, located: LocatedKey) -> str:
+        return f"original\n{located.place}\n{located.key}"

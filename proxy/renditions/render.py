@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from proxy.model.limits import Limits
 from proxy.model.media import Note, Rendition, parse_format
 from proxy.model.negotiation import format_bucket
-from proxy.origins.sources import Sources
+from proxy.origins.sources import LocatedKey
 from proxy.renditions.inputs import Inputs
 from proxy.renditions.request import RenditionRequest, identity
 
@@ -33,19 +33,17 @@ class Renderers(Protocol):
 
 
 class Rendering:
-    """`sources` tell which formats the origin of a key may have. `clock` gives unix seconds."""
+    """Makes renditions in `renderers`, within `limits`. `clock` gives unix seconds."""
 
     def __init__(
         self,
         renderers: Renderers,
         limits: Limits,
-        sources: Sources,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._renderers = renderers
         self._limits = limits
-        self._sources = sources
         self._clock = clock
 
     def require_room(self) -> None:
@@ -58,11 +56,11 @@ class Rendering:
         header: dict[str, Any] = {
             "options": request.options,
             "accepted": format_bucket(request.accepted),
-            "limits": asdict(self._limits_of(request.key)),
+            "limits": asdict(self._limits_of(request.original)),
             "background": background,
             "overlay": inputs.overlay_bytes,
         }
-        if request.overlay:
+        if request.overlay is not None:
             header["overlay_limits"] = asdict(self._limits_of(request.overlay))
         run = self._renderers.run_behind if background else self._renderers.run
         reply = await run(request.task, header, inputs.body, self._limits.render_timeout)
@@ -78,5 +76,5 @@ class Rendering:
         )
         return rendition, {"queue": reply.queue_seconds, **reply.header["timings"]}
 
-    def _limits_of(self, key: str) -> Limits:
-        return replace(self._limits, formats=self._sources.formats(key))
+    def _limits_of(self, located: LocatedKey) -> Limits:
+        return replace(self._limits, formats=located.formats)

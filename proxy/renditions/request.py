@@ -1,4 +1,4 @@
-"""What somebody wants, as a value: what caches, renderers and ETags know a rendition by."""
+"""What a client asks for, as a value: caches, renderers and ETags know a rendition by it."""
 
 from __future__ import annotations
 
@@ -9,51 +9,81 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.media import RECIPE
 from proxy.model.negotiation import Bucket, format_bucket
 from proxy.options.spec import Spec
+from proxy.origins.sources import NOWHERE, LocatedKey, Sources
+from proxy.purges.marks import PurgeSubject, purge_subject
 from proxy.url.grammar import canonical_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionRequest:
     """
-    One rendition that somebody wants. `options` are the canonical ones. `task` is what a renderer does for
-    it: `render` the picture, or `describe` it. `overlay` is the key of what lies over the picture.
+    One rendition of the picture `original`, with the picture `overlay` over it if there is one.
+
+    `options` are the canonical ones, `accepted` the formats that the client takes, which count where
+    `open_format` leaves the choice open. `task` is what a renderer does: `render` the picture, or `describe`
+    it. `presets` are those that the URL names, for purges.
     """
 
     options: str
-    key: str
+    original: LocatedKey
     accepted: Bucket
     open_format: bool
     lifetimes: Lifetimes
     task: str = "render"
-    overlay: str | None = None
+    overlay: LocatedKey | None = None
     presets: tuple[str, ...] = ()
 
     @property
-    def name(self) -> str:
-        """The request without its original. What a client accepts counts only where it decides."""
+    def key(self) -> str:
+        """The key of the picture, as in the URL."""
+        return self.original.key
+
+    @property
+    def located(self) -> tuple[LocatedKey, ...]:
+        """The keys of all originals that go into the rendition: the picture's, then the overlay's."""
+        return (self.original,) if self.overlay is None else (self.original, self.overlay)
+
+    @property
+    def stem(self) -> str:
+        """Its name in caches, without the originals' versions: all that is the same for every request."""
         accepted = f";{format_bucket(self.accepted)}" if self.open_format else ""
-        return f"{RECIPE}\n{self.task}\n{self.options}{accepted}"
+        overlay = "" if self.overlay is None else f"\n{self.overlay.place}"
+        name = f"{RECIPE}\n{self.task}\n{self.options}{accepted}"
+        return f"{name}{overlay}\n{self.original.place}\n{self.key}"
+
+    @property
+    def subject(self) -> PurgeSubject:
+        """What a purge calls the rendition by."""
+        located = self.located
+        return purge_subject((each.key for each in located), (each.origin for each in located), self.presets)
 
 
 def rendition_request(
-    spec: Spec, key: str, accepted: Bucket, lifetimes: Lifetimes, task: str = "render"
+    spec: Spec,
+    key: str,
+    accepted: Bucket,
+    lifetimes: Lifetimes,
+    *,
+    sources: Sources = NOWHERE,
+    task: str = "render",
 ) -> RenditionRequest:
+    """Return the request for `key` under `spec`. `sources` are where its keys lead to."""
     return RenditionRequest(
         options=canonical_text(spec),
-        key=key,
+        original=sources.locate(key),
         accepted=accepted,
         open_format=spec.negotiates,
         lifetimes=lifetimes,
         task=task,
-        overlay=spec.overlay,
+        overlay=None if spec.overlay is None else sources.locate(spec.overlay),
         presets=spec.presets,
     )
 
 
 def identity(request: RenditionRequest, format: str, version: str) -> str:
     """
-    A strong ETag (RFC 9110 section 8.8.1): the same for the same bytes over restarts and machines, another
-    for another format, spec, original or recipe.
+    Return a strong ETag (RFC 9110 section 8.8.1), without quotes: the same for the same bytes over restarts
+    and machines, another for another format, spec, original (`version`) or recipe.
     """
     parts = (RECIPE, request.options, format, request.key, version)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

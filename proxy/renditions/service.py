@@ -30,9 +30,9 @@ from proxy.model.errors import (
 from proxy.model.freshness import PROVISIONAL_LIFETIME, Freshness, freshness
 from proxy.model.limits import Limits
 from proxy.model.media import Original, Rendition
-from proxy.origins import Origin
-from proxy.origins.sources import NOWHERE, Sources
-from proxy.purges.marks import PurgeMarks, PurgeSubject, PurgeVerdict, PurgeView, purge_subject
+from proxy.origins import Origins
+from proxy.origins.sources import LocatedKey
+from proxy.purges.marks import PurgeMarks, PurgeVerdict, PurgeView
 from proxy.renditions.cluster import Flights, Made
 from proxy.renditions.inputs import Inputs, fetch_inputs
 from proxy.renditions.render import Renderers, Rendering
@@ -95,11 +95,10 @@ class Renditions:
     def __init__(
         self,
         *,
-        origin: Origin,
+        origin: Origins,
         cache: LayeredCache[Rendition],
         renderers: Renderers,
         limits: Limits,
-        sources: Sources = NOWHERE,
         purges: PurgeView | None = None,
         makers: Flights | None = None,
         refusals_for: float = 60.0,
@@ -107,8 +106,7 @@ class Renditions:
     ) -> None:
         self._origin = origin
         self._cache = cache
-        self._rendering = Rendering(renderers, limits, sources, clock=clock)
-        self._sources = sources
+        self._rendering = Rendering(renderers, limits, clock=clock)
         self._purges = purges or PurgeMarks()
         self._clock = clock
         self._flights: SingleFlight[Served] = SingleFlight()
@@ -119,27 +117,14 @@ class Renditions:
         self._refusals: TTLCache[str, Refusal] = TTLCache(maxsize=10_000, ttl=refusals_for)
         self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
 
-    def stem(self, request: RenditionRequest) -> str:
-        """What of a request's name never changes: what is wanted, of what, and where that leads to."""
-        overlay = f"\n{self._sources.place(request.overlay)}" if request.overlay else ""
-        return f"{request.name}{overlay}{self._original(request)}"
-
     def name(self, stem: str, request: RenditionRequest) -> str:
         """What caches know a request by: with the originals' present versions, where that costs nothing."""
-        name = f"{stem}\n{self._origin.version(request.key) or ''}"
+        name = f"{stem}\n{self._origin.version(request.original) or ''}"
         return f"{name}\n{self._origin.version(request.overlay) or ''}" if request.overlay else name
-
-    def _original(self, request: RenditionRequest) -> str:
-        return f"\n{self._sources.place(request.key)}\n{request.key}"
 
     def peek(self, name: str) -> Rendition | None:
         """The rendition of that name, whatever its age, when this process holds it in memory."""
         return self._cache.peek(name)
-
-    def subject(self, request: RenditionRequest) -> PurgeSubject:
-        """What a purge calls it by."""
-        keys = [request.key, *([request.overlay] if request.overlay else [])]
-        return purge_subject(keys, (self._sources.of(key)[0] for key in keys), request.presets)
 
     @property
     def latest_purge(self) -> int:
@@ -168,7 +153,7 @@ class Renditions:
 
     async def get(self, request: RenditionRequest) -> Served:
         """Raises every ProxyError that is not about the URL's own text."""
-        name = self.name(self.stem(request), request)
+        name = self.name(request.stem, request)
         self._raise_what_is_remembered(request, name)
         # Whoever asks after a purge must not be given what was begun before it.
         after = self._purges.latest
@@ -178,7 +163,7 @@ class Renditions:
         return replace(answer, collapsed=True) if collapsed else answer
 
     def _of_all(self, request: RenditionRequest) -> str:
-        return f"{self._original(request)}\n{self._origin.version(request.key) or ''}"
+        return f"\n{request.original.place}\n{request.key}\n{self._origin.version(request.original) or ''}"
 
     def _raise_what_is_remembered(self, request: RenditionRequest, name: str) -> None:
         for known_as in (name, self._of_all(request)):
@@ -187,7 +172,7 @@ class Renditions:
                 raise without_traceback(refusal.error)
 
     def _purged(self, request: RenditionRequest, after: int) -> PurgeVerdict | None:
-        return self._purges.verdict(self.subject(request), after) if after < self._purges.latest else None
+        return self._purges.verdict(request.subject, after) if after < self._purges.latest else None
 
     def _is_good(self, request: RenditionRequest, kept: Rendition) -> bool:
         fresh = freshness(request.lifetimes, self._clock() - kept.made_at) is Freshness.FRESH
@@ -293,8 +278,8 @@ class Renditions:
             bridged=inputs.is_stale,
         )
 
-    async def _fetch(self, key: str, after: int) -> Original:
-        return await self._fetches.join(f"{after}\n{key}", lambda: self._origin.fetch(key))
+    async def _fetch(self, located: LocatedKey, after: int) -> Original:
+        return await self._fetches.join(f"{after}\n{located.key}", lambda: self._origin.fetch(located))
 
     async def _finish(self, request: RenditionRequest, name: str, shown: Rendition) -> None:
         """
@@ -322,4 +307,4 @@ class Renditions:
         )
 
     async def _inputs(self, request: RenditionRequest, after: int) -> Inputs:
-        return await fetch_inputs(lambda key: self._fetch(key, after), request.key, request.overlay)
+        return await fetch_inputs(lambda located: self._fetch(located, after), request)

@@ -11,6 +11,7 @@ from proxy.model.errors import Expired
 from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
+from proxy.origins.sources import NOWHERE, Sources
 from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.requests.policy import check_policy
 from proxy.url.grammar import Address, read_options, resolve_options, split_path
@@ -25,6 +26,7 @@ class ServingTerms:
     `mount` is the path that all URLs begin with. `below` is the path after the mount at which URLs ask for
     `task` (`render` or `describe`); a signature covers it and is good for that task alone. `policy` is for
     URLs without a signature (see `proxy.requests.policy`). `lifetimes` hold where no preset has its own.
+    `sources` are where keys lead to.
     """
 
     mount: str = ""
@@ -33,6 +35,7 @@ class ServingTerms:
     secrets: tuple[Secret, ...] = ()
     policy: str = "deny"
     lifetimes: Lifetimes = Lifetimes()  # noqa: RUF009  frozen
+    sources: Sources = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +78,10 @@ def read_request(
     spec = resolve_options(written, presets.options, presets.defaults, presets.layers)
     named = tuple(presets.presets[name] for name in spec.presets)
     lifetimes = with_preset_lifetimes(terms.lifetimes, named)
-    return ParsedRequest(
-        rendition_request=rendition_request(spec, address.key, accepted, lifetimes, task=terms.task),
-        spec=spec,
-        presets=named,
+    request = rendition_request(
+        spec, address.key, accepted, lifetimes, sources=terms.sources, task=terms.task
     )
+    return ParsedRequest(rendition_request=request, spec=spec, presets=named)
 
 
 def is_signed(terms: ServingTerms, address: Address) -> bool:

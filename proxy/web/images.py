@@ -80,11 +80,9 @@ class Images:
         self.use(presets)
 
     def use(self, presets: Presets) -> None:
-        renditions = self._renditions
-
         def read(raw_path: bytes, query: bytes, accepted: Bucket) -> Known:
             ask = read_request(self._terms, presets, raw_path, query, accepted)
-            return Known(ask, renditions.stem(ask.rendition_request))
+            return Known(ask, ask.rendition_request.stem)
 
         self._read: Callable[[bytes, bytes, Bucket], Known] = lru_cache(maxsize=4096)(read)
 
@@ -165,7 +163,7 @@ class Images:
         return found
 
     def _lasting(self, ask: ParsedRequest, rendition: Rendition) -> list[tuple[bytes, bytes]]:
-        return lasting_headers(ask, rendition, self._renditions.subject(ask.rendition_request))
+        return lasting_headers(ask, rendition, ask.rendition_request.subject)
 
     async def _failure(self, ask: ParsedRequest, error: ProxyError) -> Answered:
         """The problem, or the picture that a preset shows in its place, with the error's lifetime."""
@@ -175,8 +173,9 @@ class Images:
         preset = next((preset for preset in reversed(ask.presets) if preset.on_error), None)
         if preset is None or preset.on_error is None or preset.on_error == ask.rendition_request.key:
             return answered
+        shown = replace(ask.rendition_request, original=self._terms.sources.locate(preset.on_error))
         try:
-            answer = await self._renditions.get(replace(ask.rendition_request, key=preset.on_error))
+            answer = await self._renditions.get(shown)
         except ProxyError:
             return answered
         # The picture is how the error looks: kept as shortly, and told as one.

@@ -78,7 +78,7 @@ def test_no_secret_is_shown(whole: Sources) -> None:
     ],
 )
 def test_the_first_segment_of_a_key_is_the_name(whole: Sources, key: str, name: str) -> None:
-    assert whole.of(key)[0] == name
+    assert whole.locate(key).origin == name
 
 
 @pytest.mark.parametrize("key, becomes", [("old/a/b.jpg", "new/a/b.jpg"), ("a.jpg", "all/a.jpg")])
@@ -88,9 +88,9 @@ def test_the_first_rule_that_matches_rewrites_a_key(whole: Sources, key: str, be
 
 
 def test_formats_are_those_of_the_key_s_origin(whole: Sources) -> None:
-    assert whole.formats("shop/a.jpg") == ("jpeg", "png")
-    assert whole.formats("photos/a.jpg") is None
-    assert whole.formats("https://elsewhere.example/a.jpg") is None
+    assert whole.locate("shop/a.jpg").formats == ("jpeg", "png")
+    assert whole.locate("photos/a.jpg").formats is None
+    assert whole.locate("https://elsewhere.example/a.jpg").formats is None
 
 
 def test_places_differ_as_their_originals_do() -> None:
@@ -195,7 +195,8 @@ def test_every_name_means_something_for_some_kind_of_origin() -> None:
 
 
 def test_an_origin_without_a_name_has_none() -> None:
-    assert Sources(default=Source(url="/x"), named={"a": Source(url="/a")}).of("b/c.jpg")[0] == DEFAULT
+    sources = Sources(default=Source(url="/x"), named={"a": Source(url="/a")})
+    assert sources.locate("b/c.jpg").origin == DEFAULT
 
 
 def test_the_setting_is_a_file_or_what_stands_in_one(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, SourceNotAllowed
 from proxy.model.media import Original
-from proxy.origins import Origin
+from proxy.origins import Origins
 from proxy.origins.limited import MOST_WAITING, REST, THRESHOLD, HeldHosts, HeldOrigin
-from proxy.origins.router import RoutedOrigin
-from proxy.origins.sources import Rewrite, Source
+from proxy.origins.router import OriginRouter
+from proxy.origins.sources import Rewrite, Source, Sources
 from tests.caches.clocks import Clock
 
 
@@ -246,21 +246,24 @@ async def test_the_operator_says_how_long_it_is_fresh(told: Told, clock: Clock) 
 
 
 async def test_a_key_goes_to_the_origin_that_it_names() -> None:
+    sources = Sources(default=Source(url="/x"), named={"shop": Source(url="/s")})
     default, shop, remote = Told(), Told(), Told()
-    origin = RoutedOrigin(default, remote, {"shop": shop})
-    assert (await origin.fetch("shop/a/b.jpg")).body == b"a/b.jpg"
-    assert (await origin.fetch("a/shop/b.jpg")).body == b"a/shop/b.jpg"
-    assert (await origin.fetch("https://shop/b.jpg")).body == b"https://shop/b.jpg"
-    assert origin.version("shop/a.jpg") == "version of a.jpg"
+    origin = OriginRouter(default, remote, {"shop": shop})
+    assert (await origin.fetch(sources.locate("shop/a/b.jpg"))).body == b"a/b.jpg"
+    assert (await origin.fetch(sources.locate("a/shop/b.jpg"))).body == b"a/shop/b.jpg"
+    assert (await origin.fetch(sources.locate("https://shop/b.jpg"))).body == b"https://shop/b.jpg"
+    assert shop.fetched == ["a/b.jpg"]
+    assert origin.version(sources.locate("shop/a.jpg")) == "version of a.jpg"
     await origin.close()
     assert all(each.closed for each in (default, shop, remote))
 
 
 async def test_a_key_that_leads_nowhere_is_not_found() -> None:
-    origin: Origin = RoutedOrigin(None, None, {"shop": Told()})
+    sources = Sources(default=None, named={"shop": Source(url="/s")})
+    origin: Origins = OriginRouter(None, None, {"shop": Told()})
     for key in ("shop", "a.jpg", "other/a.jpg"):
         with pytest.raises(OriginalNotFound, match=f"no original '{key}'"):
-            await origin.fetch(key)
-        assert origin.version("a.jpg") is None
+            await origin.fetch(sources.locate(key))
+        assert origin.version(sources.locate("a.jpg")) is None
     with pytest.raises(SourceNotAllowed):
-        await origin.fetch("https://shop/a.jpg")
+        await origin.fetch(sources.locate("https://shop/a.jpg"))

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from proxy.model.errors import OriginalNotFound, SourceNotAllowed
 from proxy.model.limits import Limits
-from proxy.origins import Origin
+from proxy.origins import Origins
 from proxy.origins.file import FileOrigin
-from proxy.origins.open import open_origin
-from proxy.origins.router import RoutedOrigin
+from proxy.origins.open import open_origins
+from proxy.origins.router import OriginRouter
+from proxy.origins.sources import NOWHERE, Source, Sources
 from tests.origins.server import Server, reply
 
 LIMITS = Limits()
+locate = NOWHERE.locate
 
 
 @pytest.fixture
@@ -23,9 +26,16 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-async def fetched(origin: Origin, key: str = "tom.jpg") -> bytes:
+def opened(url: str, *, remote_hosts: Iterable[str] = (), private_networks: bool = False) -> OriginRouter:
+    source = Source(url=url, private=private_networks)
+    return open_origins(
+        Sources(default=source), limits=LIMITS, remote_hosts=remote_hosts, private_networks=private_networks
+    )
+
+
+async def fetched(origin: Origins, key: str = "tom.jpg") -> bytes:
     try:
-        return (await origin.fetch(key)).body
+        return (await origin.fetch(locate(key))).body
     finally:
         await origin.close()
 
@@ -46,36 +56,34 @@ async def test_a_folder_is_opened_however_it_is_written(
         f"file://{quoted}/",
         f"FILE://localhost{quoted}",
     ):
-        assert await fetched(open_origin(text, limits=LIMITS)) == b"tom"
+        assert await fetched(opened(text)) == b"tom"
 
 
 async def test_a_server_is_opened_and_private_networks_lets_it_be_on_loopback(server: Server) -> None:
     server.put("/base/tom.jpg", reply(b"tom"))
-    origin = open_origin(f"{server.url}/base", limits=LIMITS, private_networks=True)
+    origin = opened(f"{server.url}/base", private_networks=True)
     assert await fetched(origin) == b"tom"
 
 
 async def test_without_private_networks_a_server_on_loopback_is_not_asked(server: Server) -> None:
     with pytest.raises(SourceNotAllowed, match="private_networks"):
-        await fetched(open_origin(server.url, limits=LIMITS))
+        await fetched(opened(server.url))
     assert server.connections == 0
 
 
 async def test_keys_that_are_urls_go_to_the_listed_hosts(folder: Path, server: Server) -> None:
     server.put("/tom.jpg", reply(b"remote tom"))
-    origin = open_origin(
-        str(folder), limits=LIMITS, remote_hosts=[f"127.0.0.1:{server.port}"], private_networks=True
-    )
-    assert (await origin.fetch("tom.jpg")).body == b"tom"
-    assert (await origin.fetch(f"{server.url}/tom.jpg")).body == b"remote tom"
-    assert (await origin.fetch(f"HTTP://127.0.0.1:{server.port}/tom.jpg")).body == b"remote tom"
-    assert origin.version("tom.jpg") is not None
-    assert origin.version(f"{server.url}/tom.jpg") is None
+    origin = opened(str(folder), remote_hosts=[f"127.0.0.1:{server.port}"], private_networks=True)
+    assert (await origin.fetch(locate("tom.jpg"))).body == b"tom"
+    assert (await origin.fetch(locate(f"{server.url}/tom.jpg"))).body == b"remote tom"
+    assert (await origin.fetch(locate(f"HTTP://127.0.0.1:{server.port}/tom.jpg"))).body == b"remote tom"
+    assert origin.version(locate("tom.jpg")) is not None
+    assert origin.version(locate(f"{server.url}/tom.jpg")) is None
     await origin.close()
 
 
 async def test_without_private_networks_a_listed_host_must_be_public(folder: Path, server: Server) -> None:
-    origin = open_origin(str(folder), limits=LIMITS, remote_hosts=[f"127.0.0.1:{server.port}"])
+    origin = opened(str(folder), remote_hosts=[f"127.0.0.1:{server.port}"])
     with pytest.raises(SourceNotAllowed):
         await fetched(origin, f"{server.url}/tom.jpg")
     assert server.connections == 0
@@ -86,9 +94,7 @@ async def test_private_networks_is_for_hosts_spelled_out_and_not_for_what_a_suff
 ) -> None:
     """Whoever may write one name below a suffix decides where it points."""
     # A suffix that no operator would list, but the only one below which every machine resolves a name.
-    origin = open_origin(
-        str(folder), limits=LIMITS, remote_hosts=[f".0.0.1:{server.port}"], private_networks=True
-    )
+    origin = opened(str(folder), remote_hosts=[f".0.0.1:{server.port}"], private_networks=True)
     with pytest.raises(SourceNotAllowed, match="private_networks"):
         await fetched(origin, f"{server.url}/tom.jpg")
     assert server.connections == 0
@@ -97,14 +103,14 @@ async def test_private_networks_is_for_hosts_spelled_out_and_not_for_what_a_suff
 @pytest.mark.parametrize("key", ["https://example.com/tom.jpg", "http://example.com", "HTTPS://example.com/"])
 async def test_without_listed_hosts_no_url_is_a_key(folder: Path, key: str) -> None:
     with pytest.raises(SourceNotAllowed, match="remote_hosts"):
-        await fetched(open_origin(str(folder), limits=LIMITS), key)
-    assert RoutedOrigin(FileOrigin(folder, LIMITS)).version(key) is None
+        await fetched(opened(str(folder)), key)
+    assert OriginRouter(FileOrigin(folder, LIMITS)).version(locate(key)) is None
 
 
 @pytest.mark.parametrize("key", ["http:/x", "https:x", "ftp://x", "httpx://x", "x/http://y"])
 async def test_what_is_no_url_of_http_is_an_ordinary_key(folder: Path, key: str) -> None:
     with pytest.raises(OriginalNotFound):
-        await fetched(open_origin(str(folder), limits=LIMITS), key)
+        await fetched(opened(str(folder)), key)
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "FTP", "gopher"])
@@ -112,7 +118,7 @@ def test_an_unknown_scheme_is_refused_with_those_there_are(scheme: str) -> None:
     with pytest.raises(
         ValueError, match=f"'{scheme.lower()}://'.*path, file://, http://, https://"
     ) as refusal:
-        open_origin(f"{scheme}://key:s3cret@bucket/prefix", limits=LIMITS)
+        opened(f"{scheme}://key:s3cret@bucket/prefix")
     assert "s3cret" not in str(refusal.value)
 
 
@@ -120,15 +126,15 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("absent", "file"):
         with pytest.raises(ValueError, match=str(tmp_path / name)):
-            open_origin(str(tmp_path / name), limits=LIMITS)
+            opened(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("text", ["file://", "file://srv", "file://server/share"])
 def test_a_file_url_takes_three_slashes(text: str) -> None:
     with pytest.raises(ValueError, match="three slashes"):
-        open_origin(text, limits=LIMITS)
+        opened(text)
 
 
 def test_a_wrong_entry_of_the_hosts_is_named(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"\*\.example\.com"):
-        open_origin(str(folder), limits=LIMITS, remote_hosts=["*.example.com"])
+        opened(str(folder), remote_hosts=["*.example.com"])

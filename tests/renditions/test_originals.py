@@ -20,11 +20,15 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, Original
 from proxy.origins.file import FileOrigin
 from proxy.origins.http import HTTPOrigin, make_client
+from proxy.origins.router import OriginRouter
+from proxy.origins.sources import NOWHERE
 from proxy.renditions.originals import Originals
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
 from tests.pictures import loaded, photo, plain, saved
 from tests.web.serving import client
+
+A = NOWHERE.locate("a")
 
 Open = Callable[[], Originals]
 
@@ -46,7 +50,8 @@ async def opened(server: Server, clock: Clock, tmp_path: Path) -> AsyncIterator[
     made: list[Originals] = []
 
     def open() -> Originals:
-        origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+        web = make_client(private_hosts=["127.0.0.1"])
+        origin = OriginRouter(HTTPOrigin(web, server.url, Limits(), fetch_timeout=1.0))
         tiers: list[Tier[Original]] = [
             MemoryCache[Original](10**7, clock=clock),
             DiskCache(ORIGINAL_CODEC, tmp_path, 10**7, clock=clock),
@@ -63,9 +68,9 @@ async def opened(server: Server, clock: Clock, tmp_path: Path) -> AsyncIterator[
 async def test_what_is_fresh_is_not_asked_for(opened: Open, server: Server, clock: Clock) -> None:
     server.put("/a", reply(b"one", cache_control="max-age=100"))
     originals = opened()
-    first = await originals.fetch("a")
+    first = await originals.fetch(A)
     clock.forward(90)
-    assert await originals.fetch("a") == first
+    assert await originals.fetch(A) == first
     assert len(server.asked) == 1
 
 
@@ -82,9 +87,9 @@ async def test_what_is_kept_survives_a_restart_with_all_that_was_said(
         ),
     )
     originals = opened()
-    first = await originals.fetch("a")
+    first = await originals.fetch(A)
     await originals.close()
-    assert await opened().fetch("a") == first
+    assert await opened().fetch(A) == first
     assert (first.etag, first.cache_policy.stale_if_error) == ('W/"1"', 7)
     assert len(server.asked) == 1
 
@@ -92,7 +97,7 @@ async def test_what_is_kept_survives_a_restart_with_all_that_was_said(
 async def test_many_who_want_it_at_once_cost_one_download(opened: Open, server: Server) -> None:
     server.put("/a", reply(b"one"))
     originals = opened()
-    found = await asyncio.gather(*(originals.fetch("a") for _ in range(50)))
+    found = await asyncio.gather(*(originals.fetch(A) for _ in range(50)))
     assert {each.body for each in found} == {b"one"}
     assert len(server.asked) == 1
 
@@ -102,15 +107,15 @@ async def test_an_origin_that_says_nothing_is_believed_for_a_while(
 ) -> None:
     server.put("/a", reply(b"one", etag='"1"'), reply(status=304), reply(b"two", etag='"2"'))
     originals = opened()
-    await originals.fetch("a")
+    await originals.fetch(A)
     clock.forward(50)
-    await originals.fetch("a")
+    await originals.fetch(A)
     assert len(server.asked) == 1
     clock.forward(50)
-    assert (await originals.fetch("a")).body == b"one"
+    assert (await originals.fetch(A)).body == b"one"
     assert server.asked[1].headers["if-none-match"] == '"1"'
     clock.forward(120)
-    assert (await originals.fetch("a")).body == b"two"
+    assert (await originals.fetch(A)).body == b"two"
     assert len(server.asked) == 3
 
 
@@ -120,9 +125,9 @@ async def test_what_must_not_be_kept_is_not_kept(
 ) -> None:
     server.put("/a", reply(b"kept", cache_control="no-cache"), reply(b"secret", cache_control=forbidden))
     originals = opened()
-    await originals.fetch("a")
-    assert (await originals.fetch("a")).body == b"secret"
-    await originals.fetch("a")
+    await originals.fetch(A)
+    assert (await originals.fetch(A)).body == b"secret"
+    await originals.fetch(A)
     assert [each.headers.get("if-none-match") for each in server.asked] == [None] * 3
     await originals.close()
     assert b"secret" not in contents(tmp_path)
@@ -133,14 +138,14 @@ async def test_a_dead_origin_is_bridged_and_not_asked_by_everybody(
 ) -> None:
     server.put("/a", reply(b"one", etag='"1"'), reply(status=500))
     originals = opened()
-    first = await originals.fetch("a")
+    first = await originals.fetch(A)
     clock.forward(100)
     for _ in range(3):
-        assert await originals.fetch("a") == replace(first, is_stale=True)
+        assert await originals.fetch(A) == replace(first, is_stale=True)
     assert len(server.asked) == 2
     clock.forward(600)
     with pytest.raises(OriginFailed):
-        await originals.fetch("a")
+        await originals.fetch(A)
 
 
 async def test_who_insists_on_being_asked_is_never_bridged(
@@ -148,10 +153,10 @@ async def test_who_insists_on_being_asked_is_never_bridged(
 ) -> None:
     server.put("/a", reply(b"one", cache_control="max-age=5, must-revalidate"), reply(status=500))
     originals = opened()
-    await originals.fetch("a")
+    await originals.fetch(A)
     clock.forward(60)
     with pytest.raises(OriginFailed):
-        await originals.fetch("a")
+        await originals.fetch(A)
 
 
 async def test_a_stale_one_is_used_while_it_is_renewed_where_its_origin_allows_it(
@@ -160,22 +165,22 @@ async def test_a_stale_one_is_used_while_it_is_renewed_where_its_origin_allows_i
     allowed = "max-age=5, stale-while-revalidate=1000"
     server.put("/a", reply(b"one", cache_control=allowed), silence)
     originals = opened()
-    first = await originals.fetch("a")
+    first = await originals.fetch(A)
     clock.forward(60)
     async with asyncio.timeout(0.9):  # the origin would take a second to be given up
-        assert await originals.fetch("a") == first
+        assert await originals.fetch(A) == first
         await until(lambda: len(server.asked) == 2)
 
 
 async def test_what_is_gone_is_forgotten(opened: Open, server: Server, clock: Clock) -> None:
     server.put("/a", reply(b"one", cache_control="max-age=5"), reply(status=404), reply(status=500))
     originals = opened()
-    await originals.fetch("a")
+    await originals.fetch(A)
     clock.forward(60)
     with pytest.raises(OriginalNotFound):
-        await originals.fetch("a")
+        await originals.fetch(A)
     with pytest.raises(OriginFailed):
-        await originals.fetch("a")
+        await originals.fetch(A)
 
 
 async def test_a_folder_needs_no_copy_of_what_is_in_it(tmp_path: Path) -> None:
@@ -183,8 +188,8 @@ async def test_a_folder_needs_no_copy_of_what_is_in_it(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "a").write_bytes(b"one")
     cache = TieredCache([DiskCache(ORIGINAL_CODEC, kept, 10**7)])
-    originals = Originals(FileOrigin(folder, Limits()), cache, fresh_for=60, stale_if_error=600)
-    assert (await originals.fetch("a")).body == b"one"
+    originals = Originals(OriginRouter(FileOrigin(folder, Limits())), cache, fresh_for=60, stale_if_error=600)
+    assert (await originals.fetch(A)).body == b"one"
     await originals.close()
     assert not kept.exists()
 

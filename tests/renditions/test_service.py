@@ -17,6 +17,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
+from proxy.origins.router import OriginRouter
 from proxy.renderers.client import RendererClient, Reply
 from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.renditions.service import AGAIN, PAUSE, Renditions, Served
@@ -34,6 +35,11 @@ def request(options: str = "w_20", key: str = "tom.png") -> RenditionRequest:
     return rendition_request(parse_options(options), key, bucket(None), LIFETIMES)
 
 
+def opened(server: Server) -> OriginRouter:
+    web = make_client(private_hosts=["127.0.0.1"])
+    return OriginRouter(HTTPOrigin(web, server.url, Limits(), fetch_timeout=1.0))
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -48,7 +54,7 @@ async def server() -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def renditions(renderers: str, server: Server, clock: Clock) -> AsyncIterator[Renditions]:
-    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    origin = opened(server)
     cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     made = Renditions(
         origin=origin,
@@ -100,7 +106,7 @@ async def test_a_stale_one_is_served_at_once_and_renewed_once_behind_the_readers
 
 
 async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Server, clock: Clock) -> None:
-    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    origin = opened(server)
     cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     hurried = Renditions(
         origin=origin,
@@ -143,7 +149,7 @@ class Hurried(RendererClient):
 async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
     renderers: str, server: Server, clock: Clock
 ) -> None:
-    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    origin = opened(server)
     cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     client = Hurried(renderers)
     hurried = Renditions(
@@ -174,7 +180,7 @@ async def test_what_stands_in_for_a_rendition_is_made_again_when_that_never_came
     renderers: str, server: Server, clock: Clock
 ) -> None:
     """A process that is stopped finishes nothing."""
-    origin = HTTPOrigin(make_client(private_hosts=["127.0.0.1"]), server.url, Limits(), fetch_timeout=1.0)
+    origin = opened(server)
     cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     asked = rendition_request(
         parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES
@@ -253,7 +259,7 @@ async def test_an_original_that_is_gone_is_no_error_to_be_bridged(
     clock.forward(160)
     with pytest.raises(OriginalNotFound):
         await renditions.get(request())
-    assert renditions.peek(renditions.name(renditions.stem(request()), request())) is None
+    assert renditions.peek(renditions.name(request().stem, request())) is None
 
 
 async def test_a_missing_original_is_asked_for_once_for_all_its_renditions(
