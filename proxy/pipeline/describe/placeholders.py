@@ -1,16 +1,14 @@
 """
 What a page can show while a picture loads, in a few bytes.
 
-Both hashes add up in the order of the reference implementations, and with their cosine, so that rounding
-falls the same way.
+Both hashes are those of the reference implementations, to one level of each number in them: where a value
+lies halfway between two levels, the last bit of a C library's cosine decides.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-from proxy.pipeline.describe.cosine import cosine
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 
@@ -48,8 +46,8 @@ def blurhash(rgba: bytes, width: int, height: int, components: tuple[int, int] =
 
 def _factor(linear: Sequence[float], width: int, height: int, i: int, j: int) -> tuple[float, float, float]:
     normalisation = 1 if i == j == 0 else 2
-    columns = [normalisation * cosine(math.pi * i * x / width) for x in range(width)]
-    rows = [cosine(math.pi * j * y / height) for y in range(height)]
+    columns = [normalisation * math.cos(math.pi * i * x / width) for x in range(width)]
+    rows = [math.cos(math.pi * j * y / height) for y in range(height)]
     red = green = blue = 0.0
     stride = 4 * width
     for x, column in enumerate(columns):
@@ -149,10 +147,10 @@ def _channel(
     mean = largest = 0.0
     details = []
     for j in range(down):
-        rows = [cosine(math.pi / height * j * (y + 0.5)) for y in range(height)]
+        rows = [math.cos(math.pi / height * j * (y + 0.5)) for y in range(height)]
         i = 0
         while i * down < across * (down - j):
-            columns = [cosine(math.pi / width * i * (x + 0.5)) for x in range(width)]
+            columns = [math.cos(math.pi / width * i * (x + 0.5)) for x in range(width)]
             term = 0.0
             place = 0
             for row in rows:
