@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -38,10 +37,6 @@ LONGEST = 3_600
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-
-Answer = Literal["hit", "stale", "miss", "error", "other"]
-"""How: from a cache, from a cache though it is old, made now, not at all, or it was not a picture."""
 
 
 class Metrics:
@@ -79,7 +74,7 @@ class Metrics:
             namespace=NAMESPACE, registry=self.registry, multiprocess_mode="livesum",
         )  # fmt: skip
 
-        def both(answer: Answer, status: int) -> tuple[Callable[[], None], Callable[[float], None]]:
+        def both(answer: str, status: int) -> tuple[Callable[[], None], Callable[[float], None]]:
             return requests.labels(status, answer).inc, duration.labels(answer).observe
 
         # Looked up by C code: finding a child by its labels costs more than counting does.
@@ -89,7 +84,11 @@ class Metrics:
         self._caches: dict[str, Callable[[], Iterable[Stats]]] = {}
         self._counted: dict[tuple[str, int], Stats] = {}
 
-    def answered(self, answer: Answer, status: int, seconds: float, code: str | None = None) -> None:
+    def answered(self, answer: str, status: int, seconds: float, code: str | None = None) -> None:
+        """
+        Count a request. `answer` is its `Outcome.answer`, `code` that of the error that is the answer or is
+        hidden by a stale rendition.
+        """
         count, observe = self._answered(answer, status)
         count()
         observe(seconds)

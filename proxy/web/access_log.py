@@ -1,5 +1,6 @@
 """
-The outermost layer: what every answer carries, one log line a request, and an answer even where we failed.
+The outermost layer: checks each request's own form, answers with a 500 where we failed, adds the headers that
+every response carries, writes one log line a request, and counts it.
 """
 
 from __future__ import annotations
@@ -8,55 +9,60 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
+from proxy.model.outcome import UNKNOWN, Outcome
 from proxy.telemetry.logs import escape
-from proxy.telemetry.metrics import Answer, Metrics
+from proxy.telemetry.metrics import Metrics
 from proxy.url.grammar import SIGNATURE_SEGMENT
-from proxy.web.problems import Answered, problem, respond
+from proxy.web.headers import cache_status_parameters
+from proxy.web.problems import problem
+from proxy.web.responses import OUTCOME, HttpResponse, send_response
 
-LONGEST_HEADERS = 32_768
-"""Bytes of all headers of a request: browsers send two thousand."""
+MAX_HEADER_BYTES = 32_768
+"""Of all headers of a request together: browsers send two thousand."""
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
-"""What may be said again in a header and in a log, of what somebody else wrote."""
+"""A request id of a client that may safely be repeated in a header and in a log."""
 
-USER = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+)(?:(?!/|%2f|%3f).)*(?:@|%40)", re.IGNORECASE)
-QUERY = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+.*?)%3f.*", re.IGNORECASE | re.DOTALL)
+USER_IN_URL = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+)(?:(?!/|%2f|%3f).)*(?:@|%40)", re.IGNORECASE)
+QUERY_IN_URL = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+.*?)%3f.*", re.IGNORECASE | re.DOTALL)
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
-"""RFC 9112 section 3.2: what is none, and two of them, are a 400. A cache in front may have read another."""
+"""A valid Host (RFC 9112 section 3.2). All else is a 400: a cache in front may read another host in it."""
 
-NO_HOST = b"/"
-
-FORWARDED: Mapping[str, Answer] = {"miss": "miss", "stale": "miss"}
-"""Made because there was none, or only an old one; pages and preflights have other words for it."""
+INVALID_HOST = b"/"
 
 
-Answerer = Callable[[Scope], Awaitable[Answered]]
+Responder = Callable[[Scope], Awaitable[HttpResponse]]
+"""Makes the whole response to a request at once, from its ASGI scope."""
 
 
 class Application(Protocol):
-    """An ASGI application that gives what it can of its answers away whole, before anything is sent."""
+    """An ASGI application that has responders for some requests, and has to be called for all others."""
 
-    def answerer(self, scope: Scope) -> Answerer | None:
-        """Who answers this request at once; `None` when the application has to be called."""
+    def responder(self, scope: Scope) -> Responder | None:
+        """The responder to this request; `None` when the application has to be called."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
 class AccessLog:
-    """`allow_origin` is whose scripts may read what is answered: `*`, or one origin."""
+    """
+    An ASGI application around another one.
+
+    `allow_origin` is whose scripts may read responses and their timing: `*`, or one origin.
+    """
 
     def __init__(self, app: Application, *, allow_origin: str = "*", metrics: Metrics | None = None) -> None:
         self._app = app
         self._metrics = metrics or Metrics()
         self._log = structlog.get_logger().bind()
-        self._readers = [
+        self._common_headers = [
             (name, allow_origin.encode()) for name in (b"access-control-allow-origin", b"timing-allow-origin")
         ]
         self._new_id = request_ids()
@@ -66,35 +72,37 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        size, given, host = measured(scope["headers"])
-        request_id = given or self._new_id()
+        size, client_id, host = scan_headers(scope["headers"])
+        request_id = client_id or self._new_id()
         try:
-            if size > LONGEST_HEADERS:
-                answered = problem(431, "headers_too_long", f"at most {LONGEST_HEADERS} bytes")
+            if size > MAX_HEADER_BYTES:
+                response = problem(431, "headers_too_long", f"at most {MAX_HEADER_BYTES} bytes")
             elif not HOST.fullmatch(host) and scope["http_version"] != "1.0":
-                answered = problem(400, "invalid_host", "a request names one host", keep=False)
-            elif (answerer := self._app.answerer(scope)) is not None:
-                answered = await answerer(scope)
+                response = problem(400, "invalid_host", "a request names one host", keep=False)
+            elif (responder := self._app.responder(scope)) is not None:
+                response = await responder(scope)
             else:
-                await self._watch(scope, receive, send, request_id, started)
+                await self._call_app(scope, receive, send, request_id, started)
                 return
         except Exception:
-            answered = self._failed(scope, request_id)
-        status, headers, body = answered
-        await respond(send, (status, [*headers, *self._readers, (b"x-request-id", request_id)], body))
-        self._tell(scope, request_id, started, status, headers, len(body))
+            response = self._internal_error(scope, request_id)
+        status, headers, body, outcome = response
+        headers = [*headers, *self._common_headers, (b"x-request-id", request_id)]
+        await send_response(send, status, headers, body)
+        self._record(scope, request_id, started, status, len(body), outcome)
 
-    async def _watch(
+    async def _call_app(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float
     ) -> None:
-        first: Message = {}
+        status: int | None = None
         sent = 0
-        always = [*self._readers, (b"x-request-id", request_id)]
+        common = [*self._common_headers, (b"x-request-id", request_id)]
 
         async def watch(message: Message) -> None:
-            nonlocal first, sent
+            nonlocal status, sent
             if message["type"] == "http.response.start":
-                first = message = {**message, "headers": [*message["headers"], *always]}
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], *common]}
             else:
                 sent += len(message.get("body", b""))
             await send(message)
@@ -102,36 +110,33 @@ class AccessLog:
         try:
             await self._app(scope, receive, watch)
         except Exception:
-            answered = self._failed(scope, request_id)
-            if first:
+            response = self._internal_error(scope, request_id)
+            if status is not None:
                 raise  # headers are out: the connection is aborted, never ended as if all was well
-            await respond(watch, answered)
-        self._tell(scope, request_id, started, first.get("status"), first.get("headers", ()), sent)
+            scope[OUTCOME] = response.outcome
+            await send_response(watch, response.status, response.headers, response.body)
+        self._record(scope, request_id, started, status, sent, scope.get(OUTCOME, UNKNOWN))
 
-    def _failed(self, scope: Scope, request_id: bytes) -> Answered:
+    def _internal_error(self, scope: Scope, request_id: bytes) -> HttpResponse:
         self._log.exception(
-            "request_failed", method=scope["method"], path=path_of(scope), request_id=request_id.decode()
+            "request_failed",
+            method=scope["method"],
+            path=loggable_path(scope),
+            request_id=request_id.decode(),
         )
         return problem(500, "internal_error", "this is our fault, not yours")
 
-    def _tell(
-        self,
-        scope: Scope,
-        request_id: bytes,
-        started: float,
-        status: int | None,
-        headers: Iterable[tuple[bytes, bytes]],
-        sent: int,
+    def _record(
+        self, scope: Scope, request_id: bytes, started: float, status: int | None, sent: int, outcome: Outcome
     ) -> None:
         seconds = time.perf_counter() - started
-        cache = from_cache(headers)
         if status is not None:
-            answer, code = answered(cache)
-            self._metrics.answered(answer, status, seconds, code)
+            self._metrics.answered(outcome.answer, status, seconds, outcome.code)
+        cache = cache_status_parameters(outcome)
         self._log.info(
             "request",
             method=scope["method"],
-            path=path_of(scope),
+            path=loggable_path(scope),
             status=status,
             bytes=sent,
             ms=round(seconds * 1000, 2),
@@ -142,58 +147,42 @@ class AccessLog:
 
 def request_ids() -> Callable[[], bytes]:
     """
-    For logs and not for secrets: what the process is called, by chance, and a number. Randomness for each
-    request costs a call of the kernel.
+    Return a function that gives another request id (16 hexadecimal digits) at each call.
+
+    A random prefix for the process and a number: fit for logs, not for secrets. Randomness for each request
+    would cost a system call.
     """
     process, numbers = secrets.token_hex(5).encode(), itertools.count(1)
     return lambda: b"%b%06x" % (process, next(numbers) & 0xFFFFFF)
 
 
-def measured(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes | None, bytes]:
+def scan_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes | None, bytes]:
     """
-    Bytes of all headers; the request id that somebody before us gave, so that their logs and ours can be
-    laid side by side; and the Host, which is none that could be when there is not exactly one.
+    Return the bytes of all headers, the client's request id, and the Host, in one pass.
+
+    The id is `None` where there is none that may be repeated. The Host is `INVALID_HOST` unless there is
+    exactly one.
     """
-    size, given, host = 0, None, None
+    size, client_id, host = 0, None, None
     for name, value in headers:
         size += len(name) + len(value)
         if name == b"host":
-            host = value if host is None else NO_HOST
-        elif name == b"x-request-id" and given is None:
-            given = value
-    return size, given if given and REQUEST_ID.fullmatch(given) else None, NO_HOST if host is None else host
+            host = value if host is None else INVALID_HOST
+        elif name == b"x-request-id" and client_id is None:
+            client_id = value
+    if client_id is not None and not REQUEST_ID.fullmatch(client_id):
+        client_id = None
+    return size, client_id, INVALID_HOST if host is None else host
 
 
-def path_of(scope: Scope) -> str:
+def loggable_path(scope: Scope) -> str:
     """
-    What was asked for, without the signature and without the query; of a key that is a whole URL without its
-    user and its query, which may be credentials of the other server.
+    The path as the log has it: without signature and query.
+
+    A key that is a URL loses its user and its query, which may be credentials of another server.
     """
     path = SIGNATURE_SEGMENT.sub(b"", scope["raw_path"])
     if b":/" in path or b":%2" in path or b"%3" in path:
-        # Rarely, and this takes longer than all the rest.
-        path = QUERY.sub(rb"\1%3F***", USER.sub(rb"\1***@", path))
+        # Rare, and slower than all the rest.
+        path = QUERY_IN_URL.sub(rb"\1%3F***", USER_IN_URL.sub(rb"\1***@", path))
     return escape(path.decode("utf-8", "backslashreplace"))
-
-
-def from_cache(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Our own Cache-Status, without our name."""
-    for name, value in headers:
-        if name == b"cache-status":
-            return value.decode("latin-1").partition("; ")[2]
-    return ""
-
-
-def answered(cache: str) -> tuple[Answer, str | None]:
-    """What `headers.cache_status` and `problems.problem` say in it, and the code of the error there was."""
-    if cache == "hit":
-        return "hit", None
-    words = dict(word.partition("=")[::2] for word in cache.split("; "))
-    code = words.get("detail")
-    if "fwd-status" in words:
-        return "stale", code
-    if code is not None:
-        return "error", code
-    if "hit" in words:
-        return "stale", None
-    return FORWARDED.get(words.get("fwd", ""), "other"), None

@@ -1,4 +1,4 @@
-"""What a client already has: conditional and range requests (RFC 9110 sections 13 and 14)."""
+"""Conditional and range requests (RFC 9110 sections 13 and 14): do not send what a client has."""
 
 from __future__ import annotations
 
@@ -9,14 +9,52 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
 from proxy.model.media import Rendition
+from proxy.web.problems import problem
+from proxy.web.responses import HttpResponse
 
-_SKEW = 60.0  # s by which a client's clock may be ahead; a later date is none that we gave it
+BODY_HEADERS = (b"content-type", b"content-length")
+"""What a 304 leaves out."""
+
+_SKEW = 60.0  # s by which a client's clock may be ahead; a later date is not one of ours
 
 ETAG = re.compile(r'[\s,]*(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 
 
+def conditional_response(
+    headers: Mapping[bytes, bytes], rendition: Rendition, response: HttpResponse
+) -> HttpResponse:
+    """`response`, a 200, as 304, 206 or 416 if the request's `headers` are conditional or ask for a range."""
+    if (b"if-none-match" in headers or b"if-modified-since" in headers) and not_modified(headers, rendition):
+        without_body = [header for header in response.headers if header[0] not in BODY_HEADERS]
+        return response._replace(status=304, headers=without_body, body=b"")
+    if b"range" not in headers:
+        return response
+    length = len(rendition.body)
+    try:
+        span = requested_range(headers, rendition)
+    except Unsatisfiable:
+        return problem(
+            416, "range_not_satisfiable", f"the picture has {length} bytes",
+            headers=[(b"content-range", b"bytes */%d" % length)],
+            vary=(b"vary", b"Accept") in response.headers,
+        )  # fmt: skip
+    if span is None:
+        return response
+    part = rendition.body[span.start : span.stop]
+    sized = [
+        (b"content-length", b"%d" % len(part)) if header[0] == b"content-length" else header
+        for header in response.headers
+    ]
+    content_range = (b"content-range", b"bytes %d-%d/%d" % (span.start, span.stop - 1, length))
+    return response._replace(status=206, headers=[*sized, content_range], body=part)
+
+
 def not_modified(headers: Mapping[bytes, bytes], rendition: Rendition) -> bool:
-    """If-None-Match decides alone where it is sent (RFC 9110 section 13.2.2); it compares weakly."""
+    """
+    Whether the client has the rendition already.
+
+    If-None-Match decides alone where it is sent (RFC 9110 section 13.2.2); it compares weakly.
+    """
     if (tags := headers.get(b"if-none-match")) is not None:
         return _matches(tags.decode("latin-1"), rendition.etag)
     since = _seconds(headers.get(b"if-modified-since"))
@@ -50,8 +88,8 @@ class Unsatisfiable(Exception):
 
 def requested_range(headers: Mapping[bytes, bytes], rendition: Rendition) -> Span | None:
     """
-    The one range that is asked for; `None` for none, for several and for what cannot be read: the whole
-    body is the answer then. Raises Unsatisfiable.
+    Return the one range that the client asks for, or `None` if the answer is the whole body: there is no
+    range, are several, or it cannot be read. Raises Unsatisfiable.
     """
     asked = re.fullmatch(rb"(?i:bytes)=\s*(\d{0,18})-(\d{0,18})\s*", headers.get(b"range", b""))
     if not asked or asked[0].strip().endswith(b"=-"):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from urllib.parse import quote
 
 from proxy.model.freshness import Lifetimes
 from proxy.model.media import SUFFIXES, Rendition
+from proxy.model.outcome import HIT, Outcome
 from proxy.purges.marks import PurgeSubject
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-GUARDS: tuple[tuple[bytes, bytes], ...] = (
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"cross-origin-resource-policy", b"cross-origin"),
@@ -47,30 +48,30 @@ def cache_control(lifetimes: Lifetimes, *, age: float, immutable: bool, left: fl
     return ", ".join([*directives, *(["immutable"] if immutable else [])]).encode()
 
 
-NOT_KEPT = b"no-store"
+NO_STORE = b"no-store"
 """Of a rendition whose original nobody but its origin may keep."""
 
 
-MOST_TAGS = 16
-LONGEST_TAGS = 1_000
+MAX_TAGS = 16
+MAX_TAG_BYTES = 1_000
 """Bytes of all tags of an answer: CDNs refuse, or cut, what is much longer."""
 
 
-def tags(about: PurgeSubject) -> list[tuple[bytes, bytes]]:
+def tag_headers(subject: PurgeSubject) -> list[tuple[bytes, bytes]]:
     """What a CDN purges by, and `/-/purge` too."""
-    found = within_caps(about.tags)
+    found = limited_tags(subject.tags)
     return [(b"cache-tag", ",".join(found).encode()), (b"surrogate-key", " ".join(found).encode())]
 
 
-def within_caps(found: Sequence[str]) -> Sequence[str]:
+def limited_tags(found: Sequence[str]) -> Sequence[str]:
     """Without what is too much, from the end."""
-    found = found[:MOST_TAGS]
-    while sum(map(len, found)) + len(found) > LONGEST_TAGS:
+    found = found[:MAX_TAGS]
+    while sum(map(len, found)) + len(found) > MAX_TAG_BYTES:
         found = found[:-1]
     return found
 
 
-def disposition(filename: str | None, key: str, suffix: str, *, download: bool) -> bytes:
+def content_disposition(filename: str | None, key: str, suffix: str, *, download: bool) -> bytes:
     """RFC 6266, with an ASCII name for old clients and the real one (RFC 8187) beside it."""
     name = filename or re.sub(r"[?#].*", "", key).rsplit("/", 1)[-1] or "image"
     stem, dot, was = name.rpartition(".")
@@ -85,7 +86,7 @@ def disposition(filename: str | None, key: str, suffix: str, *, download: bool) 
     return text.encode()
 
 
-def entity(rendition: Rendition) -> list[tuple[bytes, bytes]]:
+def validators(rendition: Rendition) -> list[tuple[bytes, bytes]]:
     """The validators: what a 304 says as well."""
     found = [(b"etag", f'"{rendition.etag}"'.encode())]
     if rendition.last_modified is not None:
@@ -93,29 +94,30 @@ def entity(rendition: Rendition) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def cache_status(
-    *,
-    hit: bool,
-    ttl: int | None = None,
-    stale: bool = False,
-    failure: tuple[int, str] | None = None,
-    stored: bool = True,
-    collapsed: bool = False,
-) -> bytes:
-    """
-    RFC 9211. `ttl` is told of stale hits, and negative. `failure` is the status and the code of what went
-    wrong when a stale rendition is answered because no new one could be made.
-    """
-    if hit:
-        return b"image-proxy; hit" if ttl is None else b"image-proxy; hit; ttl=%d" % ttl
-    said = b"image-proxy; fwd=stale" if stale else b"image-proxy; fwd=miss"
-    if failure is not None:
-        said += b"; fwd-status=%d; detail=%s" % (failure[0], failure[1].encode())
-    elif stored:
-        said += b"; stored"
-    return said + (b"; collapsed" if collapsed else b"")
+def cache_status(outcome: Outcome) -> tuple[bytes, bytes]:
+    """The header Cache-Status (RFC 9211)."""
+    return b"cache-status", b"image-proxy; " + cache_status_parameters(outcome).encode()
 
 
-def server_timing(timings: Mapping[str, float]) -> bytes:
-    """https://www.w3.org/TR/server-timing/ - `timings` are seconds, the header has milliseconds."""
-    return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()).encode()
+def cache_status_parameters(outcome: Outcome) -> str:
+    """What follows our name in Cache-Status; the access log has it, too. Empty if nothing is known."""
+    if outcome is HIT:
+        return "hit"
+    parameters = (
+        "hit" if outcome.hit else None,
+        f"fwd={outcome.forwarded}" if outcome.forwarded else None,
+        f"fwd-status={outcome.failed_status}" if outcome.failed_status is not None else None,
+        f"ttl={outcome.ttl}" if outcome.ttl is not None else None,
+        "stored" if outcome.stored else None,
+        f"detail={outcome.code}" if outcome.code is not None else None,
+        "collapsed" if outcome.collapsed else None,
+    )
+    return "; ".join(filter(None, parameters))
+
+
+def server_timing(outcome: Outcome) -> tuple[bytes, bytes]:
+    """The header Server-Timing (https://www.w3.org/TR/server-timing/), in milliseconds."""
+    timings = outcome.timings.items()
+    return b"server-timing", ", ".join(
+        f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings
+    ).encode()

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from proxy.model.errors import ProxyError
+from proxy.model.outcome import PAGE
 from proxy.options.catalogue import options_table
-from proxy.web.headers import GUARDS
+from proxy.web.headers import SECURITY_HEADERS, cache_status
 from proxy.web.problems import problem, problem_of
+from proxy.web.responses import OUTCOME, HttpResponse
 
 Page = Callable[[Request], Awaitable[Response]]
 
 
-def as_response(answered: tuple[int, list[tuple[bytes, bytes]], bytes]) -> Response:
-    status, headers, body = answered
-    response = Response(body, status)
-    response.raw_headers[:] = headers
-    return response
+class PageResponse(Response):
+    """A response of a Starlette page, which leaves its outcome in the request's scope for the access log."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__(response.body, response.status)
+        self.raw_headers[:] = response.headers
+        self._outcome = response.outcome
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[OUTCOME] = self._outcome
+        await super().__call__(scope, receive, send)
 
 
-def plain(content: object, status: int = 200) -> JSONResponse:
-    headers = {name.decode(): value.decode() for name, value in GUARDS}
-    headers |= {"cache-control": "no-store", "cache-status": "image-proxy; fwd=bypass"}
-    if status == 503:
-        headers["retry-after"] = "1"
-    return JSONResponse(content, status, headers=headers)
+def uncached_page(body: bytes, media_type: str, *, status: int = 200) -> PageResponse:
+    """A page that is made anew for each request, and that no cache stores."""
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        cache_status(PAGE),
+        *SECURITY_HEADERS,
+        *([(b"retry-after", b"1")] if status == 503 else []),
+    ]
+    return PageResponse(HttpResponse(status, headers, body, PAGE))
+
+
+def json_page(content: object, *, status: int = 200) -> PageResponse:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return uncached_page(body, "application/json", status=status)
 
 
 def admin_only(page: Page, *, token: str | None, development: bool) -> Page:
@@ -42,26 +62,30 @@ def admin_only(page: Page, *, token: str | None, development: bool) -> Page:
             return (
                 await page(request)
                 if development
-                else as_response(problem(404, "not_found", "nothing is here"))
+                else PageResponse(problem(404, "not_found", "nothing is here"))
             )
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             challenge = [(b"www-authenticate", b"Bearer")]
-            return as_response(problem(401, "unauthorized", "an admin token is needed", headers=challenge))
+            return PageResponse(problem(401, "unauthorized", "an admin token is needed", headers=challenge))
         if not compare_digest(given.strip().encode(), token.encode()):
-            return as_response(problem(403, "wrong_token", "this is not the admin token", keep=False))
+            return PageResponse(problem(403, "wrong_token", "this is not the admin token", keep=False))
         return await page(request)
 
     return guarded
 
 
 async def healthz(_: Request) -> Response:
-    return plain({"status": "ok"})
+    return json_page({"status": "ok"})
 
 
 def readyz(is_ready: Callable[[], Awaitable[bool]]) -> Page:
     async def page(_: Request) -> Response:
-        return plain({"status": "ready"}) if await is_ready() else plain({"status": "not ready"}, 503)
+        return (
+            json_page({"status": "ready"})
+            if await is_ready()
+            else json_page({"status": "not ready"}, status=503)
+        )
 
     return page
 
@@ -69,9 +93,9 @@ def readyz(is_ready: Callable[[], Awaitable[bool]]) -> Page:
 def options(formats: Callable[[], Awaitable[Mapping[str, Any]]]) -> Page:
     async def page(_: Request) -> Response:
         try:
-            return plain({"options": options_table(), "formats": await formats()})
+            return json_page({"options": options_table(), "formats": await formats()})
         except ProxyError as error:
-            return as_response(problem_of(error))
+            return PageResponse(problem_of(error))
 
     return page
 
@@ -80,25 +104,23 @@ def metrics(exposition: Callable[[], Awaitable[bytes]]) -> Route:
     """In Prometheus' text format, which every version of it reads."""
 
     async def page(_: Request) -> Response:
-        headers = {name.decode(): value.decode() for name, value in GUARDS}
-        headers |= {"cache-control": "no-store", "cache-status": "image-proxy; fwd=bypass"}
-        return Response(await exposition(), headers=headers, media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return uncached_page(await exposition(), CONTENT_TYPE_PLAIN_0_0_4)
 
     return Route("/metrics", page)
 
 
 async def not_found(_: Request, __: Exception) -> Response:
-    return as_response(problem(404, "not_found", "nothing is here"))
+    return PageResponse(problem(404, "not_found", "nothing is here"))
 
 
 async def not_allowed(_: Request, error: Exception) -> Response:
     allowed = getattr(error, "headers", {}).get("Allow", "GET, HEAD")
     headers = [(b"allow", allowed.encode())]
-    return as_response(problem(405, "method_not_allowed", f"this page takes {allowed}", headers=headers))
+    return PageResponse(problem(405, "method_not_allowed", f"this page takes {allowed}", headers=headers))
 
 
 async def failed(_: Request, __: Exception) -> Response:
-    return as_response(problem(500, "internal_error", "this is our fault, not yours"))
+    return PageResponse(problem(500, "internal_error", "this is our fault, not yours"))
 
 
 def routes(

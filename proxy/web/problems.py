@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from starlette.types import Send
-
 from proxy.model import errors
-from proxy.web.headers import GUARDS, Headers
-
-Answered = tuple[int, list[tuple[bytes, bytes]], bytes]
-"""Status, headers and body."""
+from proxy.model.outcome import Outcome
+from proxy.web.headers import SECURITY_HEADERS, Headers, cache_status
+from proxy.web.responses import HttpResponse
 
 STATUS: Mapping[type[errors.ProxyError], int] = {
     errors.InvalidRequest: 400,
@@ -52,7 +49,7 @@ def problem(
     left: float | None = None,
     headers: Headers = (),
     **facts: Any,
-) -> Answered:
+) -> HttpResponse:
     """
     Without `keep` no cache keeps it: something else than the URL decided. Nothing outlives `left`, the
     seconds until the URL ends and the answer is another one. `facts` are further members of the problem (RFC
@@ -70,22 +67,24 @@ def problem(
     lasting = LASTING.get(status, 0)
     if left is not None:
         lasting = min(lasting, max(0, int(left)))
-    return (
+    outcome = Outcome(code=code)
+    return HttpResponse(
         status,
         [
             (b"content-type", b"application/problem+json"),
             (b"content-length", b"%d" % len(body)),
             (b"cache-control", b"public, max-age=%d" % lasting if lasting and keep else b"no-store"),
-            (b"cache-status", b"image-proxy; detail=%s" % code.encode()),
+            cache_status(outcome),
             *([(b"vary", b"Accept")] if vary else []),
-            *GUARDS,
+            *SECURITY_HEADERS,
             *headers,
         ],
         body,
+        outcome,
     )
 
 
-def problem_of(error: errors.ProxyError, *, vary: bool = False, left: float | None = None) -> Answered:
+def problem_of(error: errors.ProxyError, *, vary: bool = False, left: float | None = None) -> HttpResponse:
     facts = {name: value for name, value in error.facts.items() if name in SHOWN}
     retry = error.facts.get("retry_after")
     headers = [(b"retry-after", b"%d" % max(1, round(retry)))] if retry is not None else []
@@ -95,9 +94,3 @@ def problem_of(error: errors.ProxyError, *, vary: bool = False, left: float | No
 
 
 SHOWN = ("option", "value", "allowed", "reason", "origin_status", "smallest")
-
-
-async def respond(send: Send, answer: Answered) -> None:
-    status, headers, body = answer
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.purges.marks import PREFIX_TAG, key_tag, preset_tag
-from proxy.web.pages import Page, as_response, plain
+from proxy.web.pages import Page, PageResponse, json_page
 from proxy.web.problems import problem
 
 log = structlog.get_logger()
@@ -52,23 +52,23 @@ def purge(purger: Purger) -> Page:
         async for part in request.stream():
             body += part
             if len(body) > LARGEST:
-                return as_response(problem(413, "too_large", f"a purge has at most {LARGEST} bytes"))
+                return PageResponse(problem(413, "too_large", f"a purge has at most {LARGEST} bytes"))
         try:
             names, soft = read(bytes(body))
         except Refused as refusal:
-            return as_response(problem(400, "invalid_purge", str(refusal), option=refusal.field))
+            return PageResponse(problem(400, "invalid_purge", str(refusal), option=refusal.field))
         tags = dict.fromkeys(TAGS[field](name) for field, given in names.items() for name in given)
         counts: dict[str, Any] = {field: len(given) for field, given in names.items()}
         wrong = await purger.purge(tags, soft=soft)
         log.info("purged", **counts, soft=soft, everywhere=not wrong)
         if wrong:
-            return as_response(
+            return PageResponse(
                 problem(
                     503, "purge_incomplete", f"forgotten here; {'; '.join(wrong)}",
                     headers=[(b"retry-after", b"5")], **counts,
                 )
             )  # fmt: skip
-        return plain({**counts, "soft": soft})
+        return json_page({**counts, "soft": soft})
 
     return page
 

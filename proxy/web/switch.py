@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.url.grammar import INFO_PREFIX, SIGNATURE_SEGMENT
-from proxy.web.access_log import Answerer
+from proxy.web.access_log import Responder
 
 
 class Switch:
@@ -27,10 +27,10 @@ class Switch:
         self._info = re.compile(
             b"%b(?:%b)?%b/" % (re.escape(mount.encode()), SIGNATURE_SEGMENT.pattern, INFO_PREFIX.encode())
         )
-        self.images: Answerer | None = None
-        self.info: Answerer | None = None
+        self.images: Responder | None = None
+        self.info: Responder | None = None
 
-    def answerer(self, scope: Scope) -> Answerer | None:
+    def responder(self, scope: Scope) -> Responder | None:
         if self.images is None or self._is_for_metrics(scope):
             return None
         path = scope["raw_path"]

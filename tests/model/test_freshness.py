@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.freshness import Freshness, Lifetimes, freshness
-from proxy.web.headers import cache_control, cache_status
+from proxy.web.headers import cache_control
 
 SECONDS = st.integers(0, 10_000)
 LIFETIMES = st.builds(
@@ -74,25 +74,3 @@ def test_no_cache_keeps_a_rendition_longer_than_we_would_or_than_its_url_lives(
     assert age + fresh <= max(longest, age)
     assert age + until <= max(longest + lifetimes.retention - lifetimes.s_maxage, age)
     assert left is None or until <= left
-
-
-@given(
-    st.booleans(),
-    st.none() | st.integers(-9999, -1),
-    st.booleans(),
-    st.none() | st.just((502, "origin_failed")),
-    st.booleans(),
-)
-def test_cache_status_is_a_structured_field(
-    hit: bool, ttl: int | None, stale: bool, failure: tuple[int, str] | None, collapsed: bool
-) -> None:
-    """RFC 9211 section 2 in the syntax of RFC 8941: a token with parameters, `hit` or `fwd`, not both."""
-    text = cache_status(hit=hit, ttl=ttl, stale=stale, failure=failure, collapsed=collapsed).decode()
-    name, *parameters = text.split("; ")
-    assert name == "image-proxy"
-    kinds = {"hit": "", "ttl": "-?[0-9]+", "fwd": "miss|stale", "fwd-status": "[0-9]{3}", "stored": "",
-             "collapsed": "", "detail": "[a-z_]+"}  # fmt: skip
-    found = dict(each.partition("=")[::2] for each in parameters)
-    assert len(found) == len(parameters)
-    assert all(re.fullmatch(kinds[key], value) for key, value in found.items())
-    assert ("hit" in found) != ("fwd" in found)

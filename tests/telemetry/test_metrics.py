@@ -18,8 +18,6 @@ from proxy.app.asgi import Deployment, create_app
 from proxy.config.settings import load
 from proxy.model.errors import errors_by_code
 from proxy.model.media import Format
-from proxy.web.access_log import answered
-from proxy.web.headers import cache_status
 from tests.deployments import Deployed, deployed
 from tests.paths import ROOT
 from tests.pictures import photo, plain, saved
@@ -187,20 +185,6 @@ async def test_every_metric_is_documented_and_no_other(renderers: str, originals
     page = (ROOT / "docs" / "metrics.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == there
     assert set(re.findall(r"image_proxy_\w+?(?=_bucket|\b)", page)) == there
-
-
-@pytest.mark.parametrize(
-    "said, meant",
-    [
-        ({"hit": True}, ("hit", None)),
-        ({"hit": True, "stale": True, "ttl": -5}, ("stale", None)),
-        ({"hit": False}, ("miss", None)),
-        ({"hit": False, "stale": True, "collapsed": True}, ("miss", None)),
-        ({"hit": False, "stale": True, "failure": (502, "origin_failed")}, ("stale", "origin_failed")),
-    ],
-)
-def test_how_it_was_answered_is_what_cache_status_says(said: Any, meant: tuple[str, str | None]) -> None:
-    assert answered(cache_status(**said).decode().partition("; ")[2]) == meant
 
 
 def test_codes_of_origins_that_fail_are_those_that_the_alert_names() -> None:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from proxy.model.media import Format
-from proxy.web.headers import within_caps
+from proxy.web.headers import limited_tags
 from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running, silence
 from tests.pictures import photo, saved
@@ -318,9 +318,9 @@ async def test_whose_scripts_may_read_is_a_setting(origin: Server) -> None:
 
 
 async def test_tags_stay_within_what_cdns_take() -> None:
-    many = within_caps([f"preset-{place}" for place in range(40)])
+    many = limited_tags([f"preset-{place}" for place in range(40)])
     assert len(many) == 16
-    long = within_caps(["key-1", *(f"preset-{place}-" + "x" * 200 for place in range(10))])
+    long = limited_tags(["key-1", *(f"preset-{place}-" + "x" * 200 for place in range(10))])
     assert long[0] == "key-1"
     assert 800 < len(" ".join(long)) <= 1000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.web.access_log import path_of
+from proxy.web.access_log import loggable_path
 from tests.web.serving import client
 
 
@@ -24,7 +24,7 @@ from tests.web.serving import client
     ],
 )
 def test_a_log_names_no_credentials_of_another_server(path: bytes, told: str) -> None:
-    assert path_of({"raw_path": path}) == told
+    assert loggable_path({"raw_path": path}) == told
 
 
 @pytest.mark.parametrize("private", [True, False])
