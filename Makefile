@@ -80,8 +80,9 @@ system = log=$$(mktemp); root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; export DE
 
 # Tests -------------------------------------------------------------------------------------------------
 
+# A file's tests stay in one process, for they share servers. ARGS="-n 0" is one after the other.
 test: lint redis s3 cdn ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations=10 $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import floors
 	$(BIN)/ruff check

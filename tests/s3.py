@@ -5,20 +5,24 @@ A real S3 that verifies signatures, on loopback: OpenStack Swift with its `s3api
 
 from __future__ import annotations
 
+import fcntl
 import getpass
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 
-from tests.services import free_port
+from tests.paths import ROOT
+from tests.services import free_port, locked
 
 RINGS = ("account", "container", "object")
 PROGRAMS = (
@@ -89,6 +93,44 @@ def s3_server() -> Iterator[S3Server]:
         )
         _make_bucket(server)
         yield server
+
+
+@contextmanager
+def shared_s3_server(folder: Path) -> Iterator[S3Server]:
+    """
+    One server for all processes that name the same folder: the first to come starts it, in a process of its
+    own, and it ends when the last has left or died. Raises as `s3_server` does.
+    """
+    address, log = folder / "s3.json", folder / "s3.log"
+    keeper: subprocess.Popen[bytes] | None = None
+    with (folder / "s3.users").open("ab") as users:
+        with locked(folder / "s3.lock"):
+            fcntl.flock(users, fcntl.LOCK_SH)  # waits while a server ends that all had left
+            if not address.exists():
+                with log.open("wb") as output:
+                    keeper = subprocess.Popen(
+                        [sys.executable, "-m", "tests.s3", str(folder)],
+                        cwd=ROOT,
+                        stderr=output,
+                        start_new_session=True,  # Ctrl-C is for those who use it
+                    )
+                while not address.exists():
+                    if keeper.poll() is not None:
+                        raise RuntimeError(log.read_text(errors="replace"))
+                    time.sleep(0.01)
+            server = S3Server(**json.loads(address.read_text()))
+        yield server
+    if keeper is not None:
+        keeper.wait()
+
+
+def _serve_until_all_have_left(folder: Path) -> None:
+    address, written = folder / "s3.json", folder / "s3.written"
+    with s3_server() as server, (folder / "s3.users").open("ab") as users:
+        written.write_text(json.dumps(asdict(server)))
+        written.rename(address)
+        fcntl.flock(users, fcntl.LOCK_EX)
+        address.unlink()
 
 
 def _program(name: str) -> str | None:
@@ -177,3 +219,7 @@ def _make_bucket(server: S3Server) -> None:
             if time.monotonic() > deadline:
                 raise RuntimeError("the S3 server did not start")
             time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    _serve_until_all_have_left(Path(sys.argv[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,9 @@ def draw(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("samples") / "originals"
-    draw(folder)
-    return folder
+def drawn(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, that may be changed."""
+    return shutil.copytree(samples, tmp_path_factory.mktemp("samples") / "originals")
 
 
 def opened(path: Path) -> pyvips.Image:
