@@ -26,6 +26,7 @@ from proxy.clients.redis_link import RedisLink
 from proxy.model.media import Rendition
 from tests.caches.clocks import Clock
 from tests.services import RedisServer, free_port, redis_server
+from tests.timing import at_once, waiting
 
 
 @pytest.fixture
@@ -73,9 +74,9 @@ def silent_server() -> Iterator[str]:
 async def slowest_of(cache: RedisCache, calls: int) -> float:
     slowest = 0.0
     for _ in range(calls):
-        started = time.perf_counter()
-        assert await cache.get("tom") is None
-        slowest = max(slowest, time.perf_counter() - started)
+        async with waiting() as waited:
+            assert await cache.get("tom") is None
+        slowest = max(slowest, waited.seconds)
     return slowest
 
 
@@ -131,9 +132,9 @@ async def test_a_list_in_the_place_of_a_value_is_a_miss_and_can_be_overwritten(
 
 async def test_of_half_a_gigabyte_only_the_cap_is_read(plain: Redis, cache: RedisCache, prefix: str) -> None:
     await plain.setrange(prefix + entry_name("tom"), 100_000_000, b"x")
-    started = time.perf_counter()
-    assert await cache.get("tom") is None
-    assert time.perf_counter() - started < 0.6
+    async with waiting() as waited:
+        assert await cache.get("tom") is None
+    assert waited.seconds < 0.6
     assert cache.failures == 1
 
 
@@ -206,27 +207,26 @@ async def test_a_redis_that_is_killed_is_a_row_of_misses_and_comes_back(
 async def test_while_it_rests_a_lookup_costs_nothing(tom: Rendition) -> None:
     async with opened(f"redis://127.0.0.1:{free_port()}/0") as cache:
         await slowest_of(cache, 5)
-        started = time.process_time()
-        await slowest_of(cache, 1_000)
-        assert time.process_time() - started < 0.1
+        for _ in range(1_000):
+            assert at_once(cache.get("tom")) is None
 
 
 async def test_a_redis_that_never_answers_costs_a_quarter_of_a_second_a_few_times() -> None:
     with silent_server() as url:
         async with opened(url) as cache:
             assert await slowest_of(cache, 5) < 0.6
-            started = time.perf_counter()
-            await slowest_of(cache, 100)
-            assert time.perf_counter() - started < 1
+            async with waiting() as waited:
+                await slowest_of(cache, 100)
+            assert waited.seconds < 1
             assert cache.failures == 5
 
 
 async def test_many_lookups_in_a_silent_redis_end_together(tom: Rendition) -> None:
     with silent_server() as url:
         async with opened(url) as cache:
-            started = time.perf_counter()
-            assert set(await asyncio.gather(*(cache.get(f"cat {i}") for i in range(200)))) == {None}
-            assert time.perf_counter() - started < 1
+            async with waiting() as waited:
+                assert set(await asyncio.gather(*(cache.get(f"cat {i}") for i in range(200)))) == {None}
+            assert waited.seconds < 1
 
 
 async def test_a_redis_that_is_stopped_in_the_middle_is_a_silent_one(
