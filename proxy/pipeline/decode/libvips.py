@@ -1,4 +1,7 @@
-"""The one place where libvips' errors become ours."""
+"""
+The one place where libvips' errors become ours, and the only one that knows their wording: libvips tells
+what went wrong by text alone.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,18 @@ import pyvips
 
 from proxy.model.errors import ProxyError
 
-_RAISED = (pyvips.Error, UnicodeDecodeError)
+LIBVIPS_ERRORS = (pyvips.Error, UnicodeDecodeError)
 """`pyvips.Error` fails to make itself when libvips' message, which quotes the file, is not UTF-8."""
+
+MISSING_ROWS = "premature end of data segment"
+"""
+libjpeg's warning, as libvips 8.18 quotes it, about a picture that ends before its last row and says that it
+is whole. `tests/pipeline/decode/test_libvips.py` fails when a new libvips puts it in other words.
+"""
+
+
+class MissingRows(Exception):
+    """A JPEG has fewer rows than its header says: libvips would show grey in place of the rest."""
 
 
 @contextmanager
@@ -18,5 +31,16 @@ def libvips(kind: type[ProxyError], message: str) -> Iterator[None]:
     """Turn what libvips raises within into `kind`. Its own words go to the traceback, never to strangers."""
     try:
         yield
-    except _RAISED as error:
+    except LIBVIPS_ERRORS as error:
         raise kind(message) from error
+
+
+@contextmanager
+def jpeg_warnings() -> Iterator[None]:
+    """Raise MissingRows in place of libvips' error about a warning of libjpeg, where it is that one."""
+    try:
+        yield
+    except pyvips.Error as error:
+        if MISSING_ROWS in str(error):
+            raise MissingRows from error
+        raise

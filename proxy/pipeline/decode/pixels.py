@@ -13,7 +13,7 @@ from proxy.model.errors import BrokenImage
 from proxy.model.media import Format, InputOnly
 from proxy.options.spec import Spec
 from proxy.pipeline.decode.header import Header
-from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, MissingRows, jpeg_warnings, libvips
 from proxy.pipeline.decode.loaders import PAGED, opened
 from proxy.pipeline.decode.orientation import TURNED, stored, upright
 from proxy.pipeline.decode.scale import loaders_may_scale, resampled
@@ -22,12 +22,6 @@ LEFT = 1.5
 """
 libvips' own thumbnails leave 2, sharp and imgproxy 1. Of a 12-megapixel JPEG to 300 px 1.5 takes 0.78 times
 the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quality 80; 1 loses up to 28.
-"""
-
-_LACKS_ROWS = "premature end of data segment"
-"""
-libjpeg's warning about a picture that ends before its last row and says that it is whole: libvips would show
-grey in place of the rest, and call that a success.
 """
 
 PLAIN_SCALING = Spec()
@@ -50,36 +44,37 @@ def scaled(
     Both are in the frame of `head.upright`. `spec` says by which kernel, in which light and to
     which colours. Raises BrokenImage.
     """
-    if head.format is not Format.JPEG:
-        return _scaled(body, head, region, size, spec=spec)
-    try:
-        return _scaled(body, head, region, size, spec=spec, fail_on="warning")
-    except BrokenImage as error:
-        if _LACKS_ROWS in str(error.__cause__):
+    if head.format is Format.JPEG:
+        try:
+            with jpeg_warnings():
+                return _scaled(body, head, region, size, spec, fail_on="warning")
+        except MissingRows as error:
             raise BrokenImage("the original is a jpeg image that was cut short") from error
-    # The other warnings are about files that are odd, and shown as their makers meant.
-    return _scaled(body, head, region, size, spec=spec)
+        except LIBVIPS_ERRORS:
+            # The other warnings are about files that are odd, and shown as their makers meant.
+            pass
+    with _decoding(head):
+        return _scaled(body, head, region, size, spec)
 
 
 def _scaled(
-    body: bytes | memoryview, head: Header, region: Box, size: Size, *, spec: Spec, **strictness: str
+    body: bytes | memoryview, head: Header, region: Box, size: Size, spec: Spec, **strictness: str
 ) -> pyvips.Image:
     turned = TURNED[head.orientation]
     target = size.swapped if turned.transposed else size
-    with _decoding(head):
-        if head.format is InputOnly.SVG:
-            image = _rasterised(body, region, target)
-        elif region == Box(0, 0, head.upright.width, head.upright.height):
-            on_load = _on_load(head, target if loaders_may_scale(spec) else head.stored)
-            image = opened(body, head.format, **on_load, **strictness)
-        else:
-            part = stored(region, turned, head.stored)
-            factor = _shrink_of(part, head, target if loaders_may_scale(spec) else part.size)
-            on_load = {"shrink": factor} if factor > 1 else _paged(head)
-            image = opened(body, head.format, **on_load, **strictness)
-            part = _shrunk(part, factor, Size(image.width, image.height))
-            image = image.crop(part.left, part.top, part.width, part.height)
-        return upright(resampled(image, target, head.profile, spec).copy_memory(), turned)
+    if head.format is InputOnly.SVG:
+        image = _rasterised(body, region, target)
+    elif region == Box(0, 0, head.upright.width, head.upright.height):
+        on_load = _on_load(head, target if loaders_may_scale(spec) else head.stored)
+        image = opened(body, head.format, **on_load, **strictness)
+    else:
+        part = stored(region, turned, head.stored)
+        factor = _shrink_of(part, head, target if loaders_may_scale(spec) else part.size)
+        on_load = {"shrink": factor} if factor > 1 else _paged(head)
+        image = opened(body, head.format, **on_load, **strictness)
+        part = _shrunk(part, factor, Size(image.width, image.height))
+        image = image.crop(part.left, part.top, part.width, part.height)
+    return upright(resampled(image, target, head.profile, spec).copy_memory(), turned)
 
 
 def frames(
