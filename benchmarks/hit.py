@@ -74,10 +74,10 @@ def run_ours(log_level: str) -> None:
 
 async def served(samples: str, renderers: str, log_level: str) -> None:
     from proxy.app.asgi import Deployment, create_app
-    from proxy.config.settings import load
+    from proxy.config.settings import load_settings
     from proxy.telemetry import logs
 
-    settings = load(origin=samples, cache="memory://64MB", log_level=log_level, log_format="json")
+    settings = load_settings(origin=samples, cache="memory://64MB", log_level=log_level, log_format="json")
     logs.configure(settings.log_format, settings.log_level)
     app = create_app(Deployment(settings=settings, renderers=renderers))
     said, heard = asyncio.Queue[Any](), asyncio.Queue[Any]()

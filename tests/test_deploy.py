@@ -10,8 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from proxy import __version__
-from proxy.config.environment import PREFIX, InvalidSettings, variable
-from proxy.config.settings import Settings, load
+from proxy.config.environment import ENV_PREFIX, InvalidSettings, variable_name
+from proxy.config.settings import Settings, load_settings
 from proxy.origins.sources import Source
 from proxy.url.grammar import parse_options
 from tests.paths import ROOT
@@ -27,7 +27,7 @@ def read(path: Path) -> Any:
 
 
 def pairs(text: str) -> dict[str, str]:
-    return dict(re.findall(rf"^(?:ENV| )*({PREFIX}\w+)=(\S+?)(?: \\)?$", text, re.MULTILINE))
+    return dict(re.findall(rf"^(?:ENV| )*({ENV_PREFIX}\w+)=(\S+?)(?: \\)?$", text, re.MULTILINE))
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def container(pod: Any) -> Any:
 
 @pytest.mark.parametrize("path", TOLD, ids=lambda path: path.name)
 def test_every_variable_is_a_setting(path: Path) -> None:
-    known = {variable(name) + suffix for name in Settings.model_fields for suffix in ("", "_FILE")}
-    named = set(re.findall(rf"\b{PREFIX}[A-Z_]*[A-Z]", path.read_text()))
+    known = {variable_name(name) + suffix for name in Settings.model_fields for suffix in ("", "_FILE")}
+    named = set(re.findall(rf"\b{ENV_PREFIX}[A-Z_]*[A-Z]", path.read_text()))
     assert named <= known
 
 
@@ -56,9 +56,9 @@ def test_the_variables_are_accepted_once_there_is_a_secret(
     secret.write_text("0f1e2d3c4b5a69788796a5b4c3d2e1f0\n")
     given = pairs((ROOT / source).read_text())
     assert len(given) >= 3
-    for name, text in {**given, f"{PREFIX}SECRETS_FILE": str(secret)}.items():
+    for name, text in {**given, f"{ENV_PREFIX}SECRETS_FILE": str(secret)}.items():
         monkeypatch.setenv(name, text)
-    settings = load(host="0.0.0.0")
+    settings = load_settings(host="0.0.0.0")
     assert settings.unsigned == "deny"
     assert not settings.warnings
 
@@ -67,7 +67,7 @@ def test_the_variables_are_accepted_once_there_is_a_secret(
 def test_the_example_secret_is_refused(key: str) -> None:
     example = read(ROOT / "k8s" / "secret.example.yaml")["stringData"]
     with pytest.raises(InvalidSettings, match="placeholder"):
-        load(**{key.replace("-", "_"): example[key]})
+        load_settings(**{key.replace("-", "_"): example[key]})
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
@@ -97,7 +97,7 @@ def test_the_manifest_runs_this_version(container: Any) -> None:
 
 def test_ports_agree(container: Any) -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    metrics = int(pairs((ROOT / "k8s" / "settings.env").read_text())[f"{PREFIX}METRICS_PORT"])
+    metrics = int(pairs((ROOT / "k8s" / "settings.env").read_text())[f"{ENV_PREFIX}METRICS_PORT"])
     assert ports == {"http": DEFAULT_PORT, "metrics": metrics}
     assert f"EXPOSE {DEFAULT_PORT}\n" in DOCKERFILE
     assert f"http://127.0.0.1:{DEFAULT_PORT}/healthz" in DOCKERFILE
@@ -134,8 +134,8 @@ def test_every_path_that_is_named_is_mounted(pod: Any, container: Any) -> None:
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     assert set(mounts.values()) == {volume["name"] for volume in pod["volumes"]}
     settings = pairs((ROOT / "k8s" / "settings.env").read_text())
-    paths = [each["value"] for each in container["env"]] + [settings[f"{PREFIX}PRESETS"]]
-    caches = settings[f"{PREFIX}CACHE"] + settings[f"{PREFIX}ORIGINALS_CACHE"]
+    paths = [each["value"] for each in container["env"]] + [settings[f"{ENV_PREFIX}PRESETS"]]
+    caches = settings[f"{ENV_PREFIX}CACHE"] + settings[f"{ENV_PREFIX}ORIGINALS_CACHE"]
     paths += re.findall(r"disk://([^?,]+)", caches)
     for path in paths:
         assert any(str(parent) in mounts for parent in [Path(path), *Path(path).parents[:-1]]), path
@@ -143,24 +143,24 @@ def test_every_path_that_is_named_is_mounted(pod: Any, container: Any) -> None:
 
 def test_a_pod_has_the_time_to_drain(pod: Any) -> None:
     settings = pairs((ROOT / "k8s" / "settings.env").read_text())
-    seconds = [int(settings[f"{PREFIX}{name}"].rstrip("s")) for name in ("DRAIN_DELAY", "DRAIN_TIMEOUT")]
+    seconds = [int(settings[f"{ENV_PREFIX}{name}"].rstrip("s")) for name in ("DRAIN_DELAY", "DRAIN_TIMEOUT")]
     assert sum(seconds) < pod["terminationGracePeriodSeconds"]
 
 
 def test_renderers_fit_the_cores_of_a_pod(container: Any) -> None:
     settings = pairs((ROOT / "k8s" / "settings.env").read_text())
-    assert settings[f"{PREFIX}RENDERERS"] == container["resources"]["limits"]["cpu"]
+    assert settings[f"{ENV_PREFIX}RENDERERS"] == container["resources"]["limits"]["cpu"]
 
 
 def test_a_pod_has_the_memory_for_the_largest_originals(container: Any) -> None:
     """What docs/deploy.md adds up, and a quarter of it for what an allocator keeps."""
     settings = pairs((ROOT / "k8s" / "settings.env").read_text())
-    assert not {f"{PREFIX}QUEUE_BYTES", f"{PREFIX}MAX_SOURCE_BYTES"} & settings.keys()
+    assert not {f"{ENV_PREFIX}QUEUE_BYTES", f"{ENV_PREFIX}MAX_SOURCE_BYTES"} & settings.keys()
     queue, largest = (Settings.model_fields[name].default for name in ("queue_bytes", "max_source_bytes"))
-    tiers = settings[f"{PREFIX}CACHE"] + settings[f"{PREFIX}ORIGINALS_CACHE"]
+    tiers = settings[f"{ENV_PREFIX}CACHE"] + settings[f"{ENV_PREFIX}ORIGINALS_CACHE"]
     kept = 10**6 * sum(int(size) for size in re.findall(r"memory://([0-9]+)MB", tiers))
     fetched = Source(url="").concurrency * largest
-    renderers = 150 * 10**6 * int(settings[f"{PREFIX}RENDERERS"])
+    renderers = 150 * 10**6 * int(settings[f"{ENV_PREFIX}RENDERERS"])
     limit = 2**30 * int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
     assert 1.25 * (kept + queue + fetched + renderers) < limit
 

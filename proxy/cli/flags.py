@@ -13,7 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from proxy.cli import tables
-from proxy.config.environment import flag, variable
+from proxy.config.environment import flag_name, variable_name
 from proxy.config.settings import Settings
 from proxy.config.units import BYTES, PIXELS, SECONDS, Units
 
@@ -78,8 +78,8 @@ class Row:
 def settings_table() -> list[Row]:
     return [
         Row(
-            flag=flag(name),
-            environment=variable(name),
+            flag=flag_name(name),
+            environment=variable_name(name),
             default=_shown(field),
             meaning=field.description or "",
         )

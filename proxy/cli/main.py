@@ -21,10 +21,10 @@ from proxy.cli.purge import purge
 from proxy.cli.refused import Refused
 from proxy.cli.warm import warm
 from proxy.config.deployment import deployed_presets
-from proxy.config.environment import InvalidSettings, variable
+from proxy.config.environment import InvalidSettings, variable_name
 from proxy.config.origins_file import InvalidSources
-from proxy.config.presets import EMPTY, InvalidPresets, load_presets
-from proxy.config.settings import Settings, load
+from proxy.config.presets import NO_PRESETS, InvalidPresets, load_presets
+from proxy.config.settings import Settings, load_settings
 from proxy.config.units import SECONDS
 from proxy.geometry.plan import plan
 from proxy.model.errors import ProxyError
@@ -82,7 +82,7 @@ def serve(**given: Any) -> None:
     Each flag has a variable of the same meaning, and wins over it. IMAGE_PROXY_NAME_FILE reads a setting
     from a file, which is how secrets should come. Times are written 10s, 5m, 12h, 1d or 1w, sizes 50MB.
     """
-    settings = load(**given)
+    settings = load_settings(**given)
     if "origin" not in settings.model_fields_set and settings.origins is None:
         draw_samples(Path(settings.origin))
     for warning in settings.warnings:
@@ -138,11 +138,11 @@ def sign(
 
     Secret and mount are those of the environment, as `serve` reads them.
     """
-    settings = load()
+    settings = load_settings()
     if not settings.secrets:
         raise Refused(
-            f"there is no secret to sign with: set {variable('secrets')}, or {variable('secrets')}_FILE "
-            "to a file that has it; `openssl rand -hex 32` makes one"
+            f"there is no secret to sign with: set {variable_name('secrets')}, or "
+            f"{variable_name('secrets')}_FILE to a file that has it; `openssl rand -hex 32` makes one"
         )
     if settings.mount and path.startswith(f"{settings.mount}/"):
         path = path.removeprefix(settings.mount)
@@ -167,7 +167,7 @@ def url(
 
     Secrets and mount are those of the environment, as `serve` reads them.
     """
-    typer.echo(written_url(format_path(options, key), load(), exp=exp, query=query, base=base))
+    typer.echo(written_url(format_path(options, key), load_settings(), exp=exp, query=query, base=base))
 
 
 def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, base: str) -> str:
@@ -178,7 +178,7 @@ def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, 
         path = below + with_expiry(path.removeprefix(below), expiry(exp, time.time()))
     options = split_path(path.encode(), below=below).options
     presets = deployed_presets(settings)
-    if presets is EMPTY:  # URLs are written on other machines too, where their presets are not at hand
+    if presets is NO_PRESETS:  # URLs are written on other machines too, where their presets are not at hand
         read_options(options)
     else:
         parse_options(options, presets.options, presets.defaults, presets.layers)
@@ -237,7 +237,7 @@ def explain(
     \b
     image-proxy explain s_300x200,g_west --source 4000x3000
     """
-    settings = load()
+    settings = load_settings()
     presets = deployed_presets(settings)
     spec = parse_options(options, presets.options, presets.defaults, presets.layers)
     parts = [f"canonical: {canonical_text(spec)}"]
@@ -265,7 +265,7 @@ def check(
 
     Prints how many presets it has, or where it is wrong.
     """
-    file = file or load().presets
+    file = file or load_settings().presets
     count = len(load_presets(file).presets)
     typer.echo(f"{file}: {count} preset{'' if count == 1 else 's'}")
 
@@ -273,7 +273,7 @@ def check(
 @presets_app.command("list")
 def list_presets() -> None:
     """List the presets and what they stand for."""
-    presets = deployed_presets(load())
+    presets = deployed_presets(load_settings())
     meanings = {
         name: resolve_options(each.options, defaults=presets.defaults, overlays=presets.layers)
         for name, each in presets.presets.items()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy.cli.refused import Refused
-from proxy.config.settings import Settings, load
+from proxy.config.settings import Settings, load_settings
 
 Keys = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY]...", help="Originals, and all that was made of them.")
@@ -44,7 +44,7 @@ def purge(
     named = {"keys": keys or [], "tags": tag or [], "presets": preset or [], "prefixes": prefix or []}
     if not any(named.values()):
         raise Refused("name something to purge: a KEY, --tag, --preset or --prefix")
-    settings = load()
+    settings = load_settings()
     counts = request(server or address(settings), named | {"soft": soft}, settings)
     done = "made stale" if soft else "purged"
     typer.echo(f"{done}: {', '.join(counted(field, counts[field]) for field in named if counts[field])}")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli.refused import Refused
-from proxy.config.settings import load
+from proxy.config.settings import load_settings
 
 STOPPED = 128 + signal.SIGINT
 """The exit code that shells know Ctrl-C by."""
@@ -44,7 +44,7 @@ def warm(
     left alone, so a run that was stopped is taken up by starting it again. Machines with a Redis in common
     share the work of the same command.
     """
-    settings = load()
+    settings = load_settings()
     from proxy.app import warming  # the web, which no other command should wait for
     from proxy.telemetry import logs
 

@@ -1,4 +1,4 @@
-"""How settings are given, by flags, variables and files, and how what is wrong is told in their words."""
+"""Settings from environment variables and files that they name, and messages that name the culprit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic_core import ErrorDetails
 
-PREFIX = "IMAGE_PROXY_"
+ENV_PREFIX = "IMAGE_PROXY_"
 
 # What Kubernetes puts into every container of a namespace that has a Service named image-proxy.
 _SERVICE_LINK = re.compile(r".*_SERVICE_(?:HOST|PORT(?:_\w+)?)|.*_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?")
@@ -23,11 +23,11 @@ class InvalidSettings(Exception):
         self.problems = problems
 
 
-def variable(name: str) -> str:
-    return PREFIX + name.upper()
+def variable_name(name: str) -> str:
+    return ENV_PREFIX + name.upper()
 
 
-def flag(name: str) -> str:
+def flag_name(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
@@ -41,18 +41,18 @@ def read_environment(
     """
     given: dict[str, str] = {}
     problems: list[str] = []
-    direct = {variable(name): name for name in names}
+    direct = {variable_name(name): name for name in names}
     by_file = {f"{known}_FILE": name for known, name in direct.items()}
     for each, text in environ.items():
-        if not each.startswith(PREFIX) or _is_service_link(each, text):
+        if not each.startswith(ENV_PREFIX) or _is_service_link(each, text):
             continue
         name = direct.get(each) or by_file.get(each)
         if name is None:
             problems.append(_unknown(each, [*direct, *by_file]))
             continue
         if each in by_file and text:
-            if environ.get(variable(name)):
-                problems.append(f"{variable(name)} and {each} are both set; unset one")
+            if environ.get(variable_name(name)):
+                problems.append(f"{variable_name(name)} and {each} are both set; unset one")
             try:
                 text = Path(text).read_text().rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:
@@ -74,8 +74,8 @@ def _is_service_link(each: str, text: str) -> bool:
 
 
 def _unknown(each: str, known: list[str]) -> str:
-    bare = {name.removeprefix(PREFIX): name for name in known}
-    near = difflib.get_close_matches(each.removeprefix(PREFIX).upper(), bare, n=1)
+    bare = {name.removeprefix(ENV_PREFIX): name for name in known}
+    near = difflib.get_close_matches(each.removeprefix(ENV_PREFIX).upper(), bare, n=1)
     return f"no setting {each!r}" + (f"; did you mean {bare[near[0]]!r}?" if near else "")
 
 
@@ -85,7 +85,7 @@ def problem_of(error: ErrorDetails, given: Mapping[str, object], confidential: C
     if not error["loc"]:
         return str(own)
     name = str(error["loc"][0])
-    where = flag(name) if name in given else variable(name)
+    where = flag_name(name) if name in given else variable_name(name)
     if own is not None:
         return f"{where}: {own}"
     message = error["msg"][0].lower() + error["msg"][1:]

@@ -72,15 +72,15 @@ def _token(given: SecretStr) -> SecretStr:
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Count = Annotated[int, Field(ge=1)]
-Processes = Annotated[int, Field(ge=1, le=1024)]
+ProcessCount = Annotated[int, Field(ge=1, le=1024)]
 Bytes = Annotated[int, BYTES, BeforeValidator(BYTES.parse), Field(ge=1)]
 Pixels = Annotated[int, PIXELS, BeforeValidator(PIXELS.parse), Field(ge=1)]
 Timeout = Annotated[float, SECONDS, BeforeValidator(SECONDS.parse), Field(gt=0, le=3600)]
 Delay = Annotated[float, SECONDS, BeforeValidator(SECONDS.parse), Field(ge=0, le=3600)]
 Lifetime = Annotated[int, SECONDS, BeforeValidator(SECONDS.parse), Field(ge=0, lt=2**31)]  # RFC 9111 1.2.2
-Words = BeforeValidator(_lower)
+CaseInsensitive = BeforeValidator(_lower)
 """For what is written in any case."""
-Hosts = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)]
 ScriptsOrigin = Annotated[str, AfterValidator(_origin)]
 MountPoint = Annotated[str, AfterValidator(_mount)]
 Secrets = Annotated[SecretStr, AfterValidator(_secrets)]

@@ -1,4 +1,6 @@
-"""What may stand in an origins file: the keys of an origin, what each takes, and where it means something."""
+"""
+The fields of an origin in an origins file: what each takes, and for which kinds of URL it has a meaning.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from proxy.config.units import BYTES, SECONDS, Units
-from proxy.config.yaml import Reads
+from proxy.config.yaml import ValueReader
 from proxy.model import media
 from proxy.model.media import Format
 from proxy.options.values.kinds import FlagKind, IntegerKind, TextKind
@@ -35,7 +37,7 @@ class _Quantity:
 
 @dataclass(frozen=True)
 class _Given:
-    """A value, or where to find one. A secret one is never written down itself."""
+    """A value, or a reference to one (`env:NAME`, `file:/path`). A secret must be a reference."""
 
     secret: bool
 
@@ -90,47 +92,47 @@ class Pattern:
 
     def parse(self, text: str | None) -> re.Pattern[str]:
         try:
-            optional(text or "")
+            or_empty(text or "")
             return re.compile(text or "")
         except re.error as error:
             raise ValueError(text) from error
 
 
-TEXT = TextKind(1024)
-URL, SECRET, OPEN = _Url(), _Given(secret=True), _Given(secret=False)
-SIMPLE: Mapping[str, Reads] = {
+TEXT_KIND = TextKind(1024)
+URL_KIND, SECRET_KIND, VALUE_KIND = _Url(), _Given(secret=True), _Given(secret=False)
+SCALAR_FIELDS: Mapping[str, ValueReader] = {
     "private": FlagKind(),
     "timeout": _Quantity(SECONDS, 3600),
     "max_bytes": _Quantity(BYTES, 10**12),
     "max_age": IntegerKind(0, 2**31 - 1),
     "concurrency": IntegerKind(1, 1024),
 }
-OPTIONS: Mapping[str, Reads] = {
-    "region": TEXT,
-    "endpoint": TEXT,
+STORE_OPTIONS: Mapping[str, ValueReader] = {
+    "region": TEXT_KIND,
+    "endpoint": TEXT_KIND,
     "virtual_hosted_style_request": FlagKind(),
     "skip_signature": FlagKind(),
-    "access_key_id": OPEN,
-    "account_name": OPEN,
+    "access_key_id": VALUE_KIND,
+    "account_name": VALUE_KIND,
 }
-SECRETS = ("secret_access_key", "session_token", "service_account_key", "account_key", "sas_key")
+STORE_SECRETS = ("secret_access_key", "session_token", "service_account_key", "account_key", "sas_key")
 """Of object stores, by obstore's names for them."""
 
-OURS = frozenset(
+RESERVED_HEADERS = frozenset(
     {
         "host", "connection", "transfer-encoding", "content-length", "accept-encoding", "cdn-loop", "via",
         "range", "if-none-match", "if-modified-since",
     }
 )  # fmt: skip
 
-NAMES = ("url", *SIMPLE, "formats", "rewrite", "headers", *OPTIONS, *SECRETS)
-EVERYWHERE = ("url", "timeout", "max_bytes", "concurrency", "formats", "rewrite")
-HTTP = ("private", "max_age", "headers")
-TAKEN: Mapping[str, tuple[str, ...]] = {
+ORIGIN_FIELDS = ("url", *SCALAR_FIELDS, "formats", "rewrite", "headers", *STORE_OPTIONS, *STORE_SECRETS)
+COMMON_FIELDS = ("url", "timeout", "max_bytes", "concurrency", "formats", "rewrite")
+HTTP_FIELDS = ("private", "max_age", "headers")
+FIELDS_BY_SCHEME: Mapping[str, tuple[str, ...]] = {
     "": (),
     "file": (),
-    "http": HTTP,
-    "https": HTTP,
+    "http": HTTP_FIELDS,
+    "https": HTTP_FIELDS,
     "s3": (
         "max_age", "region", "endpoint", "virtual_hosted_style_request", "skip_signature",
         "access_key_id", "secret_access_key", "session_token",
@@ -138,9 +140,9 @@ TAKEN: Mapping[str, tuple[str, ...]] = {
     "gs": ("max_age", "endpoint", "skip_signature", "service_account_key"),
     "az": ("max_age", "endpoint", "skip_signature", "account_name", "account_key", "sas_key"),
 }  # fmt: skip
-"""What means something for each kind of URL, beside what does everywhere."""
+"""What means something for each kind of URL, beside the common fields."""
 
 
-def optional(pattern: str) -> re.Pattern[str]:
-    """What matches nothing, too, with the same groups."""
+def or_empty(pattern: str) -> re.Pattern[str]:
+    """`pattern`, or the empty text; with the same groups."""
     return re.compile(f"(?:{pattern})|")

@@ -1,5 +1,5 @@
 """
-What an operator decides for every URL: presets, allow-lists and overlays, read from presets.yaml.
+The presets file: presets, allow-lists and overlays, as an operator writes them for every URL.
 
 Values there are read by the kinds that read them in a URL, from the text as it stands in the file, so the
 two never disagree. Whatever is wrong is told with its line and column.
@@ -18,17 +18,17 @@ from urllib.parse import quote
 from ruamel.yaml.nodes import MappingNode, Node
 
 from proxy.config.yaml import (
-    Reads,
-    compose,
-    entries,
+    ValueReader,
+    compose_nodes,
+    errors_at,
     fault,
     is_null,
-    located,
+    raised_as,
     read_list,
+    read_mapping,
+    read_text,
     read_value,
     read_values,
-    text_of,
-    told_as,
 )
 from proxy.model.errors import InvalidRequest
 from proxy.options.spec import OPTIONS
@@ -61,7 +61,7 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListedValues:
     """What the unsigned policy `listed` lets through: px, px, and 1 to 100. An empty list admits nothing."""
 
     width: frozenset[int] = frozenset()
@@ -95,7 +95,7 @@ class Overlay:
     @property
     def options(self) -> SpecFields:
         """The same in the words of the option table."""
-        said = {FIELDS[each.name]: getattr(self, each.name) for each in fields(self)}
+        said = {OVERLAY_SPEC_FIELDS[each.name]: getattr(self, each.name) for each in fields(self)}
         if self.opacity is not None:
             said["overlay_opacity"] = round(self.opacity * 100, 4)
         return {name: value for name, value in said.items() if value is not None}
@@ -103,7 +103,7 @@ class Overlay:
 
 TEXT_ONLY = ("font", "size", "color", "outline", "align")
 
-FIELDS: Mapping[str, str] = {
+OVERLAY_SPEC_FIELDS: Mapping[str, str] = {
     "key": "overlay",
     "text": "text",
     "gravity": "overlay_position",
@@ -123,7 +123,7 @@ class Presets:
 
     defaults: SpecFields = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
-    listed: Listed = Listed()
+    listed: ListedValues = ListedValues()
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
     overlay_keys: tuple[str, ...] = ()
 
@@ -139,7 +139,7 @@ class Presets:
         return AllowedOverlays(named=named, keys=self.overlay_keys)
 
 
-EMPTY = Presets()
+NO_PRESETS = Presets()
 
 
 class _Options:
@@ -175,7 +175,7 @@ class _Key:
         return read_key(quote(text, safe=":/"))  # a key in the file is not percent-encoded
 
 
-class _Beginning:
+class _KeyPrefix:
     hint: ClassVar[str] = "the beginning of keys, such as brand/, or '*' for all keys"
 
     def parse(self, text: str | None) -> str:
@@ -186,7 +186,7 @@ class _Beginning:
         )
 
 
-class _Hidden:
+class _OnErrorStatus:
     hint: ClassVar[str] = "200, or is left out for the error's own status"
 
     def parse(self, text: str | None) -> int:
@@ -196,54 +196,62 @@ class _Hidden:
 
 
 OPTIONS_KIND = _Options()
-SECONDS = IntegerKind(0, 2**31 - 1)  # seconds; RFC 9111 section 1.2.2
+LIFETIME_KIND = IntegerKind(0, 2**31 - 1)  # seconds; RFC 9111 section 1.2.2
 
-PRESET: Mapping[str, Reads] = {
+PRESET_FIELDS: Mapping[str, ValueReader] = {
     "options": OPTIONS_KIND,
-    "max_age": SECONDS,
-    "s_maxage": SECONDS,
-    "stale_while_revalidate": SECONDS,
-    "stale_if_error": SECONDS,
+    "max_age": LIFETIME_KIND,
+    "s_maxage": LIFETIME_KIND,
+    "stale_while_revalidate": LIFETIME_KIND,
+    "stale_if_error": LIFETIME_KIND,
     "on_error": _Key(),
-    "on_error_status": _Hidden(),
+    "on_error_status": _OnErrorStatus(),
 }
-LISTED: Mapping[str, Reads] = {
+LISTED_FIELDS: Mapping[str, ValueReader] = {
     "width": IntegerKind(1, MAX_SIDE),
     "height": IntegerKind(1, MAX_SIDE),
     "quality": IntegerKind(1, 100),
 }
-OVERLAY: Mapping[str, Reads] = {
+OVERLAY_FIELDS: Mapping[str, ValueReader] = {
     "key": _Key(),
     "opacity": NumberKind(0, 1),
-    **{name: OPTIONS[field].kind for name, field in FIELDS.items() if name not in ("key", "opacity")},
+    **{
+        name: OPTIONS[field].kind
+        for name, field in OVERLAY_SPEC_FIELDS.items()
+        if name not in ("key", "opacity")
+    },
 }
-SECTIONS = ("defaults", "presets", "listed", "overlays", "overlay_keys")
+PRESETS_SECTIONS = ("defaults", "presets", "listed", "overlays", "overlay_keys")
 
 
 def load_presets(path: Path) -> Presets:
-    """Raises InvalidPresets, also when there is no such file: whether there must be one is the caller's."""
-    with told_as(InvalidPresets):
-        text = text_of(path)
+    """Read a presets file. Raises InvalidPresets, also when there is no such file."""
+    with raised_as(InvalidPresets):
+        text = read_text(path)
     return read_presets(text, str(path))
 
 
 def read_presets(text: str, name: str) -> Presets:
     """Read the text of presets.yaml; `name` is the file's, for messages. Raises InvalidPresets."""
-    with told_as(InvalidPresets):
-        root = compose(text, name)
-        return EMPTY if root is None or is_null(root) else presets_of(root)
+    with raised_as(InvalidPresets):
+        root = compose_nodes(text, name)
+        return NO_PRESETS if root is None or is_null(root) else read_presets_node(root)
 
 
-def presets_of(root: Node) -> Presets:
+def read_presets_node(root: Node) -> Presets:
     # A section whose entries are all commented out is none.
-    top = {name: node for name, node in entries(root, "the file", SECTIONS).items() if not is_null(node)}
+    top = {
+        name: node
+        for name, node in read_mapping(root, "the file", PRESETS_SECTIONS).items()
+        if not is_null(node)
+    }
     defaults = read_value("defaults", top["defaults"], OPTIONS_KIND) if "defaults" in top else {}
-    presets = entries(top["presets"], "'presets'") if "presets" in top else {}
-    overlays = entries(top["overlays"], "'overlays'") if "overlays" in top else {}
-    keys = read_list("overlay_keys", top["overlay_keys"], _Beginning()) if "overlay_keys" in top else ()
+    presets = read_mapping(top["presets"], "'presets'") if "presets" in top else {}
+    overlays = read_mapping(top["overlays"], "'overlays'") if "overlays" in top else {}
+    keys = read_list("overlay_keys", top["overlay_keys"], _KeyPrefix()) if "overlay_keys" in top else ()
     found = Presets(
         defaults=defaults,
-        listed=read_listed(top["listed"]) if "listed" in top else Listed(),
+        listed=read_listed(top["listed"]) if "listed" in top else ListedValues(),
         overlays={name: read_overlay(name, node) for name, node in overlays.items()},
         overlay_keys=tuple(sorted(keys)),
     )
@@ -253,30 +261,32 @@ def presets_of(root: Node) -> Presets:
 def read_preset(name: str, node: Node, file: Presets) -> Preset:
     if isinstance(node, MappingNode):
         what = f"preset {name!r}"
-        nodes = entries(node, what, PRESET)
+        nodes = read_mapping(node, what, PRESET_FIELDS)
         if "options" not in nodes:
             raise fault(node, f"{what} has no 'options'; '_' stands for none")
         if "on_error_status" in nodes and "on_error" not in nodes:
             raise fault(nodes["on_error_status"], f"{what} has no 'on_error' that a status could be for")
-        preset = Preset(name=name, **read_values(nodes, PRESET))
+        preset = Preset(name=name, **read_values(nodes, PRESET_FIELDS))
     else:
         preset = Preset(name=name, options=read_value(name, node, OPTIONS_KIND))
-    with located(node, name):
+    with errors_at(node, name):
         resolve_options(preset.options, defaults=file.defaults, overlays=file.layers)
     return preset
 
 
-def read_listed(node: Node) -> Listed:
-    nodes = entries(node, "'listed'", LISTED)
-    return Listed(**{name: read_list(name, inner, LISTED[name]) for name, inner in nodes.items()})
+def read_listed(node: Node) -> ListedValues:
+    nodes = read_mapping(node, "'listed'", LISTED_FIELDS)
+    return ListedValues(
+        **{name: read_list(name, inner, LISTED_FIELDS[name]) for name, inner in nodes.items()}
+    )
 
 
 def read_overlay(name: str, node: Node) -> Overlay:
     what = f"overlay {name!r}"
-    nodes = entries(node, what, OVERLAY)
+    nodes = read_mapping(node, what, OVERLAY_FIELDS)
     if ("key" in nodes) == ("text" in nodes):
         raise fault(node, f"{what} is a 'key' or a 'text', not {'both' if 'key' in nodes else 'neither'}")
     for only in TEXT_ONLY:
         if only in nodes and "text" not in nodes:
             raise fault(nodes[only], f"{what} is a 'key', and {only!r} is for a 'text'")
-    return Overlay(**read_values(nodes, OVERLAY))
+    return Overlay(**read_values(nodes, OVERLAY_FIELDS))

@@ -1,4 +1,4 @@
-"""What one deployment is told: flags over environment over defaults, and every mistake named."""
+"""The settings of a deployment: flags over environment over defaults, and every mistake named."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from proxy.config.environment import PREFIX, InvalidSettings, problem_of, read_environment
+from proxy.config.environment import ENV_PREFIX, InvalidSettings, problem_of, read_environment
 from proxy.config.fields import (
     Bytes,
+    CaseInsensitive,
     Count,
     Delay,
-    Hosts,
+    HostNames,
     Lifetime,
     MountPoint,
     Pixels,
     Port,
-    Processes,
+    ProcessCount,
     ScriptsOrigin,
     Secrets,
     Timeout,
     Token,
-    Words,
 )
 from proxy.model.limits import Limits
 from proxy.url.signing import Secret, parse_secrets
@@ -82,13 +82,13 @@ class Settings(BaseSettings):
     """Each field is a flag and a variable; its description is all the documentation there is of it."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
     )
 
     host: str = Field("127.0.0.1", min_length=1, description="Address of the public listener.")
     port: Port = Field(8000, description="Port of the public listener; 0 takes a free one and prints it.")
-    workers: Processes = Field(1, description="Web processes.")
-    renderers: Processes = Field(
+    workers: ProcessCount = Field(1, description="Web processes.")
+    renderers: ProcessCount = Field(
         default_factory=_cores,
         description="Renderer processes, over all web processes.",
         json_schema_extra={"shown": "one a core"},
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
         repr=False,
         description="Named origins: a YAML file, or name=url pairs, comma-separated. Keys begin with a name.",
     )
-    remote_hosts: Hosts = Field(
+    remote_hosts: HostNames = Field(
         (),
         description="Hosts allowed in keys that are URLs, comma-separated; '.example.com': its subdomains.",
     )
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
         description="Lines for people or for machines, on stderr.",
         json_schema_extra={"shown": "human on a terminal, else json"},
     )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Words] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], CaseInsensitive] = Field(
         "info", description="The least of what is logged."
     )
 
@@ -209,18 +209,18 @@ class Settings(BaseSettings):
         if self.unsigned == "deny" and self.secrets is None:
             raise ValueError(
                 f"nothing could be served on {self.host}: unsigned URLs are denied, and there is no secret "
-                f"to sign with. Set {PREFIX}SECRETS, or {PREFIX}UNSIGNED to presets or listed"
+                f"to sign with. Set {ENV_PREFIX}SECRETS, or {ENV_PREFIX}UNSIGNED to presets or listed"
             )
         if self.unsigned == "allow" and not self.is_loopback and not self.unsigned_public:
             raise ValueError(
-                f"{PREFIX}UNSIGNED=allow on {self.host} lets anybody spend this machine's time. Set it to "
-                f"presets or listed, or say it twice with {PREFIX}UNSIGNED_PUBLIC=true"
+                f"{ENV_PREFIX}UNSIGNED=allow on {self.host} lets anybody spend this machine's time. Set it "
+                f"to presets or listed, or say it twice with {ENV_PREFIX}UNSIGNED_PUBLIC=true"
             )
         token = self.admin_token.get_secret_value().encode() if self.admin_token else None
         if token is not None and any(secret.value == token for secret in self.signing_secrets):
-            raise ValueError(f"{PREFIX}ADMIN_TOKEN must not be one of {PREFIX}SECRETS")
+            raise ValueError(f"{ENV_PREFIX}ADMIN_TOKEN must not be one of {ENV_PREFIX}SECRETS")
         if self.metrics_port and self.metrics_port == self.port:
-            raise ValueError(f"{PREFIX}METRICS_PORT and {PREFIX}PORT are both {self.port}")
+            raise ValueError(f"{ENV_PREFIX}METRICS_PORT and {ENV_PREFIX}PORT are both {self.port}")
         return self
 
     @classmethod
@@ -241,7 +241,7 @@ class Settings(BaseSettings):
 
     @property
     def signing_secrets(self) -> tuple[Secret, ...]:
-        """The first one signs, all verify; empty without secrets."""
+        """The secrets that verify signatures, of which the first signs; empty without any."""
         return parse_secrets(self.secrets.get_secret_value()) if self.secrets else ()
 
     @property
@@ -251,16 +251,16 @@ class Settings(BaseSettings):
 
     @property
     def warnings(self) -> list[str]:
-        """What may be meant so and is worth a line at start."""
+        """Sentences about what may be a mistake, for the log at start."""
         found = [
-            f"{PREFIX}SECRETS: secret {secret.id or place} has {len(secret.value)} bytes; "
+            f"{ENV_PREFIX}SECRETS: secret {secret.id or place} has {len(secret.value)} bytes; "
             f"give it {SHORT_SECRET} or more"
             for place, secret in enumerate(self.signing_secrets, start=1)
             if len(secret.value) < SHORT_SECRET
         ]
         if self.admin_token and len(self.admin_token) < SHORT_SECRET:
             found.append(
-                f"{PREFIX}ADMIN_TOKEN has {len(self.admin_token)} bytes; give it {SHORT_SECRET} or more"
+                f"{ENV_PREFIX}ADMIN_TOKEN has {len(self.admin_token)} bytes; give it {SHORT_SECRET} or more"
             )
         if self.unsigned == "allow" and not self.is_loopback:
             found.append(f"anybody who reaches {self.host} may ask for any rendition")
@@ -277,10 +277,10 @@ class _Environment(PydanticBaseSettingsSource):
         return dict(read_environment(os.environ, Settings.model_fields, CONFIDENTIAL))
 
 
-def load(**flags: object) -> Settings:
+def load_settings(**flags: object) -> Settings:
     """
-    Settings from `flags` (None: not given), else the environment, else defaults. Raises InvalidSettings,
-    which names each culprit by the flag or the variable that gave it.
+    Read the settings from `flags` (None: not given), else the environment, else defaults. Raises
+    InvalidSettings, which names each culprit by the flag or the variable that gave it.
     """
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     try:

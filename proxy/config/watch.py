@@ -1,4 +1,4 @@
-"""The running service sees an edit of presets.yaml, and is never worse off for a bad one."""
+"""Reload presets.yaml when it changes; a file that is wrong leaves the last good presets in use."""
 
 from __future__ import annotations
 
@@ -14,26 +14,30 @@ from proxy.config.presets import InvalidPresets, Presets, load_presets
 
 log = structlog.get_logger()
 
-LOOK_EVERY = 5.0  # seconds; when nothing is seen to stir
+RESCAN_INTERVAL = 5.0  # seconds without a notification after which the file is looked at all the same
 
 
 async def watch_presets(
-    path: Path, keep: Callable[[Presets], None], *, settle: float = 0.2, look_every: float = LOOK_EVERY
+    path: Path,
+    apply: Callable[[Presets], None],
+    *,
+    settle: float = 0.2,
+    rescan_interval: float = RESCAN_INTERVAL,
 ) -> None:
     """
-    Give `keep` the presets at `path` now, when there are any, and after each change, until cancelled. A file
-    that is gone, emptied or wrong is logged, and what was kept last stays. A change is read when nothing has
-    stirred in the folder for `settle` seconds.
+    Give `apply` the presets at `path` now, when there are any, and after each change, until cancelled. A
+    file that is gone, emptied or wrong is logged, and the last good presets stay. A change is read when
+    nothing in the folder has changed for `settle` seconds.
 
     Raises FileNotFoundError when there is no such folder.
     """
-    seen: Identity | None = None
-    async for _ in stirs(path.parent, settle, look_every):
-        before, seen = seen, identity(path)
+    seen: FileIdentity | None = None
+    async for _ in folder_changes(path.parent, settle, rescan_interval):
+        before, seen = seen, file_identity(path)
         if seen == before:
             continue
         if before and seen and not seen.size:
-            # Whoever writes a file in place cuts it to nothing first: not what anybody meant.
+            # An editor that writes in place truncates the file first: an empty one is not meant.
             log.error("presets_rejected", problem=f"{path}: is empty now")
             continue
         try:
@@ -41,14 +45,14 @@ async def watch_presets(
         except InvalidPresets as error:
             log.error("presets_rejected", problem=str(error))  # noqa: TRY400  the traceback says nothing more
         else:
-            keep(presets)
+            apply(presets)
             log.info("presets_loaded", path=str(path), count=len(presets.presets))
 
 
-async def stirs(folder: Path, settle: float, look_every: float) -> AsyncIterator[None]:
+async def folder_changes(folder: Path, settle: float, rescan_interval: float) -> AsyncIterator[None]:
     """
-    Now, whenever something in `folder` changed, and at least every `look_every` seconds: a link further up
-    may have been turned, and the folder of a network file system tells nobody anything.
+    Yield now, whenever something in `folder` changed, and at least every `rescan_interval` seconds: a link
+    further up may have changed its target, and a network file system sends no notifications.
     """
     yield
     async for _ in awatch(
@@ -56,13 +60,13 @@ async def stirs(folder: Path, settle: float, look_every: float) -> AsyncIterator
         watch_filter=None,
         recursive=False,
         step=int(settle * 1000),
-        rust_timeout=int(look_every * 1000),
+        rust_timeout=int(rescan_interval * 1000),
         yield_on_timeout=True,
     ):
         yield
 
 
-class Identity(NamedTuple):
+class FileIdentity(NamedTuple):
     """What changes when a file is written or replaced; `modified` is in ns."""
 
     device: int
@@ -71,10 +75,10 @@ class Identity(NamedTuple):
     size: int
 
 
-def identity(path: Path) -> Identity | None:
+def file_identity(path: Path) -> FileIdentity | None:
     """Of the file that `path` leads to, links followed. None when there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return Identity(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+    return FileIdentity(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)

@@ -1,6 +1,6 @@
 """
-YAML as nodes with places: a file is read value by value, by the kinds that read values in URLs, and whatever
-is wrong is told with its line and column.
+YAML as nodes with their lines and columns: a file is read value by value, by the kinds that read values in
+URLs, and every error says where it is.
 """
 
 from __future__ import annotations
@@ -22,30 +22,35 @@ from proxy.model.errors import InvalidRequest
 from proxy.options.suggestions import did_you_mean, shorten
 from proxy.options.values.kinds import PresetNamesKind
 
-DEEPEST = 8  # levels of nesting; our files have four
-LARGEST = 256 * 1024  # bytes
+MAX_DEPTH = 8  # levels of nesting; our files have four
+MAX_FILE_BYTES = 256 * 1024
 
 
-class Misplaced(Exception):
-    """`presets.yaml:12:5: ` and what was wrong there, what was given, what is allowed; both count from 1."""
+class InvalidYaml(Exception):
+    """
+    A file is wrong: `presets.yaml:12:5: ` (line and column, from 1), what was given and what is allowed.
+    """
 
 
 @contextmanager
-def told_as(kind: type[Exception]) -> Iterator[None]:
-    """What is misplaced in a file, as the failure that its readers know."""
+def raised_as(kind: type[Exception]) -> Iterator[None]:
+    """Raise InvalidYaml as another exception with the same message."""
     try:
         yield
-    except Misplaced as error:
+    except InvalidYaml as error:
         raise kind(str(error)) from error.__cause__
 
 
-def text_of(path: Path) -> str:
-    """No more of it than `compose` takes. Raises Misplaced, also when there is no such file."""
+def read_text(path: Path) -> str:
+    """
+    The text of a file, at most as much as `compose_nodes` takes. Raises InvalidYaml, also when there is no
+    such file.
+    """
     try:
         with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+            raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise Misplaced(f"{path}: cannot be read: {error.strerror}") from error
+        raise InvalidYaml(f"{path}: cannot be read: {error.strerror}") from error
     return raw.decode(errors="surrogateescape")
 
 
@@ -57,20 +62,20 @@ class _File(StringIO):
         self.name = name
 
 
-def compose(text: str, name: str) -> Node | None:
+def compose_nodes(text: str, name: str) -> Node | None:
     """
     The nodes of a YAML 1.2 document: texts with their places, nothing constructed from them. An alias is the
     node that it stands for, not a copy, so a bomb of them stays as small as it is written.
     """
-    if len(text.encode(errors="surrogatepass")) > LARGEST:
-        raise Misplaced(f"{name}: such a file has at most {LARGEST} bytes")
+    if len(text.encode(errors="surrogatepass")) > MAX_FILE_BYTES:
+        raise InvalidYaml(f"{name}: such a file has at most {MAX_FILE_BYTES} bytes")
     yaml = YAML(typ="safe", pure=True)
-    yaml.max_depth = DEEPEST
+    yaml.max_depth = MAX_DEPTH
     yaml.composer.warn_double_anchors = False  # YAML 1.2 section 7.1 allows them
     try:
         node: Node | None = yaml.compose(_File(text, name))
     except MaxDepthExceededError as error:
-        raise fault_at(error.problem_mark, f"nested more than {DEEPEST} levels deep") from None
+        raise fault_at(error.problem_mark, f"nested more than {MAX_DEPTH} levels deep") from None
     except MarkedYAMLError as error:
         said = ", ".join(part for part in (error.context, error.problem) if part)
         raise fault_at(error.problem_mark or error.context_mark, said) from None
@@ -86,22 +91,23 @@ def compose(text: str, name: str) -> Node | None:
 
 
 @contextmanager
-def located(node: Node, name: str) -> Iterator[None]:
+def errors_at(node: Node, name: str) -> Iterator[None]:
+    """Raise an InvalidRequest about a value as an error at `node`, in the field `name`."""
     try:
         yield
     except InvalidRequest as error:
         raise fault(node, f"{name!r}: {error.message}") from None
 
 
-def fault(node: Node, what: str) -> Misplaced:
+def fault(node: Node, what: str) -> InvalidYaml:
     return fault_at(node.start_mark, what)
 
 
-def fault_at(mark: FileMark, what: str) -> Misplaced:
-    return Misplaced(f"{mark.name}:{mark.line + 1}:{mark.column + 1}: {what}")
+def fault_at(mark: FileMark, what: str) -> InvalidYaml:
+    return InvalidYaml(f"{mark.name}:{mark.line + 1}:{mark.column + 1}: {what}")
 
 
-class Reads(Protocol):
+class ValueReader(Protocol):
     """The half of a `kinds.Kind` that is needed where nothing is written back."""
 
     @property
@@ -109,33 +115,33 @@ class Reads(Protocol):
     def parse(self, text: str | None) -> Any: ...
 
 
-def read_values(nodes: Mapping[str, Node], kinds: Mapping[str, Reads]) -> dict[str, Any]:
+def read_values(nodes: Mapping[str, Node], kinds: Mapping[str, ValueReader]) -> dict[str, Any]:
     return {name: read_value(name, node, kinds[name]) for name, node in nodes.items()}
 
 
-def read_value(name: str, node: Node, kind: Reads) -> Any:
+def read_value(name: str, node: Node, kind: ValueReader) -> Any:
     if not isinstance(node, ScalarNode):
-        raise fault(node, f"{name!r} takes {kind.hint}, not {given(node)}")
+        raise fault(node, f"{name!r} takes {kind.hint}, not {describe_node(node)}")
     try:
-        with located(node, name):
+        with errors_at(node, name):
             return kind.parse(None if is_null(node) else node.value)
     except ValueError:
-        raise fault(node, f"{name!r} takes {kind.hint}, not {given(node)}") from None
+        raise fault(node, f"{name!r} takes {kind.hint}, not {describe_node(node)}") from None
 
 
-def read_list(name: str, node: Node, kind: Reads) -> frozenset[Any]:
+def read_list(name: str, node: Node, kind: ValueReader) -> frozenset[Any]:
     if not isinstance(node, SequenceNode):
-        raise fault(node, f"{name!r} takes a list, in it {kind.hint}, not {given(node)}")
+        raise fault(node, f"{name!r} takes a list, in it {kind.hint}, not {describe_node(node)}")
     return frozenset(read_value(name, inner, kind) for inner in node.value)
 
 
-def entries(node: Node, what: str, names: Collection[str] = ()) -> dict[str, Node]:
+def read_mapping(node: Node, what: str, names: Collection[str] = ()) -> dict[str, Node]:
     """The values of a mapping whose keys are among `names`, or, when there are none, any names at all."""
     if not isinstance(node, MappingNode):
-        raise fault(node, f"{what} must be a mapping, not {given(node)}")
+        raise fault(node, f"{what} must be a mapping, not {describe_node(node)}")
     found: dict[str, Node] = {}
     for key, value in node.value:
-        name = key.value if isinstance(key, ScalarNode) else given(key)
+        name = key.value if isinstance(key, ScalarNode) else describe_node(key)
         if names and name not in names:
             near = did_you_mean(name, names)
             raise fault(key, f"{what} takes {', '.join(names)}, not {shorten(name)!r}{near}")
@@ -152,7 +158,7 @@ def is_null(node: Node) -> bool:
     return bool(node.tag == "tag:yaml.org,2002:null")
 
 
-def given(node: Node) -> str:
+def describe_node(node: Node) -> str:
     if isinstance(node, ScalarNode):
         return "nothing" if is_null(node) else repr(shorten(node.value))
     return "a mapping" if isinstance(node, MappingNode) else "a list"

@@ -23,7 +23,7 @@ from proxy import __version__
 from proxy.cli.flags import settings_table
 from proxy.cli.main import app, expiry
 from proxy.cli.refused import Refused
-from proxy.config.settings import load
+from proxy.config.settings import load_settings
 from proxy.options.catalogue import options_table
 from proxy.url.grammar import split_path
 from proxy.url.signing import sign, verify
@@ -135,7 +135,7 @@ def test_a_base_makes_a_whole_url_with_the_mount(secret: str, monkeypatch: pytes
 def test_what_is_signed_is_what_the_server_verifies(secret: str) -> None:
     raw, query = printed("sign", "/f_webp/a%20b%2Bc.jpg", "--query").split("?")
     address = split_path(raw.encode(), query.encode())
-    verify(load().signing_secrets, address.signed, address.signature)
+    verify(load_settings().signing_secrets, address.signed, address.signature)
 
 
 def test_a_url_that_ends_says_so_in_its_options(secret: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.origin_fields import EVERYWHERE, NAMES, TAKEN
+from proxy.config.origin_fields import COMMON_FIELDS, FIELDS_BY_SCHEME, ORIGIN_FIELDS
 from proxy.config.origins_file import InvalidSources, load_sources, read_origins, read_pairs, read_sources
 from proxy.origins.sources import DEFAULT, REMOTE, Rewrite, Source, Sources
 from tests.paths import ROOT
@@ -191,7 +191,9 @@ def test_the_example_of_the_documentation_is_read(monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_name_means_something_for_some_kind_of_origin() -> None:
-    assert {*EVERYWHERE, *(name for names in TAKEN.values() for name in names)} == set(NAMES)
+    assert {*COMMON_FIELDS, *(name for names in FIELDS_BY_SCHEME.values() for name in names)} == set(
+        ORIGIN_FIELDS
+    )
 
 
 def test_an_origin_without_a_name_has_none() -> None:

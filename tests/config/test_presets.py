@@ -12,20 +12,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.config.presets import (
-    EMPTY,
-    LISTED,
-    OVERLAY,
-    PRESET,
-    SECTIONS,
+    LISTED_FIELDS,
+    NO_PRESETS,
+    OVERLAY_FIELDS,
+    PRESET_FIELDS,
+    PRESETS_SECTIONS,
     InvalidPresets,
-    Listed,
+    ListedValues,
     Overlay,
     Preset,
     Presets,
     load_presets,
     read_presets,
 )
-from proxy.config.yaml import LARGEST
+from proxy.config.yaml import MAX_FILE_BYTES
 from proxy.options.spec import Mode, OutputFormat
 from proxy.options.values.colours import Colour
 from proxy.options.values.positions import Compass
@@ -75,7 +75,7 @@ def test_everything_a_file_may_say_is_read() -> None:
     assert (card.max_age, card.s_maxage) == (3600, 7200)
     assert (card.stale_while_revalidate, card.stale_if_error) == (60, 0)
     assert (card.on_error, card.on_error_status) == ("placeholder.png", 200)
-    assert presets.listed == Listed(
+    assert presets.listed == ListedValues(
         width=frozenset({160, 320}), height=frozenset({200}), quality=frozenset({50, 75})
     )
     assert presets.overlays["logo"] == Overlay(
@@ -106,7 +106,7 @@ def test_what_was_read_is_what_the_grammar_wants() -> None:
     ],
 )
 def test_a_file_that_says_nothing_is_no_presets(text: str) -> None:
-    assert read(text) == EMPTY
+    assert read(text) == NO_PRESETS
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,9 @@ def test_a_tag_constructs_nothing(tag: str) -> None:
 
 
 def test_a_file_larger_than_anybody_writes_is_refused() -> None:
-    assert problem("#" * (LARGEST + 1)) == f"presets.yaml: such a file has at most {LARGEST} bytes"
+    assert (
+        problem("#" * (MAX_FILE_BYTES + 1)) == f"presets.yaml: such a file has at most {MAX_FILE_BYTES} bytes"
+    )
 
 
 def test_a_file_is_read_from_its_path(tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_a_mistake_in_a_file_names_its_path(tmp_path: Path) -> None:
 
 def test_a_file_is_not_read_further_than_allowed(tmp_path: Path) -> None:
     path = tmp_path / "presets.yaml"
-    path.write_text("é" * LARGEST, "utf-8")
+    path.write_text("é" * MAX_FILE_BYTES, "utf-8")
     with pytest.raises(InvalidPresets, match="at most"):
         load_presets(path)
 
@@ -295,7 +297,7 @@ def test_a_preset_wins_over_the_defaults() -> None:
 
 words = st.sampled_from(
     [
-        *SECTIONS, *PRESET, *LISTED, *OVERLAY,
+        *PRESETS_SECTIONS, *PRESET_FIELDS, *LISTED_FIELDS, *OVERLAY_FIELDS,
         "a", "w_1", "300", "1.5", "~", "'w_1'", '"\\x41"', '"\\UFFFFFFFF"', "\n", "\n  ", "\n    ", "\t", " ",
         ": ", ": ", "- ", "[", "]", "{", "}", ", ", "&a ", "*a", "!!str ", "!x ", "%YAML 1.1\n---\n", "---\n",
         "...", "|\n", ">-\n", "# ", "? ", "<<: ", "\ufeff", "\x85", "\u2028", "é", "@", "\0", "'", '"',

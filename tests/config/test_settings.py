@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.cli.flags import settings_table
 from proxy.config.environment import InvalidSettings, read_environment
-from proxy.config.settings import CONFIDENTIAL, Settings, load
+from proxy.config.settings import CONFIDENTIAL, Settings, load_settings
 from proxy.config.units import BYTES, PIXELS, SECONDS, Units
 from proxy.model.limits import Limits
 from proxy.url.signing import Secret
@@ -29,7 +29,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def problems(**flags: object) -> list[str]:
     with pytest.raises(InvalidSettings) as caught:
-        load(**flags)
+        load_settings(**flags)
     return caught.value.problems
 
 
@@ -44,7 +44,7 @@ def environment_problems(environ: dict[str, str]) -> list[str]:
 
 
 def test_nothing_has_to_be_set() -> None:
-    settings = load()
+    settings = load_settings()
     assert (settings.host, settings.port, settings.origin) == ("127.0.0.1", 8000, "./originals")
     assert settings.unsigned == "allow"
     assert settings.warnings == []
@@ -53,29 +53,31 @@ def test_nothing_has_to_be_set() -> None:
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGE_PROXY_PORT", "9001")
-    assert load().port == 9001
-    assert load(port=9002).port == 9002
+    assert load_settings().port == 9001
+    assert load_settings(port=9002).port == 9002
 
 
 def test_a_flag_that_was_not_given_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGE_PROXY_PORT", "9001")
-    assert load(port=None).port == 9001
+    assert load_settings(port=None).port == 9001
 
 
 def test_an_empty_variable_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose files pass on what they were not given as empty text."""
     monkeypatch.setenv("IMAGE_PROXY_PORT", "")
-    assert load().port == 8000
+    assert load_settings().port == 8000
 
 
 def test_limits_are_the_same_by_default_and_follow_the_settings() -> None:
-    assert load().limits == Limits()
-    limits = load(max_source_bytes="1MB", max_source_side=7, max_frames=1, render_timeout="500").limits
+    assert load_settings().limits == Limits()
+    limits = load_settings(
+        max_source_bytes="1MB", max_source_side=7, max_frames=1, render_timeout="500"
+    ).limits
     assert limits == Limits(max_source_bytes=1_000_000, max_source_side=7, max_frames=1, render_timeout=500)
 
 
 def test_settings_cannot_be_changed_and_can_be_sent_to_another_process() -> None:
-    settings = load(secrets=LONG)
+    settings = load_settings(secrets=LONG)
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
     assert pickle.loads(pickle.dumps(settings)) == settings
@@ -110,7 +112,7 @@ def test_settings_cannot_be_changed_and_can_be_sent_to_another_process() -> None
 )
 def test_what_may_be_written(name: str, written: str, read: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"IMAGE_PROXY_{name.upper()}", written)
-    assert getattr(load(), name) == read
+    assert getattr(load_settings(), name) == read
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_passed_over() -> None
 def test_a_value_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secrets").write_text(f"id:{LONG}\n")
     monkeypatch.setenv("IMAGE_PROXY_SECRETS_FILE", str(tmp_path / "secrets"))
-    assert load().signing_secrets == (Secret(id="id", value=LONG.encode()),)
+    assert load_settings().signing_secrets == (Secret(id="id", value=LONG.encode()),)
 
 
 def test_a_value_given_in_two_ways_is_refused(tmp_path: Path) -> None:
@@ -260,7 +262,7 @@ def test_a_placeholder_is_refused(name: str, value: str) -> None:
 
 
 def test_a_short_secret_is_a_warning() -> None:
-    settings = load(secrets=f"old:secret-key,{LONG},x1", admin_token="short-one")
+    settings = load_settings(secrets=f"old:secret-key,{LONG},x1", admin_token="short-one")
     assert settings.warnings == [
         "IMAGE_PROXY_SECRETS: secret old has 10 bytes; give it 32 or more",
         "IMAGE_PROXY_SECRETS: secret 3 has 2 bytes; give it 32 or more",
@@ -288,7 +290,7 @@ def test_a_token_that_also_signs_urls_is_refused() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = load(
+    settings = load_settings(
         secrets="hidden-secret",
         admin_token="hidden-token",
         cache="redis://:hidden@host",
@@ -299,13 +301,13 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_with_secrets_unsigned_urls_are_denied() -> None:
-    assert load(secrets=LONG).unsigned == "deny"
-    assert load(secrets=LONG, host="0.0.0.0").unsigned == "deny"
+    assert load_settings(secrets=LONG).unsigned == "deny"
+    assert load_settings(secrets=LONG, host="0.0.0.0").unsigned == "deny"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_without_secrets_loopback_is_open(host: str) -> None:
-    assert load(host=host).unsigned == "allow"
+    assert load_settings(host=host).unsigned == "allow"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "images.example.com"])
@@ -323,13 +325,13 @@ def test_denying_everything_is_refused() -> None:
 def test_an_open_public_server_has_to_be_said_twice(secrets: str | None) -> None:
     (problem,) = problems(host="0.0.0.0", unsigned="allow", secrets=secrets)
     assert "IMAGE_PROXY_UNSIGNED_PUBLIC=true" in problem
-    settings = load(host="0.0.0.0", unsigned="allow", unsigned_public=True, secrets=secrets)
+    settings = load_settings(host="0.0.0.0", unsigned="allow", unsigned_public=True, secrets=secrets)
     assert settings.warnings == ["anybody who reaches 0.0.0.0 may ask for any rendition"]
 
 
 @pytest.mark.parametrize("policy", ["presets", "listed"])
 def test_bounded_policies_need_no_secret_in_public(policy: str) -> None:
-    settings = load(host="0.0.0.0", unsigned=policy)
+    settings = load_settings(host="0.0.0.0", unsigned=policy)
     assert settings.unsigned == policy
     assert settings.warnings == []
 
@@ -338,7 +340,7 @@ def test_two_listeners_need_two_ports() -> None:
     assert problems(port=9090, metrics_port=9090) == [
         "IMAGE_PROXY_METRICS_PORT and IMAGE_PROXY_PORT are both 9090"
     ]
-    load(port=0, metrics_port=0)
+    load_settings(port=0, metrics_port=0)
 
 
 # Defaults taken from the machine
@@ -346,20 +348,20 @@ def test_two_listeners_need_two_ports() -> None:
 
 def test_the_cache_is_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/my cache,1")
-    assert load().cache == "memory://256MB,disk:///var/my%20cache%2C1/image-proxy?size=2GB"
+    assert load_settings().cache == "memory://256MB,disk:///var/my%20cache%2C1/image-proxy?size=2GB"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", "/home/me")
-    assert load().cache == "memory://256MB,disk:///home/me/.cache/image-proxy?size=2GB"
+    assert load_settings().cache == "memory://256MB,disk:///home/me/.cache/image-proxy?size=2GB"
 
 
 def test_without_a_home_the_cache_is_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "nowhere")
-    assert load().cache == "memory://256MB"
+    assert load_settings().cache == "memory://256MB"
 
 
 def test_logs_are_for_machines_when_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
-    assert load().log_format == "json"
+    assert load_settings().log_format == "json"
 
 
 # Documentation

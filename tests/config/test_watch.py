@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from proxy.config.presets import Presets
 from proxy.config.watch import watch_presets
 
-NEVER = 60.0  # seconds; only what stirs is seen
+NEVER = 60.0  # seconds; only what folder_changes is seen
 
 
 def some(width: int) -> str:
@@ -40,9 +40,9 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def watching(path: Path, look_every: float = NEVER) -> AsyncIterator[Kept]:
+async def watching(path: Path, rescan_interval: float = NEVER) -> AsyncIterator[Kept]:
     kept = Kept()
-    task = asyncio.create_task(watch_presets(path, kept.append, settle=0.05, look_every=look_every))
+    task = asyncio.create_task(watch_presets(path, kept.append, settle=0.05, rescan_interval=rescan_interval))
     await asyncio.sleep(0.1)
     try:
         yield kept
@@ -114,7 +114,7 @@ async def test_what_stirs_nothing_is_seen_when_it_is_looked_for(tmp_path: Path) 
         (tmp_path / name).mkdir()
         (tmp_path / name / "presets.yaml").write_text(some(width))
     (tmp_path / "current").symlink_to("one")
-    async with watching(tmp_path / "current" / "presets.yaml", look_every=0.1) as kept:
+    async with watching(tmp_path / "current" / "presets.yaml", rescan_interval=0.1) as kept:
         await kept.becomes(1)
         (tmp_path / "next").symlink_to("two")
         (tmp_path / "next").rename(tmp_path / "current")

@@ -8,30 +8,30 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 
-from proxy.config.presets import Listed, Preset, Presets
+from proxy.config.presets import ListedValues, Preset, Presets
 from proxy.config.settings import Policy
 from proxy.model.errors import InvalidRequest, PolicyRefused
 from proxy.requests.policy import POLICIES, check_policy
 from proxy.url.grammar import read_options
 from tests.strategies import written_options
 
-LISTED = Listed(width=frozenset({1, 160, 320}), height=frozenset({200}), quality=frozenset({75}))
+LISTED = ListedValues(width=frozenset({1, 160, 320}), height=frozenset({200}), quality=frozenset({75}))
 
 
-def presets_of(written: Mapping[str, Any], listed: Listed) -> Presets:
+def presets_of(written: Mapping[str, Any], listed: ListedValues) -> Presets:
     """Those that are named, all but `nothing`."""
     names = set(written.get("presets", ())) - {"nothing"}
     return Presets(presets={name: Preset(name=name, options={}) for name in names}, listed=listed)
 
 
-def refused(policy: str, text: str, listed: Listed = LISTED) -> PolicyRefused:
+def refused(policy: str, text: str, listed: ListedValues = LISTED) -> PolicyRefused:
     written = read_options(text)
     with pytest.raises(PolicyRefused) as caught:
         check_policy(policy, written, presets_of(written, listed))
     return caught.value
 
 
-def permitted(policy: str, written: Mapping[str, Any], listed: Listed = LISTED) -> bool:
+def permitted(policy: str, written: Mapping[str, Any], listed: ListedValues = LISTED) -> bool:
     try:
         check_policy(policy, written, presets_of(written, listed))
     except PolicyRefused:
@@ -142,9 +142,9 @@ def test_listed_refuses_what_gets_around_its_lists_or_takes_long(text: str, opti
 
 
 def test_a_list_that_is_not_there_admits_nothing() -> None:
-    error = refused("listed", "w_160", Listed())
+    error = refused("listed", "w_160", ListedValues())
     assert error.message == "'w_160' needs a signature: without one 'w' takes nothing"
-    assert permitted("listed", {}, Listed())
+    assert permitted("listed", {}, ListedValues())
 
 
 def test_a_refusal_says_what_would_be_let_through() -> None:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Scope
 
 from proxy.app.asgi import Deployment, create_app
-from proxy.config.settings import load
+from proxy.config.settings import load_settings
 from proxy.model.errors import errors_by_code
 from proxy.model.media import Format
 from tests.deployments import Deployed, deployed
@@ -150,7 +150,9 @@ async def test_ten_thousand_keys_make_no_more_series_than_one(renderers: str, or
         await app(scope, receive, send)
         return b"".join(message.get("body", b"") for message in sent)
 
-    settings = load(origin=str(originals), cache="memory://64MB", log_level="error", log_format="json")
+    settings = load_settings(
+        origin=str(originals), cache="memory://64MB", log_level="error", log_format="json"
+    )
     app = create_app(Deployment(settings=settings, renderers=renderers))
     async with started(app):
         for path in ("/w_30/first.jpg", "/first_1/a.jpg", "/metrics"):

@@ -11,7 +11,7 @@ import httpx
 from starlette.types import ASGIApp, Message
 
 from proxy.app.asgi import Deployment, create_app
-from proxy.config.settings import load
+from proxy.config.settings import load_settings
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def started(app: ASGIApp) -> AsyncIterator[ASGIApp]:
 async def client(renderers: str, **flags: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a deployment with these settings."""
     flags = {"cache": "memory://64MB", "originals_cache": "memory://64MB", "log_format": "json", **flags}
-    app = create_app(Deployment(settings=load(**flags), renderers=renderers))
+    app = create_app(Deployment(settings=load_settings(**flags), renderers=renderers))
     async with started(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://proxy.test") as session:

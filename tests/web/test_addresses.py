@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.config.environment import InvalidSettings
-from proxy.config.settings import load
+from proxy.config.settings import load_settings
 from proxy.origins.remote import remote_hosts
 from tests.origins.server import redirect, running
 from tests.web.serving import client
@@ -117,7 +117,7 @@ def listed(port: int) -> list[str]:
     for host in HOSTS:
         for entry in (host, f"{host}:{port}"):
             try:
-                load(remote_hosts=entry)
+                load_settings(remote_hosts=entry)
                 remote_hosts([entry])
             except (ValueError, InvalidSettings):
                 continue
