@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import obstore
 import structlog
-from obstore import exceptions
 from obstore.store import ObjectStore
 
 from proxy.caches.envelope import MAX_LIFETIME, RENDITION_CODEC, Unverified, entry_name
@@ -20,6 +19,7 @@ from proxy.caches.protocol import CacheEntry
 from proxy.clients.address import TierAddress
 from proxy.clients.breaker import CircuitBreaker
 from proxy.clients.object_store import open_tier_store
+from proxy.clients.store_errors import STORE_ERRORS, STORE_NOT_FOUND
 from proxy.model.media import Rendition
 from proxy.telemetry.metrics import Stats
 
@@ -87,7 +87,7 @@ class BucketCache:
     async def _read(self, key: str) -> CacheEntry[Rendition] | None:
         try:
             found = await obstore.get_async(self._store, _path(key))
-        except (FileNotFoundError, exceptions.NotFoundError):
+        except STORE_NOT_FOUND:
             return None
         entry = None
         if found.meta["size"] <= self._max_value:
@@ -105,7 +105,7 @@ class BucketCache:
     async def _remove(self, key: str) -> None:
         try:
             await obstore.delete_async(self._store, _path(key))
-        except (FileNotFoundError, exceptions.NotFoundError):
+        except STORE_NOT_FOUND:
             return
 
     async def _call(self, work: Callable[[], Awaitable[_T]], seconds: float) -> _T | None:
@@ -115,7 +115,7 @@ class BucketCache:
         try:
             async with asyncio.timeout(seconds), self._turn:
                 answer = await work()
-        except (exceptions.BaseError, OSError, TimeoutError) as error:
+        except STORE_ERRORS as error:
             self._breaker.failed()
             self._failed(error)
             return None

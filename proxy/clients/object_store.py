@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -14,31 +13,38 @@ from obstore.store import ObjectStore, from_url
 
 from proxy import __version__
 from proxy.clients.address import TierAddress, scheme_of
+from proxy.clients.store_errors import configuration_problem
 
-ENDPOINTS: Mapping[str, tuple[str, ...]] = {
-    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-    "gs": ("GOOGLE_BASE_URL",),
-    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+_VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "s3": {"endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")},
+    "gs": {"endpoint": ("GOOGLE_BASE_URL",)},
+    "az": {
+        "endpoint": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+        "account_name": ("AZURE_STORAGE_ACCOUNT_NAME",),
+    },
 }
-ACCOUNTS: Mapping[str, tuple[str, ...]] = {"az": ("AZURE_STORAGE_ACCOUNT_NAME",)}
+"""
+The providers' variables for what says which of several stores is meant, by obstore's names; the first wins.
+"""
+
 _OTHER_NAMES: Mapping[str, Mapping[str, str]] = {"gs": {"endpoint": "base_url"}}
 
 _CREDENTIALS = {"secret_access_key", "account_key", "sas_key"}
-"""With one of these a store is all that its client talks to: no machine is asked who we are."""
+"""With one of these the store is the only host to talk to: no metadata service is asked for credentials."""
 
-_REASON = re.compile(
-    r"Missing (?:SecretAccessKey|AccessKeyId|component in SAS query pair)|Account must be specified"
-    r"|Invalid Access Key|Unable to decode service account file|Error reading pem file"
-)
-
-_NOWHERE = "http://127.0.0.1:0"
+_CLOSED_PROXY = "http://127.0.0.1:0"
 """A proxy that nothing gets through."""
 
-_EVERYWHERE = "*,0.0.0.0/0,::/0"
+_ALL_HOSTS = "*,0.0.0.0/0,::/0"
 
 
-def from_environment(variables: Mapping[str, tuple[str, ...]], scheme: str) -> str:
-    return next(filter(None, map(os.environ.get, variables.get(scheme, ()))), "")
+def environment_options(scheme: str) -> dict[str, str]:
+    """Endpoint and account that the environment gives for `s3`, `gs` or `az`, by obstore's names."""
+    found = {
+        option: next(filter(None, map(os.environ.get, names)), "")
+        for option, names in _VARIABLES.get(scheme, {}).items()
+    }
+    return {option: text for option, text in found.items() if text}
 
 
 def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectStore:
@@ -54,7 +60,7 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
         raise ValueError("the URL of an object store takes no credentials: environment or files have them")
     scheme = scheme_of(url)
     names = _OTHER_NAMES.get(scheme, {})
-    endpoint = options.get("endpoint") or from_environment(ENDPOINTS, scheme)
+    endpoint = options.get("endpoint") or environment_options(scheme).get("endpoint", "")
     known = {**options, **({"endpoint": endpoint} if endpoint else {})}
     told: Any = {names.get(name, name): value for name, value in known.items()}
     client: Any = {
@@ -62,32 +68,26 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
         "connect_timeout": timedelta(seconds=min(timeout, 5.0)),
         "user_agent": f"image-proxy/{__version__}",
         # obstore knows no other way to pass over HTTP_PROXY, or over a redirect.
-        "proxy_url": _NOWHERE,
-        "proxy_excludes": _talked_to(options) or _EVERYWHERE,
+        "proxy_url": _CLOSED_PROXY,
+        "proxy_excludes": _only_host(options) or _ALL_HOSTS,
         **({"allow_http": True} if endpoint.lower().startswith("http://") else {}),
     }
-    # Who asks decides what is tried again.
+    # Callers retry, each in its own way.
     retries: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=timeout)}
     try:
         return from_url(url, config=told or None, client_options=client, retry_config=retries)
     except exceptions.BaseError as failure:
-        raise ValueError(f"the object store cannot be opened: {_reason(failure)}") from None
+        raise ValueError(f"the object store cannot be opened: {configuration_problem(failure)}") from None
 
 
-def _talked_to(options: Mapping[str, str]) -> str:
-    """The only host that there is a reason to talk to, if it is known."""
+def _only_host(options: Mapping[str, str]) -> str:
+    """The one host that there is a reason to talk to; empty when it is not known."""
     known = _CREDENTIALS & options.keys() or options.get("skip_signature") == "true"
     return (urlsplit(options.get("endpoint", "")).hostname or "") if known else ""
 
 
-def _reason(failure: Exception) -> str:
-    """In obstore's words where they are known to quote nothing, else the kind of failure."""
-    known = _REASON.search(str(failure))
-    return known[0] if known else type(failure).__name__.removesuffix("Error")
-
-
 def open_tier_store(address: TierAddress, timeout: float) -> ObjectStore:
-    """`timeout` is in seconds. Raises ValueError."""
+    """The store of a cache tier such as `s3://bucket/prefix`; `timeout` is in seconds. Raises ValueError."""
     address.allow({"max_value", "endpoint", "region"})
     told = {name: text for name, text in address.options.items() if name != "max_value"}
     if not address.place.strip("/"):

@@ -1,21 +1,21 @@
-"""What the files say that settings name."""
+"""The presets and the origins of a deployment: what the files say that its settings name."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from proxy.clients.address import scheme_of
-from proxy.clients.object_store import ACCOUNTS, ENDPOINTS, from_environment
+from proxy.clients.object_store import environment_options
 from proxy.config.origins_file import read_origins
-from proxy.config.presets import EMPTY, Presets, load_presets
+from proxy.config.presets import NO_PRESETS, Presets, load_presets
 from proxy.config.settings import Settings
 from proxy.origins.sources import Source, Sources
 
 
 def deployed_presets(settings: Settings) -> Presets:
-    """Those of the file; none when the default file is not there. Raises InvalidPresets."""
+    """The presets of the file; none when the default file is not there. Raises InvalidPresets."""
     if not settings.presets.exists() and "presets" not in settings.model_fields_set:
-        return EMPTY
+        return NO_PRESETS
     return load_presets(settings.presets)
 
 
@@ -30,18 +30,13 @@ def deployed_sources(settings: Settings) -> Sources:
         found = replace(found, default=default, chosen=None)
     if settings.private_networks:
         found = found.private
-    return found.each(located)
+    return found.each(with_environment_options)
 
 
-def located(source: Source) -> Source:
+def with_environment_options(source: Source) -> Source:
     """
-    `source` with the endpoint and the account that the provider's variables say, where it says none itself:
+    `source` with the endpoint and the account from the provider's own variables, where it has none itself:
     they tell its bucket from another of the same name.
     """
-    scheme = scheme_of(source.url)
-    said = {
-        "endpoint": from_environment(ENDPOINTS, scheme),
-        "account_name": from_environment(ACCOUNTS, scheme),
-    }
-    found = {name: text for name, text in said.items() if text}
+    found = environment_options(scheme_of(source.url))
     return replace(source, options={**found, **source.options}) if found else source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -11,40 +10,40 @@ import obstore
 from obstore import exceptions
 from obstore.store import ObjectStore
 
+from proxy.clients.store_errors import (
+    STORE_ERRORS,
+    STORE_NOT_FOUND,
+    FailureKind,
+    StoreFailure,
+    read_store_failure,
+)
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.cache_control import cache_policy
 from proxy.origins.keys import forbidden, not_found, segments, too_large
-from proxy.origins.retry import Passing, Trier
+from proxy.origins.retry import Retrier, TransientFailure
 
 _PART = 1 << 20  # bytes
-_ENTITY = {"Cache-Control": "cache-control"}
-
-
-# obstore tells a status nowhere else.
-_STATUS = re.compile(r"status code: ([1-5][0-9]{2})\b")
-# A store says 403 of who it does not know, of what it keeps to itself, and of what is not there.
-_UNKNOWN = re.compile(
-    r"<Code>(?:SignatureDoesNotMatch|InvalidAccessKeyId|ExpiredToken|InvalidToken|RequestTimeTooSkewed"
-    r"|AuthenticationFailed|AuthorizationFailure)</Code>"
-)
+_HEADERS = {"Cache-Control": "cache-control"}
 _GONE = 410
-_PASSING = {429, 500, 502, 503, 504}
-"""Of object stores: they ask to be asked again, with 500 and 503 above all."""
+_TRANSIENT_STATUSES = {429, 500, 502, 503, 504}
+"""Statuses with which object stores ask for a retry, 500 and 503 above all."""
 
 
 class BucketOrigin:
-    """`fetch_timeout` is in seconds, for one answer and its second try together."""
+    """
+    The objects of a bucket, or of a prefix in it. `fetch_timeout` is in seconds, for a fetch and its retry.
+    """
 
     def __init__(self, store: ObjectStore, limits: Limits, *, fetch_timeout: float = 10.0) -> None:
         self._store = store
         self._max_bytes = limits.max_source_bytes
-        self._trier = Trier(fetch_timeout)
+        self._retrier = Retrier(fetch_timeout)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         path = "/".join(segments(key))
-        return await self._trier.persist(key, lambda: self._ask(key, path, known))
+        return await self._retrier.fetch_with_retry(key, lambda: self._ask(key, path, known))
 
     def version(self, key: str) -> str | None:
         return None
@@ -67,13 +66,13 @@ class BucketOrigin:
         except exceptions.NotModifiedError:
             assert known is not None
             return replace(known, cache_policy=cache_policy({}, time.time(), known.cache_policy))
-        except (FileNotFoundError, exceptions.NotFoundError) as failure:
+        except STORE_NOT_FOUND as failure:
             raise not_found(key, origin_status=404) from failure
         except exceptions.InvalidPathError as failure:
             raise not_found(key) from failure
-        except (exceptions.BaseError, OSError, ValueError) as failure:
-            raise _told(key, failure) from failure
-        said = {_ENTITY[name]: value for name, value in found.attributes.items() if name in _ENTITY}
+        except (*STORE_ERRORS, ValueError) as failure:
+            raise _error(key, read_store_failure(failure)) from failure
+        said = {_HEADERS[name]: value for name, value in found.attributes.items() if name in _HEADERS}
         etag = found.meta["e_tag"]
         changed = found.meta["last_modified"].timestamp()
         return Original(
@@ -85,18 +84,16 @@ class BucketOrigin:
         )
 
 
-def _told(key: str, failure: Exception) -> Exception:
-    """What to raise for it."""
-    said = str(failure)
-    found = _STATUS.search(said)
-    status = int(found[1]) if found else None
-    if isinstance(failure, exceptions.UnauthenticatedError) or _UNKNOWN.search(said):
-        return OriginRefused(f"the origin of '{key}' does not know us", origin_status=status or 401)
-    if isinstance(failure, exceptions.PermissionDeniedError):
-        return forbidden(key, origin_status=403)
-    if status is None:
-        return Passing(OriginFailed(f"the origin of '{key}' cannot be talked to"))
+def _error(key: str, failure: StoreFailure) -> Exception:
+    status = failure.status
+    match failure.kind:
+        case FailureKind.UNAUTHENTICATED:
+            return OriginRefused(f"the origin of '{key}' does not know us", origin_status=status or 401)
+        case FailureKind.FORBIDDEN:
+            return forbidden(key, origin_status=403)
+        case FailureKind.UNREACHABLE:
+            return TransientFailure(OriginFailed(f"the origin of '{key}' cannot be talked to"))
     if status == _GONE:
         return not_found(key, origin_status=status)
     error = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
-    return Passing(error) if status in _PASSING else error
+    return TransientFailure(error) if status in _TRANSIENT_STATUSES else error

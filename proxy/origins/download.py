@@ -24,7 +24,7 @@ from proxy.model.media import Original
 from proxy.origins.cache_control import cache_policy
 from proxy.origins.content_coding import CODINGS, Unpacker
 from proxy.origins.keys import forbidden, not_found, too_large
-from proxy.origins.retry import Passing, Trier, timed_out
+from proxy.origins.retry import Retrier, TransientFailure, timed_out
 
 HEADERS = {
     "Accept": "*/*",
@@ -75,10 +75,10 @@ class Downloader:
     ) -> None:
         self._client = client
         self._max_bytes = max_bytes
-        self._trier = Trier(timeout)
+        self._retrier = Retrier(timeout)
         self._allows = allows
         self._auth = auth
-        # The deadline is the Trier's.
+        # The deadline is the Retrier's.
         self._patience = httpx.Timeout(None, connect=min(timeout, _CONNECT), pool=timeout)
         self._headers = httpx.Headers(HEADERS)
         self._headers.update(headers or {})
@@ -92,7 +92,7 @@ class Downloader:
         Raises OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut; SourceNotAllowed comes from
         the client's guard.
         """
-        return await self._trier.persist(key, lambda: self._travel(key, url, known))
+        return await self._retrier.fetch_with_retry(key, lambda: self._travel(key, url, known))
 
     async def _travel(self, key: str, url: httpx.URL, known: Original | None) -> Original:
         status = 0
@@ -128,13 +128,15 @@ class Downloader:
                 # Of a body that was not read to its end this closes the connection.
                 await response.aclose()
         except httpx.ConnectTimeout as failure:
-            raise Passing(timed_out(key)) from failure
+            raise TransientFailure(timed_out(key)) from failure
         except httpx.TimeoutException as failure:
             raise timed_out(key) from failure
         except httpx.ConnectError as failure:
-            raise Passing(OriginFailed(f"the origin of '{key}' cannot be reached")) from failure
+            raise TransientFailure(OriginFailed(f"the origin of '{key}' cannot be reached")) from failure
         except (httpx.NetworkError, httpx.RemoteProtocolError) as failure:
-            raise Passing(OriginFailed(f"the origin broke off in the middle of '{key}'")) from failure
+            raise TransientFailure(
+                OriginFailed(f"the origin broke off in the middle of '{key}'")
+            ) from failure
         except (httpx.TransportError, httpx.InvalidURL, OSError) as failure:
             # InvalidURL: httpx reads a Location even where it is told not to follow.
             raise OriginFailed(f"the origin of '{key}' cannot be talked to") from failure
@@ -163,7 +165,7 @@ class Downloader:
             raise OriginRefused(f"the origin of '{key}' does not know us", origin_status=status)
         if status != 200:
             failure = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
-            raise Passing(failure) if status in _PASSING else failure
+            raise TransientFailure(failure) if status in _PASSING else failure
         coding = response.headers.get("content-encoding", "").strip().lower()
         if coding in ("", "identity"):
             return await self._original(key, response, response.aiter_raw())

@@ -22,7 +22,7 @@ from proxy.model.errors import OriginFailed, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.keys import not_found, segments, too_large
-from proxy.origins.retry import raise_when_used_up
+from proxy.origins.retry import raise_when_exhausted
 
 # O_PATH (Linux) enters folders that may be searched but not listed, as a path lookup does.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
@@ -112,7 +112,7 @@ class FileOrigin:
         except OSError as failure:
             if failure.errno in _ABSENT:
                 raise not_found(key) from failure
-            raise_when_used_up(failure)
+            raise_when_exhausted(failure)
             raise OriginFailed(f"'{key}' could not be read from disk") from failure
 
     def _original(self, key: str, file: int) -> Original:
@@ -149,7 +149,7 @@ class FileOrigin:
         try:
             return os.open(self._root, _ENTER)
         except OSError as failure:
-            raise_when_used_up(failure)
+            raise_when_exhausted(failure)
             raise OriginFailed("the folder of originals cannot be opened") from failure
 
     def _resolve(self, path: list[bytes]) -> list[bytes]:

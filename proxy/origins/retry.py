@@ -1,4 +1,4 @@
-"""How hard an origin is tried: within a deadline, with a second try that has to be earned."""
+"""Fetch within a deadline, with one retry that is limited by a retry budget."""
 
 from __future__ import annotations
 
@@ -11,36 +11,40 @@ from proxy.model.errors import OriginFailed, OriginTimedOut, Overloaded
 from proxy.model.media import Original
 
 _TRIES = 2
-_PAUSE = (0.05, 0.2)
-_SPARE_RETRIES = 10.0
-_RETRY_SHARE = 0.1
+_RETRY_DELAY = (0.05, 0.2)  # s
+_MAX_RETRY_BUDGET = 10.0
+_BUDGET_PER_FETCH = 0.1
 
-_USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""What the kernel says when it has nothing more to give us."""
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""Errors of the kernel for a lack of files, sockets or memory."""
 
 
-class Passing(Exception):
-    """A failure that a second try may mend."""
+class TransientFailure(Exception):
+    """A failure after which a retry may succeed; `failure` is what to raise without one."""
 
     def __init__(self, failure: OriginFailed) -> None:
         super().__init__(failure)
         self.failure = failure
 
 
-class Trier:
+class Retrier:
     """
-    `timeout` is in seconds, for all that one fetch takes.
+    Fetches from one origin, within `timeout` seconds for each, its retry included.
 
-    Retries are earned: ten fetches pay for one, so an origin in trouble gets a tenth more to do, not twice.
+    There is a retry budget: ten fetches pay for one retry, so an origin in trouble gets a tenth more
+    requests, not twice as many.
     """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._retries = _SPARE_RETRIES
+        self._retry_budget = _MAX_RETRY_BUDGET
 
-    async def persist(self, key: str, ask: Callable[[], Awaitable[Original]]) -> Original:
-        """What `ask` brings, asked again once when it raises Passing. Raises OriginTimedOut in time."""
-        self._retries = min(self._retries + _RETRY_SHARE, _SPARE_RETRIES)
+    async def fetch_with_retry(self, key: str, ask: Callable[[], Awaitable[Original]]) -> Original:
+        """
+        Await `ask`, and once more when it raises TransientFailure. Raises OriginTimedOut, and what the
+        failure holds.
+        """
+        self._retry_budget = min(self._retry_budget + _BUDGET_PER_FETCH, _MAX_RETRY_BUDGET)
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._ask(ask)
@@ -52,19 +56,19 @@ class Trier:
         while True:
             try:
                 return await ask()
-            except Passing as passing:
+            except TransientFailure as transient:
                 tries -= 1
-                if not tries or self._retries < 1:
-                    raise passing.failure from passing.__cause__
-            self._retries -= 1
-            await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311 - spreads load, keeps no secret
+                if not tries or self._retry_budget < 1:
+                    raise transient.failure from transient.__cause__
+            self._retry_budget -= 1
+            await asyncio.sleep(random.uniform(*_RETRY_DELAY))  # noqa: S311 - spreads load, keeps no secret
 
 
 def timed_out(key: str) -> OriginTimedOut:
     return OriginTimedOut(f"the origin did not deliver '{key}' in time")
 
 
-def raise_when_used_up(failure: OSError) -> None:
-    """Raises Overloaded where it is this machine that failed: no origin is to blame for that."""
-    if failure.errno in _USED_UP:
+def raise_when_exhausted(failure: OSError) -> None:
+    """Raise Overloaded when this machine has no files, sockets or memory left: the origin did not fail."""
+    if failure.errno in _EXHAUSTED:
         raise Overloaded("too many files and connections are open right now", retry_after=1) from failure

@@ -22,7 +22,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from proxy.origins.guard import Guard
-from proxy.origins.retry import raise_when_used_up
+from proxy.origins.retry import raise_when_exhausted
 
 _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
     aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
@@ -168,6 +168,6 @@ def _errors_of_httpx() -> Iterator[None]:
         yield
     except tuple(_ERRORS) as error:
         if isinstance(error, OSError):
-            raise_when_used_up(error)
+            raise_when_exhausted(error)
         kind = next(ours for theirs, ours in _ERRORS.items() if isinstance(error, theirs))
         raise kind(type(error).__name__) from error

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import obstore
 import structlog
-from obstore import exceptions
 from obstore.store import ObjectStore
 
 from proxy.clients.address import TierAddress
 from proxy.clients.object_store import open_tier_store
+from proxy.clients.store_errors import STORE_ERRORS, STORE_NOT_FOUND
 from proxy.purges.file_ledger import lines_of, marks_in
 from proxy.purges.marks import PurgeMark
 
@@ -76,12 +76,12 @@ class BucketLedger:
         try:
             answer = await obstore.get_async(self._store, path)
             return list(marks_in(bytes(await answer.bytes_async())))
-        except (FileNotFoundError, exceptions.NotFoundError):
+        except STORE_NOT_FOUND:
             return None
 
     async def _remove(self, paths: Iterable[str]) -> None:
         for path in paths:
-            with suppress(FileNotFoundError, exceptions.NotFoundError):
+            with suppress(*STORE_NOT_FOUND):
                 await obstore.delete_async(self._store, path)
             self._covered.discard(path)
 
@@ -89,7 +89,7 @@ class BucketLedger:
         try:
             async with asyncio.timeout(self._call_timeout):
                 return await work()
-        except (exceptions.BaseError, OSError, TimeoutError) as error:
+        except STORE_ERRORS as error:
             log.warning("purges_not_in_bucket", error=type(error).__name__)
             return None
 
