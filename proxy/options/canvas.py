@@ -30,67 +30,58 @@ def expand_turn(value: tuple[float | Turn, ...]) -> dict[str, Any]:
 @dataclass(frozen=True, kw_only=True)
 class CanvasOptions:
     rotate: float | None = option(
-        "rotate",
-        kind=AngleKind(),
-        expand=expand_turn,
-        doc="Degrees clockwise. Quarter turns swap the sides before the box is met, others grow the canvas.",
-        example="w_200,rotate_90",
-        about="turn",
+        "rotate", kind=AngleKind(), expand=expand_turn,
+        doc="Rotate clockwise by degrees; quarter turns swap the sides before the picture is fitted to its "
+        "box, other angles enlarge the canvas.",
+        example="w_200,rotate_90", about="turn",
     )  # fmt: skip
     flip: bool = option(
-        "flip", kind=FlagKind(), default=False, doc="Top becomes bottom.", example="w_200,flip", about="turn"
-    )
+        "flip", kind=FlagKind(), default=False,
+        doc="Mirror the picture top to bottom.",
+        example="w_200,flip", about="turn",
+    )  # fmt: skip
     flop: bool = option(
-        "flop", kind=FlagKind(), default=False, doc="Left becomes right.", example="w_200,flop", about="turn"
-    )
+        "flop", kind=FlagKind(), default=False,
+        doc="Mirror the picture left to right.",
+        example="w_200,flop", about="turn",
+    )  # fmt: skip
     autoorient: bool = option(
-        "autoorient", kind=FlagKind(), default=True, doc="Turn the picture upright as its EXIF says.",
+        "autoorient", kind=FlagKind(), default=True,
+        doc="Turn the picture upright as its EXIF orientation says.",
         example="w_200,autoorient_false", about="turn",
     )  # fmt: skip
     radii: Radii | None = option(
-        "radius", "r",
-        kind=RadiiKind(),
-        doc="Rounds the corners, in px, or to an ellipse with `max`. They show the background, or nothing.",
-        example="w_200,h_200,r_max,f_png",
-        about="canvas",
+        "radius", "r", kind=RadiiKind(),
+        doc="Round the corners by a radius in px, or to an ellipse with `max`; they show the background, or"
+        " are transparent.",
+        example="w_200,h_200,r_max,f_png", about="canvas",
     )  # fmt: skip
     border: Border | None = option(
-        "border", "bo",
-        kind=BorderKind(),
-        listed_as="line",
-        doc="Draws a line around the picture, which grows by it; it follows rounded corners.",
-        example="w_200,bo_4px_solid_ff0000",
-        about="canvas",
+        "border", "bo", kind=BorderKind(), listed_as="line",
+        doc="Draw a border around the picture, which grows by it; the border follows rounded corners.",
+        example="w_200,bo_4px_solid_ff0000", about="canvas",
     )  # fmt: skip
     extend: Padding | None = option(
-        "extend", "pad",
-        kind=PaddingKind(),
-        doc="Adds px on each side: with the background, or with a copy, a repeat or a mirror of the picture.",
-        example="w_200,extend_20_40_20_40,b_gold",
-        about="canvas",
+        "extend", "pad", kind=PaddingKind(),
+        doc="Extend each side by px that show the background, or copy, repeat or mirror the picture.",
+        example="w_200,extend_20_40_20_40,b_gold", about="canvas",
     )  # fmt: skip
     background: Colour | GeneratedBackground | None = option(
-        "background", "b",
-        kind=ColourKind(painted=True),
-        doc="Behind the picture: in bars and corners, and where it is transparent with `flatten` or in JPEG. "
-        "White when not given.",
-        example="w_300,h_300,fit_contain,b_336699",
-        about="canvas",
+        "background", "b", kind=ColourKind(painted=True),
+        doc="Set what lies behind the picture: in bars and corners, and where it is transparent with "
+        "`flatten` or in JPEG; white if not given.",
+        example="w_300,h_300,fit_contain,b_336699", about="canvas",
     )  # fmt: skip
     flatten: bool = option(
         "flatten", kind=FlagKind(), default=False,
-        doc="Puts the picture on its background before any effect, so that nothing stays transparent.",
+        doc="Put the picture on its background before any effect, so that nothing stays transparent.",
         example="w_300,flatten,b_336699", about="canvas",
     )  # fmt: skip
 
 
 TURN_SHORTHAND = Option(
-    name="turn",
-    names=("a",),
-    kind=AngleKind(words=tuple(Turn)),
-    default=None,
-    doc="`rotate`, with Cloudinary's words for mirrors and EXIF; `a_true` is ipx's `animated`.",
-    example="w_200,a_hflip.90",
-    about="turn",
-    expand=expand_turn,
-)
+    name="turn", names=("a",), kind=AngleKind(words=tuple(Turn)), default=None, expand=expand_turn,
+    doc="Rotate as `rotate` does, with Cloudinary's words for mirroring and EXIF; `a_true` is ipx's "
+    "`animated`.",
+    example="w_200,a_hflip.90", about="turn",
+)  # fmt: skip

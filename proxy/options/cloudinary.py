@@ -20,12 +20,12 @@ EFFECT_PREFIX = "e"
 
 
 def effect(
-    name: str, kind: Kind[Any], means: Callable[[Any], Mapping[str, Any]], doc: str, example: str
+    name: str, kind: Kind[Any], expand: Callable[[Any], Mapping[str, Any]], meaning: str, example: str
 ) -> Option:
     name = f"{EFFECT_PREFIX}_{name}"
     return Option(
-        name=name, names=(name,), kind=kind, default=None, doc=f"Cloudinary's effect: {doc}",
-        example=f"w_300,{EFFECT_PREFIX}_{example}", about="effect", expand=means,
+        name=name, names=(name,), kind=kind, default=None, doc=f"Apply {meaning} (Cloudinary's effect).",
+        example=f"w_300,{EFFECT_PREFIX}_{example}", about="effect", expand=expand,
     )  # fmt: skip
 
 
@@ -51,35 +51,35 @@ def expand_trim(value: Trim) -> Mapping[str, Any]:
 CLOUDINARY_EFFECTS: tuple[Option, ...] = (
     effect(
         "blur", IntegerKind(1, 2000, bare=100), lambda level: {"blur": (max(0.3, level / 50),)},
-        "`blur`, a fiftieth of the level in px.", "blur:300",
+        "`blur` with a sigma of a fiftieth of the level, in px", "blur:300",
     ),
     effect("sharpen", IntegerKind(1, 2000, bare=100), expand_sharpen,
-        "`sharpen` of 1 px, by a hundredth of the level.", "sharpen:400"),
+        "`sharpen` with a sigma of 1 px, by a hundredth of the level", "sharpen:400"),
     effect("unsharp_mask", IntegerKind(1, 2000, bare=100), expand_sharpen,
-        "`sharpen` of 1 px, by a hundredth of the level.", "unsharp_mask:400"),
-    effect("grayscale", FlagKind(), lambda on: {"grayscale": on}, "`grayscale`.", "grayscale"),
+        "`sharpen` with a sigma of 1 px, by a hundredth of the level", "unsharp_mask:400"),
+    effect("grayscale", FlagKind(), lambda on: {"grayscale": on}, "`grayscale`", "grayscale"),
     effect(
         "blackwhite", IntegerKind(0, 100, bare=50),
         lambda level: {"threshold": max(1, round(level * 255 / 100))},
-        "`threshold`, the level being percent.", "blackwhite:45",
+        "`threshold`, with the level in percent", "blackwhite:45",
     ),
     effect("sepia", IntegerKind(1, 100, bare=80), lambda level: {"sepia": float(level)},
-        "`sepia`.", "sepia:60"),
-    effect("negate", FlagKind(), lambda on: {"negate": on}, "`negate`.", "negate"),
+        "`sepia`, by this percentage", "sepia:60"),
+    effect("negate", FlagKind(), lambda on: {"negate": on}, "`negate`", "negate"),
     effect("pixelate", IntegerKind(1, 200, bare=10), lambda size: {"pixelate": size},
-        "`pixelate`.", "pixelate:15"),
+        "`pixelate`", "pixelate:15"),
     effect("brightness", IntegerKind(-99, 100, bare=80), lambda level: {"brightness": factor(level)},
-        "`brightness`, 1 plus a hundredth of the level.", "brightness:40"),
+        "`brightness` of 1 plus a hundredth of the level", "brightness:40"),
     effect("contrast", IntegerKind(-100, 100, bare=0), lambda level: {"contrast": factor(level)},
-        "`contrast`, 1 plus a hundredth of the level.", "contrast:60"),
+        "`contrast` of 1 plus a hundredth of the level", "contrast:60"),
     effect("saturation", IntegerKind(-100, 100, bare=80), lambda level: {"saturation": factor(level)},
-        "`saturation`, 1 plus a hundredth of the level.", "saturation:-60"),
+        "`saturation` of 1 plus a hundredth of the level", "saturation:-60"),
     effect("hue", IntegerKind(-100, 100, bare=80), lambda level: {"hue": round(level * 1.8, 6)},
-        "`hue`; 100 is half a turn.", "hue:40"),
+        "`hue`, of which 100 is half a turn", "hue:40"),
     effect("gamma", IntegerKind(-50, 150, bare=0), expand_gamma,
-        "`gamma`: brighter from 0 on, and darker below.", "gamma:80"),
-    effect("auto_contrast", FlagKind(), lambda on: {"normalize": on}, "`normalize`.", "auto_contrast"),
-    effect("trim", TrimKind(highest=100.0), expand_trim, "`trim`, the threshold being percent.", "trim:5"),
+        "`gamma`, to brighten from 0 on and to darken below", "gamma:80"),
+    effect("auto_contrast", FlagKind(), lambda on: {"normalize": on}, "`normalize`", "auto_contrast"),
+    effect("trim", TrimKind(highest=100.0), expand_trim, "`trim`, with the threshold in percent", "trim:5"),
     effect("tint", PercentTintKind(), lambda tint: {"tint": tint},
-        "`tint`, the percent before the one colour.", "tint:40:blue"),
+        "`tint`, with the percentage before the one colour", "tint:40:blue"),
 )  # fmt: skip

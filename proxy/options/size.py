@@ -64,96 +64,91 @@ class Kernel(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class SizeOptions:
     width: Length | None = option(
-        "width",
-        "w",
-        kind=LengthKind(),
-        doc="Width of the box in px, or as a share of the source.",
+        "width", "w", kind=LengthKind(),
+        doc="Set the width of the box, in px or as a share of the source.",
         example="w_300",
-    )
+    )  # fmt: skip
     height: Length | None = option(
-        "height",
-        "h",
-        kind=LengthKind(),
-        doc="Height of the box in px, or as a share of the source.",
+        "height", "h", kind=LengthKind(),
+        doc="Set the height of the box, in px or as a share of the source.",
         example="h_200",
-    )
+    )  # fmt: skip
     aspect: Fraction | None = option(
-        "ar",
-        kind=RatioKind(),
-        doc="Width over height: gives the side that is missing.",
+        "ar", kind=RatioKind(),
+        doc="Derive the missing side of the box from this ratio of width to height.",
         example="w_300,ar_16:9",
-    )
+    )  # fmt: skip
     dpr: float = option(
-        "dpr",
-        kind=NumberKind(0.1, 4, words={"auto": 1.0}),
-        default=1.0,
-        doc="Device pixels per CSS pixel: multiplies sizes, offsets and paddings.",
+        "dpr", kind=NumberKind(0.1, 4, words={"auto": 1.0}), default=1.0,
+        doc="Multiply sizes, offsets and paddings by the device pixels per CSS pixel.",
         example="w_100,dpr_2",
-    )
+    )  # fmt: skip
     zoom: float = option(
         "zoom", kind=NumberKind(0.1, 10), default=1.0,
-        doc="Multiplies the box, or the source where there is none; offsets and paddings stay.",
+        doc="Multiply the box, or the source if there is no box; offsets and paddings stay as they are.",
         example="w_100,h_100,zoom_2",
     )  # fmt: skip
     min_width: int | None = option(
         "min-w", "mw", kind=IntegerKind(1, MAX_SIDE),
-        doc="The scaled picture is at least so wide, even if that enlarges it; what passes the box is cut.",
+        doc="Scale to at least this width in px, even if that enlarges the picture; what exceeds the box is "
+        "cut off.",
         example="w_300,h_200,fit_inside,mw_290",
     )  # fmt: skip
     min_height: int | None = option(
         "min-h", "mh", kind=IntegerKind(1, MAX_SIDE),
-        doc="The scaled picture is at least so high, even if that enlarges it; what passes the box is cut.",
+        doc="Scale to at least this height in px, even if that enlarges the picture; what exceeds the box "
+        "is cut off.",
         example="w_300,mh_290",
     )  # fmt: skip
     fit: Fit = option(
-        "fit",
-        kind=ChoiceKind(Fit),
-        default=Fit.COVER,
-        doc="How the picture meets its box, in ipx's words; never enlarged unless `enlarge`.",
+        "fit", kind=ChoiceKind(Fit), default=Fit.COVER,
+        doc="Choose how the picture fits its box, in ipx's words; it is enlarged only with `enlarge`.",
         example="w_300,h_200,fit_contain,b_gold",
-    )
+    )  # fmt: skip
     mode: Mode | None = option(
-        "c", kind=ChoiceKind(Mode), doc="The same in Cloudinary's words.", example="w_300,h_300,c_pad,b_gold"
-    )
+        "c", kind=ChoiceKind(Mode),
+        doc="Choose how the picture fits its box, in Cloudinary's words.",
+        example="w_300,h_300,c_pad,b_gold",
+    )  # fmt: skip
     enlarge: bool = option(
-        "enlarge", kind=FlagKind(), default=False, doc="May make the picture larger than it is.",
+        "enlarge", kind=FlagKind(), default=False,
+        doc="Allow the picture to become larger than its source.",
         example="w_2000,enlarge",
     )  # fmt: skip
     position: Anchor | None = option(
-        "position", "pos", "g",
-        kind=AnchorKind(),
-        doc="What stays in sight when the picture is cut, or where it lies when there are bars.",
+        "position", "pos", "g", kind=AnchorKind(),
+        doc="Choose which part stays visible when the picture is cut, or where it lies between bars.",
         example="w_200,h_200,g_west",
     )  # fmt: skip
     x: float | None = option(
-        "x", kind=NumberKind(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
+        "x", kind=NumberKind(-8192, 8192),
+        doc="Set the horizontal offset from the anchor, in px, or below 1 as a share of the picture.",
         example="w_100,h_200,g_west,x_50",
     )  # fmt: skip
     y: float | None = option(
-        "y", kind=NumberKind(-8192, 8192), doc="Offset from the anchor; below 1 a share of the picture.",
+        "y", kind=NumberKind(-8192, 8192),
+        doc="Set the vertical offset from the anchor, in px, or below 1 as a share of the picture.",
         example="w_300,h_100,g_north,y_50",
     )  # fmt: skip
     trim: Trim | None = option(
-        "trim",
-        kind=TrimKind(),
-        doc="Cuts off a plain border, before anything else: what is within the threshold, 10, of the top "
-        "left pixel, or of a colour.",
+        "trim", kind=TrimKind(),
+        doc="Cut off a plain border before anything else: all that is within the threshold (10 if not "
+        "given) of the top left pixel, or of a colour.",
         example="trim_10,w_200",
     )  # fmt: skip
     crop: Region | None = option(
-        "crop", "extract",
-        kind=RegionKind(),
-        doc="A region of the upright source, cut out before anything is scaled.",
+        "crop", "extract", kind=RegionKind(),
+        doc="Cut a region out of the upright source, before anything is scaled.",
         example="crop_0.25_0.25_0.5_0.5",
     )  # fmt: skip
     kernel: Kernel = option(
         "kernel", kind=ChoiceKind(Kernel), default=Kernel.LANCZOS3,
-        doc="What new pixels are made of: `nearest` copies, for pixel art; `lanczos3` is the sharpest.",
+        doc="Choose the scaling kernel: `nearest` copies pixels, for pixel art; `lanczos3` is the sharpest.",
         example="crop_0.6_0.35_0.01_0.01,w_300,enlarge,kernel_nearest",
     )  # fmt: skip
     gamma: tuple[float, ...] | None = option(
-        "gamma",
-        kind=NumbersKind(((1, 3), (1, 3)), bare=(2.2,)),
-        doc="sharp's: darkens by the first before scaling, brightens by the second, else by the same, after.",
+        "gamma", kind=NumbersKind(((1, 3), (1, 3)), bare=(2.2,)),
+        doc="Darken by the first number before scaling, and brighten by the second, or by the first again, "
+        "afterwards, as sharp does.",
         example="w_300,gamma_1_2.2",
-    )
+    )  # fmt: skip

@@ -75,7 +75,7 @@ class Tint:
 
 @dataclass(frozen=True)
 class TintKind:
-    hint: ClassVar[str] = "an opaque colour, then percent from 0 to 100 when not 100: ff0000 or ff0000_40"
+    hint: ClassVar[str] = "an opaque colour, and then a percentage from 0 to 100: ff0000, ff0000_40"
 
     def parse(self, text: str | None) -> Tint:
         text = require_text(text)
@@ -96,7 +96,9 @@ class TintKind:
 class PercentTintKind:
     """The same as Cloudinary writes it."""
 
-    hint: ClassVar[str] = "percent from 0 to 100 (60), and then one opaque colour (red): 40, 40:blue"
+    hint: ClassVar[str] = (
+        "a percentage from 0 to 100, or nothing for 60, and then an opaque colour: 40, 40:blue"
+    )
 
     def parse(self, text: str | None) -> Tint:
         percent, *colour = re.split(r"[_:=]", text or "60", maxsplit=1)
@@ -111,7 +113,7 @@ class PercentTintKind:
 
 @dataclass(frozen=True)
 class ColourPairKind:
-    hint: ClassVar[str] = "two opaque colours, for the shadows and for the lights: 001144_ffcc66"
+    hint: ClassVar[str] = "two opaque colours, for the shadows and for the highlights: 001144_ffcc66"
 
     def parse(self, text: str | None) -> tuple[Colour, Colour]:
         dark, light = split_words(text)

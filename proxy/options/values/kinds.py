@@ -128,7 +128,7 @@ class NumberKind:
 
 
 def bare_hint(bare: float | None) -> str:
-    return "" if bare is None else f", or nothing, which is {format_number(bare)}"
+    return "" if bare is None else f", or nothing for {format_number(bare)}"
 
 
 @dataclass(frozen=True)
