@@ -1,4 +1,11 @@
-"""The pixels of BMP images and icons, which no libvips decodes by itself."""
+"""
+The pixels of BMP images and icons, which no libvips decodes by itself.
+
+Pillow 13 was weighed in place of this and `bmp_header`. It refuses 2-bit pictures, masks such as 4-4-4-4 and
+10-10-10 and runs that end before the last pixel, ignores profiles, and shows nothing where an announced alpha
+is zero. A BMP of 24 megapixels takes it 0.50 s and 235 MB to 300 px (0.32 s and 15 MB here), 2.4 MB of runs
+0.6 s (1.2 s here). Importing it costs each renderer 40 ms and 2.6 MB, and installing it 22 MB.
+"""
 
 from __future__ import annotations
 
