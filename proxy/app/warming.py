@@ -30,7 +30,8 @@ from proxy.purges.log import open_purge_log
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions.request import RenditionRequest
-from proxy.renditions.service import Renditions, Served
+from proxy.renditions.served import Served
+from proxy.renditions.service import Renditions
 from proxy.requests.read import ParsedRequest, ServingTerms, read_request
 from proxy.url.build import format_path
 

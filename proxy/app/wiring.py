@@ -14,7 +14,7 @@ from proxy.origins.sources import Sources
 from proxy.purges.log import PurgeLog
 from proxy.purges.marks import PurgeView
 from proxy.renderers.client import RendererClient
-from proxy.renditions.cluster import open_flights
+from proxy.renditions.cluster import open_leadership
 from proxy.renditions.originals import Originals
 from proxy.renditions.service import Renditions
 from proxy.requests.read import ServingTerms
@@ -41,7 +41,7 @@ async def open_renditions(
         renderers=renderers,
         limits=settings.limits,
         purges=purging,
-        makers=open_flights(settings.cache),
+        leadership=open_leadership(settings.cache),
     )
     try:
         yield renditions

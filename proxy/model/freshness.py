@@ -8,9 +8,6 @@ from enum import Enum, auto
 PROVISIONAL_MAX_AGE = 10
 """Seconds for which browsers and CDNs may cache a rendition that a better one will replace."""
 
-PROVISIONAL_LIFETIME = 60
-"""Seconds after which a provisional rendition is made again, if the better one has not come."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from proxy.model.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
 from proxy.model.media import Original
 from proxy.origins.sources import LocatedKey
 from proxy.renditions.request import RenditionRequest
+
+
+class OriginalSource(Protocol):
+    """
+    Whatever originals come from: origins, or a cache of originals.
+
+    `fetch` raises ProxyError. `version` names the present original where that takes no network, else it is
+    `None`; it is cheap enough for every request, and never raises.
+    """
+
+    async def fetch(self, located: LocatedKey) -> Original: ...
+
+    def version(self, located: LocatedKey) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +68,12 @@ class Inputs:
         return None if self.overlay is None else len(self.overlay.body)
 
 
-async def fetch_inputs(
-    fetch: Callable[[LocatedKey], Awaitable[Original]], request: RenditionRequest
-) -> Inputs:
+async def fetch_inputs(origin: OriginalSource, request: RenditionRequest) -> Inputs:
     """Fetch both at once. When neither can be had it is the picture's error that is raised."""
     if request.overlay is None:
-        return Inputs(await fetch(request.original))
+        return Inputs(await origin.fetch(request.original))
     located = (request.original, request.overlay)
-    original, overlay = await asyncio.gather(*map(fetch, located), return_exceptions=True)
+    original, overlay = await asyncio.gather(*map(origin.fetch, located), return_exceptions=True)
     if isinstance(original, BaseException):
         raise original
     if isinstance(overlay, ProxyError):

@@ -1,10 +1,10 @@
 """
-Who in the cluster makes what: a lease in Redis for each thing that is being made.
+Which process of a cluster makes what: a lease in Redis for each thing that is being made.
 
-A lease belongs to whoever has its token, and runs out unless it is renewed. Tokens count upwards with
-Redis's own clock, and only the newest is obeyed: a leader that slept through the end of its lease can
-neither renew it nor land on its successor's (fencing). For a moment after the landing the lease says where
-the result is, so that who asks a little late makes nothing either.
+A lease belongs to the process that has its fencing token, and runs out unless it is renewed. Tokens count
+upwards with Redis's own clock, and only the newest is obeyed: a leader that was stopped beyond the end of its
+lease can neither renew it nor complete its successor's. For a moment after completion the lease says where
+the result is, so that a process that asks a little late need not make it either.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from dataclasses import dataclass
 from proxy.clients.redis_link import RedisLink
 from proxy.clients.redis_subscriber import RedisSubscriber
 
-LEASE = 1.5
+LEASE_DURATION = 1.5
 """Seconds without a heartbeat after which a leader counts as dead."""
 
-HEARTBEAT = 0.4
+HEARTBEAT_INTERVAL = 0.4
+"""Seconds between two renewals of a lease."""
 
-POLL = 0.1
-"""Seconds between two questions about one lease where nothing can be heard."""
+POLL_INTERVAL = 0.1
+"""Seconds between two questions about a lease while its completion cannot be subscribed to."""
 
-LANDED = 2.0
+RESULT_LIFETIME = 2.0
 """Seconds for which a result can be had from the lease: by then it is in the cache."""
 
-_GRACE = 0.01  # s after the end of a lease: Redis's clock and ours do not tick together
-
-PART = 1_000_000
+PART_BYTES = 1_000_000
 """Bytes of one value: what a slow network carries within the time of one call."""
 
-LARGEST = 64_000_000
-"""Bytes of a result that is worth passing on: whoever needs a larger one makes it."""
+MAX_RESULT_BYTES = 64_000_000
+"""Bytes of a result that is worth sharing: a process that needs a larger one makes it."""
 
-_MOST_PARTS = LARGEST // PART + 1  # an envelope is a little more than what is in it
+_MAX_PARTS = MAX_RESULT_BYTES // PART_BYTES + 1  # an envelope is a little larger than what is in it
 
-_ASK = """
+_CLOCK_SKEW = 0.01  # s after the end of a lease: Redis's clock and ours do not tick together
+
+_ACQUIRE = """
 local lease = redis.call('HMGET', KEYS[1], 'token', 'landed')
 if lease[1] and not (lease[2] and lease[1] == ARGV[2]) then
   return {lease[1], lease[2] or '', redis.call('PTTL', KEYS[1])}
@@ -53,15 +54,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {token}
 """
 
-# A lease that is not there has run out, unless it cannot have (ARGV[3]): then Redis has lost its memory.
-_BEAT = """
+# A lease that is gone has run out, unless it cannot have yet (ARGV[3]): then Redis has lost its memory.
+_RENEW = """
 local token = redis.call('HGET', KEYS[1], 'token')
 if token ~= ARGV[1] and (token or ARGV[3] == '') then return 0 end
 redis.call('HSET', KEYS[1], 'token', ARGV[1])
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
-_LAND = """
+_COMPLETE = """
 local token = redis.call('HGET', KEYS[1], 'token')
 if token ~= ARGV[1] and (token or ARGV[5] == '') then return 0 end
 if ARGV[2] == '' then
@@ -76,23 +77,23 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
-    """It is for the asker to make it."""
+class LeaseAcquired:
+    """The caller leads, under the fencing token."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
-class Aloft:
-    """Somebody makes it, and is given up in `left` seconds if nothing is heard of them."""
+class LeaseTaken:
+    """Another process leads; its lease ends in `seconds_left` if it is not renewed."""
 
     token: str
-    left: float
+    seconds_left: float
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
-    """It is there, in so many parts; `kind` is the leader's word for what it is."""
+class LeaseCompleted:
+    """The result is in Redis, in so many parts; `kind` is the leader's word for what it is."""
 
     token: str
     kind: str
@@ -100,74 +101,82 @@ class Landed:
 
 
 class Leases:
-    """Owns `link` and closes it. `name` is any text that is safe and short, such as a digest."""
+    """
+    Leases in the Redis of `link`, which it owns and closes; all keys begin with `prefix`. The `name` of a
+    lease is any text that is safe and short, such as a digest.
+    """
 
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self._link = link
         self._prefix = prefix
         self._subscriber = RedisSubscriber(link, f"{prefix}landed")
 
-    async def ask(self, name: str, *, past: str = "") -> Lead | Aloft | Landed | None:
-        """`None` without Redis. What landed under the token `past` is of no use to the asker."""
+    async def acquire(
+        self, name: str, *, rejected: str = ""
+    ) -> LeaseAcquired | LeaseTaken | LeaseCompleted | None:
+        """
+        Take the lease, or return who has it. `None` without Redis. A result under the token `rejected` could
+        not be used by the caller, who leads in its place.
+        """
         nonce = secrets.token_hex(4)
-        said = await self._script(_ASK, name, nonce, past, _ms(LEASE))
-        if not isinstance(said, list):
+        reply = await self._script(_ACQUIRE, name, nonce, rejected, _ms(LEASE_DURATION))
+        if not isinstance(reply, list):
             return None
-        token = _text(said[0])
-        if len(said) == 1:
-            return Lead(token)
-        kind, _, parts = _text(said[1]).partition(":")
+        token = _text(reply[0])
+        if len(reply) == 1:
+            return LeaseAcquired(token)
+        kind, _, parts = _text(reply[1]).partition(":")
         if parts.isdecimal():
-            return Landed(token, kind, int(parts))
-        return Aloft(token, max(int(said[2]), 0) / 1000)
+            return LeaseCompleted(token, kind, int(parts))
+        return LeaseTaken(token, max(int(reply[2]), 0) / 1000)
 
-    async def beat(self, name: str, token: str, *, firm: bool) -> bool | None:
+    async def renew(self, name: str, token: str, *, unexpired: bool) -> bool | None:
         """
-        Renew the lease. False when it has run out, and may have been somebody else's since; `None` without
-        Redis. `firm` is whether that cannot be (see `Hold`).
+        Renew the lease. False when it ran out, and may have been another process's since; `None` without
+        Redis. `unexpired`: it cannot have run out yet by the caller's own clock.
         """
-        said = await self._script(_BEAT, name, token, _ms(LEASE), _flag(firm))
-        return None if said is None else said != 0
+        reply = await self._script(_RENEW, name, token, _ms(LEASE_DURATION), _flag(unexpired))
+        return None if reply is None else reply != 0
 
-    async def land(self, name: str, token: str, kind: str, result: bytes, *, firm: bool) -> bool:
-        """Pass `result` on to all who wait. False when the lease has run out, as for `beat`."""
-        parts = -(-len(result) // PART)
+    async def complete(self, name: str, token: str, kind: str, result: bytes, *, unexpired: bool) -> bool:
+        """Share `result` with all that wait for it. False when the lease ran out, as for `renew`."""
+        parts = -(-len(result) // PART_BYTES)
         for part in range(parts):
-            chunk = result[part * PART : (part + 1) * PART]
+            chunk = result[part * PART_BYTES : (part + 1) * PART_BYTES]
             key = self._part(name, token, part)
-            if await self._link.call("SET", key, chunk, "PX", _ms(5 * LANDED)) is None:
+            if await self._link.call("SET", key, chunk, "PX", _ms(5 * RESULT_LIFETIME)) is None:
                 break
-        landed = (f"{kind}:{parts}", _ms(LANDED), self._subscriber.channel, _flag(firm))
-        return await self._script(_LAND, name, token, *landed) != 0
+        completed = (f"{kind}:{parts}", _ms(RESULT_LIFETIME), self._subscriber.channel, _flag(unexpired))
+        return await self._script(_COMPLETE, name, token, *completed) != 0
 
-    async def abandon(self, name: str, token: str) -> None:
-        """Let somebody else lead, now."""
-        await self._script(_LAND, name, token, "", 0, self._subscriber.channel, "")
+    async def release(self, name: str, token: str) -> None:
+        """Give the lease up without a result, so that another process leads at once."""
+        await self._script(_COMPLETE, name, token, "", 0, self._subscriber.channel, "")
 
-    async def collect(self, name: str, landed: Landed) -> bytes | None:
-        """What the leader passed on, or `None` when it is not there, or not all of it."""
+    async def result(self, name: str, lease: LeaseCompleted) -> bytes | None:
+        """Return what the leader shared, or `None` when it is not there, or not all of it."""
         parts = []
-        for number in range(min(landed.parts, _MOST_PARTS)):
-            part = await self._link.call("GETRANGE", self._part(name, landed.token, number), 0, PART)
+        for number in range(min(lease.parts, _MAX_PARTS)):
+            part = await self._link.call("GETRANGE", self._part(name, lease.token, number), 0, PART_BYTES)
             if not isinstance(part, bytes) or not part:
                 return None
             parts.append(part)
         return b"".join(parts) or None
 
     @asynccontextmanager
-    async def listening(self, name: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set when the lease has landed or was abandoned, or when nobody can hear that."""
+    async def subscribe(self, name: str) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when the lease was completed or released, or when the connection breaks."""
         async with self._subscriber.subscribe(self._key(name)) as event:
             yield event
 
-    async def wait(self, changed: asyncio.Event, left: float) -> None:
-        """Until there is a reason to ask again."""
+    async def wait(self, changed: asyncio.Event, seconds_left: float) -> None:
+        """Wait until there is a reason to ask for the lease again: `changed`, or its end."""
         if not self._subscriber.connected:
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_INTERVAL)
             await self._subscriber.connect()
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(left + _GRACE):
+            async with asyncio.timeout(seconds_left + _CLOCK_SKEW):
                 await changed.wait()
 
     async def close(self) -> None:
@@ -184,10 +193,10 @@ class Leases:
         return await self._link.call("EVAL", script, 1, self._key(name), *arguments)
 
 
-class Hold:
+class HeldLease:
     """
-    A lease that one leads under, `asked` for then by this machine's clock, which goes on while a process is
-    stopped. `firm` is whether it cannot have run out yet.
+    The lease that this process leads under. `asked` is when it was asked for, by this machine's monotonic
+    clock, which goes on while the process is stopped.
     """
 
     def __init__(self, leases: Leases, name: str, token: str, asked: float) -> None:
@@ -197,34 +206,37 @@ class Hold:
         self._renewed = asked
 
     @property
-    def firm(self) -> bool:
-        return time.monotonic() - self._renewed < LEASE
+    def unexpired(self) -> bool:
+        """Whether it cannot have run out yet."""
+        return time.monotonic() - self._renewed < LEASE_DURATION
 
-    async def keep(self) -> None:
-        """For as long as it can be kept."""
+    async def keep_renewed(self) -> None:
+        """Send heartbeats until the lease is lost."""
         while True:
-            await asyncio.sleep(HEARTBEAT)
+            await asyncio.sleep(HEARTBEAT_INTERVAL)
             now = time.monotonic()
-            kept = await self._leases.beat(self._name, self._token, firm=self.firm)
-            if kept is False:
+            renewed = await self._leases.renew(self._name, self._token, unexpired=self.unexpired)
+            if renewed is False:
                 return
-            if kept:
+            if renewed:
                 self._renewed = now
 
-    async def land(self, kind: str, result: bytes) -> bool:
-        return await self._leases.land(self._name, self._token, kind, result, firm=self.firm)
+    async def complete(self, kind: str, result: bytes) -> bool:
+        """Share the result. False when the lease was lost before."""
+        return await self._leases.complete(self._name, self._token, kind, result, unexpired=self.unexpired)
 
-    async def abandon(self) -> None:
-        await self._leases.abandon(self._name, self._token)
+    async def release(self) -> None:
+        """Let another process lead."""
+        await self._leases.release(self._name, self._token)
 
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _flag(is_so: bool) -> str:
-    return "1" if is_so else ""
+def _flag(value: bool) -> str:
+    return "1" if value else ""
 
 
-def _text(said: object) -> str:
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else ""
+def _text(reply: object) -> str:
+    return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""

@@ -1,6 +1,6 @@
 """
-Originals that were fetched once and serve many renditions: kept as their origin's own headers allow, asked
-for again with a condition, and used beyond their time when the origin cannot be asked.
+Originals that were fetched once and serve many renditions: cached as their origin's headers allow, validated
+by conditional requests, and used beyond their time when the origin fails (RFC 9111, RFC 5861).
 """
 
 from __future__ import annotations
@@ -31,20 +31,25 @@ from proxy.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-KEPT = 30 * 86_400
-"""Seconds that bytes are kept for, after which they are fetched again even if nothing has changed."""
+CACHE_LIFETIME = 30 * 86_400
+"""Seconds after which an original is fetched anew, even if its origin always confirmed it."""
 
-PAUSE = 10.0
-"""Seconds for which an origin that failed is not asked again for what it could not confirm."""
+VALIDATION_RETRY_DELAY = 10.0
+"""Seconds for which an origin that failed to confirm an original is not asked for it again."""
+
+_MAX_FAILED_VALIDATIONS = 10_000
 
 
 class Originals:
     """
-    An origin in front of `origin` that asks only for what is not in `cache`; it owns both. Keys whose version
-    the origin can tell without a network are not kept: it has them at hand itself.
+    The originals of `origin`, which is only asked for those that are not in `cache`; it owns both. Keys whose
+    version the origin can tell without a network are not cached.
 
     `fresh_for` and `stale_if_error` are seconds, for originals whose origin says nothing of the kind; nothing
     is guessed from how old an original is (RFC 9111 section 4.2.2). `clock` gives unix seconds.
+
+    At one time at most one flight looks for an original in the cache, and at most one fetches it. Flights
+    begun before a purge, or for another version, are not joined.
     """
 
     def __init__(
@@ -66,57 +71,78 @@ class Originals:
         self._metrics = metrics or Metrics()
         self._clock = clock
         self._flights: SingleFlight[Original] = SingleFlight()
-        self._renewals: SingleFlight[None] = SingleFlight()
-        self._failures: TTLCache[str, bool] = TTLCache(maxsize=10_000, ttl=PAUSE)
-
-    async def fetch(self, located: LocatedKey, known: Original | None = None) -> Original:
-        if self._origin.version(located) is not None:
-            return await self._ask(located, known)
-        # Whoever asks after a purge must not be given what was asked for before it.
-        after = self._purges.latest
-        return await self._flights.join(
-            f"{after}\n{located.key}", lambda: self._find_or_fetch(located, after)
+        self._failed_validations: TTLCache[str, bool] = TTLCache(
+            _MAX_FAILED_VALIDATIONS, VALIDATION_RETRY_DELAY
         )
 
+    async def fetch(self, located: LocatedKey) -> Original:
+        """Return the original, from the cache or its origin. Raises what `Origin.fetch` raises."""
+        after_purge = self._purges.latest
+        version = self._origin.version(located)
+        if version is not None:
+            flight = f"fetch\n{after_purge}\n{version}\n{located.key}"
+            return await self._flights.join(flight, lambda: self._ask(located, None))
+        flight = f"find\n{after_purge}\n{located.key}"
+        return await self._flights.join(flight, lambda: self._find_or_fetch(located, after_purge))
+
     def version(self, located: LocatedKey) -> str | None:
+        """Return what `Origin.version` returns."""
         return self._origin.version(located)
 
     async def close(self) -> None:
+        """Cancel all that is under way, and close the cache and the origins."""
         await self._flights.close()
-        await self._renewals.close()
         await self._cache.close()
         await self._origin.close()
 
-    async def _find_or_fetch(self, located: LocatedKey, after: int) -> Original:
-        known = await self._cache.get(self._name(located))
-        purged = None if known is None else self._purges.verdict(self._subject(located), known.after_purge)
+    async def _find_or_fetch(self, located: LocatedKey, after_purge: int) -> Original:
+        known = await self._cache.get(_name(located))
+        purged = None if known is None else self._purges.verdict(_subject(located), known.after_purge)
         if known is None or (purged and purged.hard):
-            return await self._fetch(located, None, after)
+            return await self._join_fetch(located, None, after_purge)
         state = self._freshness(known, purged)
         if state is Freshness.FRESH:
             return known
         if state is Freshness.STALE:
-            self._renewals.start(located.key, lambda: self._renew(located, known, after))
+            self._start_renewal(located, known, after_purge)
             return known
-        if state is Freshness.STALE_IF_ERROR and located.key in self._failures:
+        if state is Freshness.STALE_IF_ERROR and located.key in self._failed_validations:
             return replace(known, is_stale=True)
         try:
-            return await self._fetch(located, known, after)
+            return await self._join_fetch(located, known, after_purge)
         except (OriginFailed, Overloaded) as failure:
             if state is Freshness.EXPIRED:
                 raise
-            self._failures[located.key] = True
+            self._failed_validations[located.key] = True
             log.warning("original_bridged", error=failure.code)
             return replace(known, is_stale=True)
 
-    async def _fetch(self, located: LocatedKey, known: Original | None, after: int) -> Original:
+    async def _join_fetch(self, located: LocatedKey, known: Original | None, after_purge: int) -> Original:
+        flight = _fetching(located, after_purge)
+        return await self._flights.join(flight, lambda: self._fetch(located, known, after_purge))
+
+    def _start_renewal(self, located: LocatedKey, known: Original, after_purge: int) -> None:
+        flight = _fetching(located, after_purge)
+        self._flights.start(flight, lambda: self._renew(located, known, after_purge))
+
+    async def _renew(self, located: LocatedKey, known: Original, after_purge: int) -> Original:
+        """As `_fetch`. As a rule no caller waits for it, so it logs its errors."""
         try:
-            original = replace(await self._ask(located, known), after_purge=after)
+            return await self._fetch(located, known, after_purge)
+        except ProxyError as failure:
+            log.warning("original_not_renewed", error=failure.code)
+            raise
+
+    async def _fetch(self, located: LocatedKey, known: Original | None, after_purge: int) -> Original:
+        """Fetch the original, or have `known` confirmed, and put it into the cache where that is allowed."""
+        try:
+            original = replace(await self._ask(located, known), after_purge=after_purge)
         except (OriginalNotFound, OriginalTooLarge, SourceNotAllowed):
             if known is not None:
-                await self._cache.put(self._name(located), known, 0)
+                await self._cache.put(_name(located), known, 0)
             raise
-        await self._cache.put(self._name(located), original, KEPT if original.cache_policy.storable else 0)
+        lifetime = CACHE_LIFETIME if original.cache_policy.storable else 0
+        await self._cache.put(_name(located), original, lifetime)
         return original
 
     async def _ask(self, located: LocatedKey, known: Original | None) -> Original:
@@ -131,23 +157,24 @@ class Originals:
             self._metrics.fetched(located.origin, outcome, time.perf_counter() - started)
         return original
 
-    async def _renew(self, located: LocatedKey, known: Original, after: int) -> None:
-        try:
-            await self._fetch(located, known, after)
-        except ProxyError as failure:
-            log.warning("original_not_renewed", error=failure.code)
-
     def _freshness(self, known: Original, purged: PurgeVerdict | None) -> Freshness:
-        said = known.cache_policy
-        fresh_for = self._fresh_for if said.fresh_for is None else said.fresh_for
-        stale_if_error = self._stale_if_error if said.stale_if_error is None else said.stale_if_error
-        over = max(0.0, self._clock() - said.received_at) - fresh_for
+        policy = known.cache_policy
+        fresh_for = self._fresh_for if policy.fresh_for is None else policy.fresh_for
+        stale_if_error = self._stale_if_error if policy.stale_if_error is None else policy.stale_if_error
+        staleness = max(0.0, self._clock() - policy.received_at) - fresh_for
         if purged:
-            over = max(0.0, over, self._clock() - purged.at)
-        return freshness_past(over, said.stale_while_revalidate, stale_if_error)
+            staleness = max(0.0, staleness, self._clock() - purged.at)
+        return freshness_past(staleness, policy.stale_while_revalidate, stale_if_error)
 
-    def _subject(self, located: LocatedKey) -> PurgeSubject:
-        return purge_subject([located.key], [located.origin])
 
-    def _name(self, located: LocatedKey) -> str:
-        return f"original\n{located.place}\n{located.key}"
+def _fetching(located: LocatedKey, after_purge: int) -> str:
+    """The flight that fetches an original, whether a caller waits for it or not."""
+    return f"fetch\n{after_purge}\n\n{located.key}"
+
+
+def _subject(located: LocatedKey) -> PurgeSubject:
+    return purge_subject([located.key], [located.origin])
+
+
+def _name(located: LocatedKey) -> str:
+    return f"original\n{located.place}\n{located.key}"

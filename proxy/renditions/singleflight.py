@@ -1,4 +1,4 @@
-"""Do a thing once, however many ask for it at the same time."""
+"""Single-flight: callers that ask for the same thing at the same time share one run of the work for it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,42 @@ T = TypeVar("T")
 
 class SingleFlight(Generic[T]):
     """
-    Flights by key, within one process and one event loop. A flight that took off lands, whoever leaves:
-    what it brings is kept for the next asker.
+    The flights of one process and one event loop, by key.
+
+    A flight is the work for a key while it runs. It goes on when its callers leave: its result is cached for
+    the next one.
     """
 
     def __init__(self) -> None:
-        self._airborne: dict[str, asyncio.Task[T]] = {}
-
-    def __len__(self) -> int:
-        return len(self._airborne)
+        self._flights: dict[str, asyncio.Task[T]] = {}
 
     def __contains__(self, key: str) -> bool:
-        return key in self._airborne
+        return key in self._flights
 
-    async def join(self, key: str, take_off: Callable[[], Awaitable[T]]) -> T:
-        """The result of the flight under `key`, or its error; `take_off` is called when there is none yet."""
-        # One passenger leaving must not bring the flight down.
-        return await asyncio.shield(self.start(key, take_off))
+    async def join(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of the flight under `key`, or raise its error; `work` begins one if needed."""
+        # A caller that is cancelled must not cancel what others wait for.
+        return await asyncio.shield(self.start(key, work))
 
-    def start(self, key: str, take_off: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
-        """The flight under `key`, for whoever does not want to wait for it."""
-        if (flight := self._airborne.get(key)) is None:
-            flight = self._airborne[key] = asyncio.ensure_future(_fly(take_off))
-            flight.add_done_callback(lambda landed: self._land(key, landed))
+    def start(self, key: str, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
+        """Begin a flight in the background; if there is one under `key` already, return that."""
+        if (flight := self._flights.get(key)) is None:
+            flight = self._flights[key] = asyncio.ensure_future(_run(work))
+            flight.add_done_callback(lambda done: self._remove(key, done))
         return flight
 
-    def _land(self, key: str, flight: asyncio.Task[T]) -> None:
-        del self._airborne[key]
+    def _remove(self, key: str, flight: asyncio.Task[T]) -> None:
+        del self._flights[key]
         if not flight.cancelled():
-            flight.exception()  # when every passenger has left, nobody else looks at it
+            flight.exception()  # asyncio warns of errors that were not retrieved: all callers may have left
 
     async def close(self) -> None:
-        """Cancel what is still in the air."""
-        flights = list(self._airborne.values())
+        """Cancel all flights."""
+        flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
 
-async def _fly(take_off: Callable[[], Awaitable[T]]) -> T:
-    return await take_off()
+async def _run(work: Callable[[], Awaitable[T]]) -> T:
+    return await work()

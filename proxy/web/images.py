@@ -17,7 +17,8 @@ from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.model.outcome import HIT, PREFLIGHT, Outcome
 from proxy.purges.marks import PurgeSubject
-from proxy.renditions.service import Renditions, Served
+from proxy.renditions.served import Served
+from proxy.renditions.service import Renditions
 from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
 from proxy.url.grammar import parse_options
 from proxy.web.conditional import conditional_response
@@ -134,7 +135,8 @@ class Images:
                     and purge == last.purge
                 ):
                     return conditional_response(headers, rendition, last.response)
-                if (hit := self._renditions.judge(parsed.rendition_request, name, rendition)) is not None:
+                hit = self._renditions.serve_cached(parsed.rendition_request, name, rendition)
+                if hit is not None:
                     return conditional_response(headers, rendition, self._hit(url, hit, now, left, purge))
             served = await self._renditions.get(parsed.rendition_request)
             left = parsed.seconds_left(time.time())  # it may have taken what was left

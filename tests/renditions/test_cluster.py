@@ -20,8 +20,9 @@ from proxy.clients.redis import redis_client
 from proxy.clients.redis_link import RedisLink
 from proxy.model.errors import BrokenImage, OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Format, Rendition
-from proxy.renditions.cluster import ClusterFlights, Flights, Made, open_flights
-from proxy.renditions.leases import LANDED, LARGEST, LEASE, Leases
+from proxy.renditions.cluster import ClusterLeadership, Leadership, Make, open_leadership
+from proxy.renditions.leases import LEASE_DURATION, MAX_RESULT_BYTES, RESULT_LIFETIME, Leases
+from proxy.renditions.served import NewRendition
 from proxy.renditions.singleflight import SingleFlight
 from tests.redundant import redis_cluster
 from tests.services import RedisServer, redis_server
@@ -38,10 +39,10 @@ class Maker:
         self._seconds = seconds
         self._rendition = rendition
 
-    async def __call__(self) -> Made:
+    async def __call__(self) -> NewRendition:
         self.times += 1
         await asyncio.sleep(self._seconds)
-        return Made(self._rendition, {"decode": 0.1})
+        return NewRendition(self._rendition, {"decode": 0.1})
 
 
 class Failing(Maker):
@@ -49,11 +50,30 @@ class Failing(Maker):
         super().__init__()
         self._errors = list(errors)
 
-    async def __call__(self) -> Made:
+    async def __call__(self) -> NewRendition:
         made = await super().__call__()
         if self._errors:
             raise self._errors.pop(0)
         return made
+
+
+class Process:
+    """What a process has of all this: its own flights, whose work leads or follows in the cluster."""
+
+    def __init__(self, leadership: Leadership) -> None:
+        self._flights: SingleFlight[NewRendition] = SingleFlight()
+        self._leadership = leadership
+
+    async def join(self, key: str, make: Make) -> NewRendition:
+        return await self._flights.join(key, lambda: self._leadership.lead_or_follow(key, make))
+
+    async def close(self) -> None:
+        await self._flights.close()
+        await self._leadership.close()
+
+
+def opened(cache: str) -> Process:
+    return Process(open_leadership(cache))
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +90,11 @@ def server() -> Iterator[RedisServer]:
 
 
 @asynccontextmanager
-async def processes(url: str, count: int = 4, *, connected: bool = True) -> AsyncIterator[list[Flights]]:
+async def processes(url: str, count: int = 4, *, connected: bool = True) -> AsyncIterator[list[Process]]:
     """`connected`: on a busy machine making connections takes longer than a call may."""
     cache = f"memory://1MB,{url}?prefix={uuid.uuid4()}:"
     async with AsyncExitStack() as stack:
-        flights = [open_flights(cache) for _ in range(count)]
+        flights = [opened(cache) for _ in range(count)]
         for each in flights:
             stack.push_async_callback(each.close)
         for keys in (("a", "b", "c"), range(20), range(20)) if connected else ():
@@ -82,7 +102,9 @@ async def processes(url: str, count: int = 4, *, connected: bool = True) -> Asyn
         yield flights
 
 
-async def timed(flight: asyncio.Future[Made] | asyncio.Task[Made]) -> tuple[Made, float]:
+async def timed(
+    flight: asyncio.Future[NewRendition] | asyncio.Task[NewRendition],
+) -> tuple[NewRendition, float]:
     started = time.monotonic()
     return await flight, time.monotonic() - started
 
@@ -99,7 +121,7 @@ async def test_a_thousand_askers_in_four_processes_have_it_made_once(shared: Red
         found = await asyncio.gather(*(flights[each % 4].join("tom", make) for each in range(1000)))
     assert make.times == 1
     assert {made.rendition for made in found} == {TOM}
-    assert sorted({made.elsewhere for made in found}) == [False, True]
+    assert sorted({made.by_peer for made in found}) == [False, True]
     assert {tuple(made.timings) for made in found} == {("decode",), ("wait",)}
 
 
@@ -114,7 +136,7 @@ async def test_different_things_are_made_side_by_side(shared: RedisServer) -> No
 
 async def test_without_redis_among_the_tiers_each_process_is_alone() -> None:
     make = Maker()
-    flights = [open_flights("memory://1MB"), open_flights("none")]
+    flights = [opened("memory://1MB"), opened("none")]
     await asyncio.gather(*(flight.join("tom", make) for flight in flights * 10))
     assert make.times == 2
 
@@ -136,7 +158,7 @@ async def test_who_comes_after_a_passing_failure_tries_again(shared: RedisServer
         with pytest.raises(OriginFailed):
             await flights[0].join("tom", make)
         assert (await flights[1].join("tom", make)).rendition == TOM
-        assert (await flights[2].join("tom", make)).elsewhere
+        assert (await flights[2].join("tom", make)).by_peer
     assert make.times == 2
 
 
@@ -159,23 +181,23 @@ async def test_what_is_too_large_for_one_value_travels_in_parts(shared: RedisSer
 
 
 async def test_what_is_too_large_to_travel_is_made_by_each(shared: RedisServer) -> None:
-    make = Maker(rendition=replace(TOM, body=bytes(LARGEST + 1)))
+    make = Maker(rendition=replace(TOM, body=bytes(MAX_RESULT_BYTES + 1)))
     async with processes(shared.url, 2) as flights:
         found = await asyncio.gather(*(flight.join("tom", make) for flight in flights))
     assert make.times == 2
-    assert [made.elsewhere for made in found] == [False, False]
+    assert [made.by_peer for made in found] == [False, False]
 
 
 async def test_what_its_origin_wants_nobody_to_keep_is_not_in_redis(server: RedisServer) -> None:
     class Private(Maker):
-        async def __call__(self) -> Made:
-            return replace(await super().__call__(), kept=False)
+        async def __call__(self) -> NewRendition:
+            return replace(await super().__call__(), storable=False)
 
     make = Private(seconds=0.3)
     async with processes(server.url, connected=False) as flights:
         found = await asyncio.gather(*(flight.join("tom", make) for flight in flights))
     assert make.times == 4
-    assert not any(made.elsewhere for made in found)
+    assert not any(made.by_peer for made in found)
     with Redis(port=server.port) as client:
         assert not client.keys("*:landed:*")
 
@@ -184,9 +206,9 @@ async def test_who_asks_a_moment_late_gets_what_was_made(shared: RedisServer) ->
     make = Maker()
     async with processes(shared.url) as flights:
         await flights[0].join("tom", make)
-        assert (await flights[1].join("tom", make)).elsewhere
-        await asyncio.sleep(LANDED + 0.3)
-        assert not (await flights[2].join("tom", make)).elsewhere
+        assert (await flights[1].join("tom", make)).by_peer
+        await asyncio.sleep(RESULT_LIFETIME + 0.3)
+        assert not (await flights[2].join("tom", make)).by_peer
     assert make.times == 2
 
 
@@ -219,18 +241,18 @@ async def test_who_may_not_listen_asks_ten_times_a_second(server: RedisServer) -
 async def test_a_leader_that_died_is_replaced_within_two_seconds(shared: RedisServer) -> None:
     prefix = f"{uuid.uuid4()}:"
     dead = Leases(RedisLink(redis_client(parse_tier_address(shared.url))), prefix)
-    flights = open_flights(f"{shared.url}?prefix={prefix}")
-    await dead.ask(entry_name("flight\ntom"))
+    flights = opened(f"{shared.url}?prefix={prefix}")
+    await dead.acquire(entry_name("flight\ntom"))
     make = Maker(seconds=0)
     made, seconds = await timed(asyncio.ensure_future(flights.join("tom", make)))
-    assert (make.times, made.elsewhere) == (1, False)
-    assert LEASE - 0.2 < seconds < 2
+    assert (make.times, made.by_peer) == (1, False)
+    assert LEASE_DURATION - 0.2 < seconds < 2
     await flights.close()
     await dead.close()
 
 
 async def test_a_slow_leader_that_lives_is_waited_for(shared: RedisServer) -> None:
-    make = Maker(seconds=2 * LEASE)
+    make = Maker(seconds=2 * LEASE_DURATION)
     async with processes(shared.url, 2) as flights:
         await asyncio.gather(*(flight.join("tom", make) for flight in flights))
     assert make.times == 1
@@ -245,24 +267,24 @@ async def test_a_leader_that_was_overtaken_does_not_land(shared: RedisServer) ->
         with Redis(port=shared.port) as client:
             client.flushall()
         made = await flights[1].join("tom", Maker(seconds=0, rendition=new))
-        assert (made.rendition.etag, made.elsewhere) == ("new", False)
+        assert (made.rendition.etag, made.by_peer) == ("new", False)
         overtaken = await sleeping
-        assert (overtaken.rendition.etag, overtaken.elsewhere, overtaken.kept) == ("old", True, False)
+        assert (overtaken.rendition.etag, overtaken.by_peer, overtaken.storable) == ("old", True, False)
         assert (await flights[2].join("tom", Maker())).rendition.etag == "new"
 
 
 async def test_a_leader_that_slept_through_the_end_of_its_lease_lands_nothing(shared: RedisServer) -> None:
     """A successor may have come and gone meanwhile: what it made is newer."""
 
-    async def make() -> Made:
-        time.sleep(LEASE + 0.3)  # noqa: ASYNC251 - as when a process is stopped: its heart does not beat
-        return Made(TOM)
+    async def make() -> NewRendition:
+        time.sleep(LEASE_DURATION + 0.3)  # noqa: ASYNC251 - as when a process is stopped: its heart does not beat
+        return NewRendition(TOM)
 
     async with processes(shared.url, 2) as flights:
         overtaken = await flights[0].join("tom", make)
-        assert (overtaken.elsewhere, overtaken.kept) == (True, False)
+        assert (overtaken.by_peer, overtaken.storable) == (True, False)
         after = await flights[1].join("tom", Maker(seconds=0))
-        assert (after.elsewhere, after.kept) == (False, True)
+        assert (after.by_peer, after.storable) == (False, True)
 
 
 async def test_a_redis_that_loses_its_memory_in_the_middle_is_told_who_leads(shared: RedisServer) -> None:
@@ -275,7 +297,7 @@ async def test_a_redis_that_loses_its_memory_in_the_middle_is_told_who_leads(sha
         await asyncio.sleep(1.0)
         waiting = asyncio.ensure_future(flights[1].join("tom", make))
         made, waited = await leading, await waiting
-        assert (made.elsewhere, made.kept, waited.elsewhere) == (False, True, True)
+        assert (made.by_peer, made.storable, waited.by_peer) == (False, True, True)
     assert make.times == 1
 
 
@@ -288,7 +310,7 @@ async def test_a_leader_that_leaves_hands_over_at_once(shared: RedisServer) -> N
         await flights[0].close()
         async with waiting() as waited:
             made = await second
-        assert not made.elsewhere
+        assert not made.by_peer
         assert waited.seconds < 1
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -330,7 +352,7 @@ async def test_what_somebody_else_wrote_is_not_taken_for_a_result(shared: RedisS
         with Redis(port=shared.port) as client:
             for key in client.keys("*:landed:*"):
                 client.set(key, b"IPR\x01" + bytes(300))
-        assert not (await flights[1].join("tom", make)).elsewhere
+        assert not (await flights[1].join("tom", make)).by_peer
         assert (await flights[2].join("tom", make)).rendition == TOM
     assert make.times == 2
 
@@ -348,7 +370,7 @@ async def test_a_redis_cluster_carries_leases_as_well() -> None:
 
 async def test_flights_of_one_process_ask_the_cluster_once(server: RedisServer) -> None:
     leases = Leases(RedisLink(redis_client(parse_tier_address(server.url))), "one:")
-    flights = ClusterFlights(SingleFlight(), leases)
+    flights = Process(ClusterLeadership(leases))
     await asyncio.gather(*(flights.join("tom", Maker()) for _ in range(100)))
     await flights.close()
     with Redis(port=server.port) as client:

@@ -11,16 +11,18 @@ import pytest
 
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiers import TieredCache
-from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, TooCostly
-from proxy.model.freshness import PROVISIONAL_LIFETIME, Lifetimes
+from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, TooCostly
+from proxy.model.freshness import Lifetimes
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.origins.router import OriginRouter
 from proxy.renderers.client import RendererClient, Reply
+from proxy.renditions.avif_followup import AVIF_RETRY_DELAY, PROVISIONAL_LIFETIME
 from proxy.renditions.request import RenditionRequest, rendition_request
-from proxy.renditions.service import AGAIN, PAUSE, Renditions, Served
+from proxy.renditions.served import Served
+from proxy.renditions.service import RENEWAL_RETRY_DELAY, Renditions
 from proxy.url.grammar import parse_options
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
@@ -164,13 +166,45 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
         while not client.behind:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
-    for hits, seconds in ((True, 1), (True, AGAIN - 2), (False, 2)):
+    for hits, seconds in ((True, 1), (True, AVIF_RETRY_DELAY - 2), (False, 2)):
         clock.forward(seconds)
         answer = await hurried.get(asked)
         assert (answer.hit, answer.rendition.is_provisional) == (hits, True)
     async with asyncio.timeout(20):
         while client.behind < 2:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
+    await hurried.close()
+    await cache.close()
+    await origin.close()
+
+
+class Full(RendererClient):
+    """Takes one job, and has no room for another."""
+
+    asked = 0
+
+    def require_room(self) -> None:
+        self.asked += 1
+        if self.asked > 1:
+            raise Overloaded("too many pictures are being made right now", retry_after=1)
+
+
+async def test_nothing_is_fetched_for_an_avif_that_there_is_no_room_for(
+    renderers: str, server: Server, clock: Clock
+) -> None:
+    origin = opened(server)
+    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
+    full = Full(renderers)
+    hurried = Renditions(
+        origin=origin, cache=cache, renderers=full, limits=Limits(avif_budget=0), clock=clock
+    )
+    asked = rendition_request(
+        parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES
+    )
+    assert (await hurried.get(asked)).rendition.is_provisional
+    await until(lambda: full.asked == 2)
+    assert (await hurried.get(asked)).rendition.is_provisional
+    assert len(server.asked) == 1
     await hurried.close()
     await cache.close()
     await origin.close()
@@ -213,6 +247,28 @@ async def test_an_origin_that_hangs_delays_no_reader_of_a_stale_one(
         assert how(await renditions.get(request())) == (True, True, False)
 
 
+async def test_a_client_that_cannot_take_a_stale_one_waits_for_the_renewal_under_way(
+    renditions: Renditions, server: Server, clock: Clock
+) -> None:
+    await renditions.get(request())
+    answered = asyncio.Event()
+
+    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        await answered.wait()
+        return await reply(RED, etag='"2"')(reader, writer)
+
+    server.put("/tom.png", held)
+    clock.forward(120)
+    assert how(await renditions.get(request())) == (True, True, False)
+    await until(lambda: len(server.asked) == 2)
+    clock.forward(40)
+    waiting = asyncio.ensure_future(renditions.get(request()))
+    await asyncio.sleep(0.05)
+    answered.set()
+    assert how(await waiting) == (False, True, False)
+    assert len(server.asked) == 2
+
+
 async def test_the_same_original_renews_a_rendition_without_a_renderer(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
@@ -248,7 +304,7 @@ async def test_a_dead_origin_is_not_waited_for_by_everybody(
     assert isinstance((await renditions.get(request())).failure, OriginTimedOut)
     assert how(await renditions.get(request())) == (True, True, False)
     assert len(server.asked) == 2
-    assert PAUSE > 1
+    assert RENEWAL_RETRY_DELAY > 1
 
 
 async def test_an_original_that_is_gone_is_no_error_to_be_bridged(
