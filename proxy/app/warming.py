@@ -77,11 +77,11 @@ class Warming:
         """`at_once` of them at a time; `done` is called after each. Raises ValueError and OSError."""
         settings = self._settings
         tally = Tally()
-        with Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory) as renderers:
-            try:
+        try:
+            with Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory) as renderers:
                 asyncio.run(self._run(list(keys), renderers.socket_path, at_once, tally, done))
-            except KeyboardInterrupt:
-                tally.stopped = True
+        except KeyboardInterrupt:
+            tally.stopped = True
         return tally
 
     async def _run(

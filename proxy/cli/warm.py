@@ -6,14 +6,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from proxy.cli.refused import Refused
 from proxy.config.settings import load_settings
+
+if TYPE_CHECKING:
+    from proxy.app.warming import Tally
 
 STOPPED = 128 + signal.SIGINT
 """The exit code that shells know Ctrl-C by."""
@@ -44,6 +47,23 @@ def warm(
     left alone, so a run that was stopped is taken up by starting it again. Machines with a Redis in common
     share the work of the same command.
     """
+    stopped = True
+    with suppress(KeyboardInterrupt):
+        tally = _warmed(options, keys, at_once)
+        for failed in tally.failed:
+            typer.echo(failed, err=True)
+        typer.echo(
+            f"made {tally.made}, made elsewhere {tally.elsewhere}, there already {tally.there}, "
+            f"failed {len(tally.failed)}"
+        )
+        stopped = tally.stopped
+    if stopped:
+        typer.echo("stopped before the end: the same command goes on from here", err=True)
+        raise typer.Exit(STOPPED)
+    raise typer.Exit(1 if tally.failed else 0)
+
+
+def _warmed(options: list[str], keys: str | None, at_once: int | None) -> Tally:
     settings = load_settings()
     from proxy.app import warming  # the web, which no other command should wait for
     from proxy.telemetry import logs
@@ -53,19 +73,9 @@ def warm(
     try:
         wanted = list(dict.fromkeys(warming.pictures(settings) if keys is None else read_keys(keys)))
         with progress(len(wanted) * len(options)) as done:
-            tally = work.run(wanted, at_once=at_once or 2 * settings.renderers, done=done)
+            return work.run(wanted, at_once=at_once or 2 * settings.renderers, done=done)
     except (ValueError, OSError) as error:
         raise Refused(str(error)) from error
-    for failed in tally.failed:
-        typer.echo(failed, err=True)
-    typer.echo(
-        f"made {tally.made}, made elsewhere {tally.elsewhere}, there already {tally.there}, "
-        f"failed {len(tally.failed)}"
-    )
-    if tally.stopped:
-        typer.echo("stopped before the end: the same command goes on from here", err=True)
-        raise typer.Exit(STOPPED)
-    raise typer.Exit(1 if tally.failed else 0)
 
 
 def read_keys(file: str) -> Iterator[str]:

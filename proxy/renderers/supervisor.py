@@ -87,7 +87,11 @@ class Supervisor:
         self._listener.listen(BACKLOG)
         for thread in self._threads:
             thread.start()
-        started = [ready.result() for ready in self._ready]
+        try:
+            started = [ready.result() for ready in self._ready]
+        except BaseException:  # Ctrl-C: nothing that was started outlives it
+            self.stop(drain=0)
+            raise
         if not all(started):
             self.stop(drain=0)
             raise RuntimeError("the renderers do not start; what they wrote to standard error says why")

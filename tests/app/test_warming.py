@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import re
@@ -12,21 +13,24 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import obstore
 import pytest
 from redis import Redis
 
-from proxy.cli.warm import progress
+from proxy.cli.warm import STOPPED, progress
 from proxy.clients.object_store import open_store
 from proxy.model.media import Format
 from tests.deployments import deployed
+from tests.origins.server import reply, running, silence
 from tests.paths import ROOT
 from tests.pictures import photo, plain, saved
 from tests.s3 import S3Server
 from tests.services import redis_server
 
+SAID_WHEN_STOPPED = "stopped before the end: the same command goes on from here\n"
 COUNTS = re.compile(r"made (\d+), made elsewhere (\d+), there already (\d+), failed (\d+)\n")
 
 
@@ -133,23 +137,48 @@ def test_a_second_run_makes_nothing(folder: Path, tmp_path: Path) -> None:
     assert warmed(given, "w_20", "w_21")[0] == [9, 0, 9, 0]
 
 
-def test_a_run_that_was_stopped_is_taken_up(folder: Path, tmp_path: Path) -> None:
-    fill(folder, 60)
-    given = settings(folder, tmp_path)
-    with warm(given, "w_390,f_avif", "--at-once", "1") as started:
-        wait_for(lambda: any((tmp_path / "cache").rglob("*")))
-        time.sleep(0.5)
+async def test_a_run_that_was_stopped_is_taken_up(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("".join(f"{place}.png\n" for place in range(9)))
+    async with running() as origin:
+        origin.put("*", reply(saved(photo(400, 300), Format.PNG)))
+        origin.put("/3.png", silence)
+        given = settings(tmp_path, tmp_path, origin=origin.url, private_networks="true", fetch_timeout="60s")
+        command = ("w_390,f_webp", "--at-once", "2", "--keys", str(keys))
+        with warm(given, *command) as started:
+            # Of two at once one waits for the picture that never comes.
+            await asyncio.to_thread(wait_for, lambda: kept_in(tmp_path / "cache") == 8)
+            started.send_signal(signal.SIGINT)
+            printed, said = await asyncio.to_thread(started.communicate, timeout=60)
+        assert (started.returncode, said) == (STOPPED, SAID_WHEN_STOPPED)
+        # The last of them may be there without having been counted.
+        assert counts(printed) in ([8, 0, 0, 0], [7, 0, 0, 0])
+        origin.put("/3.png", reply(saved(photo(400, 300), Format.PNG)))
+        assert (await asyncio.to_thread(warmed, given, *command))[0] == [1, 0, 8, 0]
+
+
+def test_ctrl_c_while_keys_are_read_stops_it_too(folder: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    os.mkfifo(keys)
+    with warm(settings(folder, tmp_path), "w_20", "--keys", str(keys)) as started, keys.open("w"):
+        # To open it took until the command read it.
         started.send_signal(signal.SIGINT)
         printed, said = started.communicate(timeout=60)
-    assert started.returncode == 130
-    assert said == "stopped before the end: the same command goes on from here\n"
-    before = counts(printed)[0]
-    assert before > 0
-    made, _, there, failed = warmed(given, "w_390,f_avif")[0]
-    assert (made + there, failed) == (69, 0)
-    assert made > 0
-    # What was in the air when it was stopped may be there without having been counted.
-    assert before <= there <= before + 1
+    assert (started.returncode, printed, said) == (STOPPED, "", SAID_WHEN_STOPPED)
+
+
+def test_ctrl_c_while_renderers_start_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    with (
+        TemporaryDirectory() as temporary,  # the path of a socket must be short
+        warm(settings(folder, tmp_path), "w_20", environ={"TMPDIR": temporary}) as started,
+    ):
+        wait_for(lambda: any(Path(temporary).glob("*/renderers")))
+        started.send_signal(signal.SIGINT)
+        printed, said = started.communicate(timeout=60)
+        left = list(Path(temporary).iterdir())
+    assert (started.returncode, said) == (STOPPED, SAID_WHEN_STOPPED)
+    assert counts(printed) == [0, 0, 0, 0]
+    assert left == []
 
 
 def test_what_was_made_before_a_crash_is_not_made_again(folder: Path, tmp_path: Path) -> None:
