@@ -210,12 +210,20 @@ async def test_head_says_what_get_says(client: httpx.AsyncClient, kind: Kind) ->
     url = httpx.URL(str(client.base_url)).copy_with(raw_path=kind.path.encode())
     if kind.status < 500:
         await client.get(url, headers=kind.headers)
-    get, head = await client.get(url, headers=kind.headers), await client.head(url, headers=kind.headers)
+    async with asyncio.timeout(60):
+        while True:
+            get, head, again = [
+                await client.request(method, url, headers=kind.headers) for method in ("GET", "HEAD", "GET")
+            ]
+            if said(get) == said(again):  # else a second ended between them, and what is left is less by one
+                break
     assert (head.status_code, head.content) == (get.status_code, b"")
+    assert said(head) == said(get)
+
+
+def said(answer: httpx.Response) -> dict[str, str]:
     own = {"date", "x-request-id", "server-timing", "cache-status"}
-    assert {name: value for name, value in head.headers.items() if name not in own} == {
-        name: value for name, value in get.headers.items() if name not in own
-    }
+    return {name: value for name, value in answer.headers.items() if name not in own}
 
 
 @pytest.mark.parametrize("span", ["bytes=0-9", "bytes=999999-"])
