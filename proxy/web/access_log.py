@@ -74,6 +74,7 @@ class AccessLog:
         started = time.perf_counter()
         size, client_id, host = scan_headers(scope["headers"])
         request_id = client_id or self._new_id()
+        response: HttpResponse | None = None
         try:
             if size > MAX_HEADER_BYTES:
                 response = problem(431, "headers_too_long", f"at most {MAX_HEADER_BYTES} bytes")
@@ -81,11 +82,11 @@ class AccessLog:
                 response = problem(400, "invalid_host", "a request names one host", keep=False)
             elif (responder := self._app.responder(scope)) is not None:
                 response = await responder(scope)
-            else:
-                await self._call_app(scope, receive, send, request_id, started)
-                return
         except Exception:
             response = self._internal_error(scope, request_id)
+        if response is None:
+            await self._call_app(scope, receive, send, request_id, started)
+            return
         status, headers, body, outcome = response
         headers = [*headers, *self._common_headers, (b"x-request-id", request_id)]
         await send_response(send, status, headers, body)
