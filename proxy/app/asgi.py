@@ -1,4 +1,4 @@
-"""The wiring: from settings to an ASGI application. Clients and caches are opened here and nowhere else."""
+"""Build the ASGI application of a web process from a deployment's settings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -27,47 +27,48 @@ from proxy.purges.log import open_purge_log
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import counts
 from proxy.telemetry import logs
-from proxy.telemetry.metrics import Facts, Metrics, exposed
+from proxy.telemetry.metrics import DeploymentFacts, Metrics, exposed
 from proxy.url.grammar import INFO_PREFIX
 from proxy.web import pages
 from proxy.web.access_log import AccessLog
 from proxy.web.images import Images
-from proxy.web.purge import purge
+from proxy.web.purge import purge_page
 from proxy.web.switch import Switch
 
-log = structlog.get_logger()
-
-SAMPLED = 1.0
-"""Seconds between looks at what is not counted as it happens, where several processes count together."""
+METRICS_SAMPLE_INTERVAL = 1.0
+"""Seconds between two samples of the metrics that are not counted as they happen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What a web process is made from; it travels to the process that it is for, and is called there."""
+    """
+    What a web process is made from. It is pickled, sent to the process and called there for the application.
+
+    `renderers` is the path of the Unix socket at which the renderers take jobs. `metrics_port` is the port of
+    the listener for nothing but /metrics (never 0), `metrics_folder` where several web processes count
+    together; both are `None` if there is no such thing.
+    """
 
     settings: Settings
     renderers: str
-    """The Unix socket at which the renderers take jobs."""
     metrics_port: int | None = None
-    """The port of the listener for nothing but /metrics; never 0."""
-    counting: Path | None = None
-    """The folder in which its web processes count together, when there are several."""
+    metrics_folder: Path | None = None
 
     @property
-    def _leaving(self) -> Path:
+    def _draining_mark(self) -> Path:
         # Beside the socket, in a folder of this deployment's own, where all of its processes see it.
         return Path(self.renderers).with_name("draining")
 
-    def drain(self) -> bool:
-        """From now on not ready. False when that was said before."""
+    def begin_draining(self) -> bool:
+        """Be not ready from now on, in all web processes. False if that was so already."""
         if self.is_draining:
             return False
-        self._leaving.touch()
+        self._draining_mark.touch()
         return True
 
     @property
     def is_draining(self) -> bool:
-        return self._leaving.exists()
+        return self._draining_mark.exists()
 
     def __call__(self) -> ASGIApp:
         logs.configure(self.settings.log_format, self.settings.log_level)
@@ -76,7 +77,7 @@ class Deployment:
 
 
 def end_with_parent() -> None:
-    """Of several web processes: when the one that started them is killed, its renderers are gone too."""
+    """End this process when the one that started it is killed, if that is a supervisor of web processes."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -89,8 +90,14 @@ def end_with_parent() -> None:
 
 
 def create_app(deployment: Deployment) -> ASGIApp:
+    """
+    Build the application of one web process.
+
+    `AccessLog` around a `Switch` between the images' responders and Starlette's pages. What needs an event
+    loop is opened in the lifespan; until then the switch has no responders, and /readyz says not ready.
+    """
     settings = deployment.settings
-    metrics, facts = Metrics(), Facts(lambda: counts(deployment.renderers))
+    metrics = Metrics()
     renderers = RendererClient(
         deployment.renderers,
         queue_size=settings.queue_size,
@@ -98,19 +105,8 @@ def create_app(deployment: Deployment) -> ASGIApp:
         metrics=metrics,
     )
     # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
-    purging = open_purge_log(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
-
-    def sample() -> None:
-        metrics.sample(waiting=renderers.waiting, running=renderers.running)
-
-    async def keep_sampling() -> None:
-        while True:
-            sample()
-            await asyncio.sleep(SAMPLED)
-
-    async def exposition() -> bytes:
-        sample()
-        return await asyncio.to_thread(exposed, metrics, facts, deployment.counting)
+    purges = open_purge_log(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
+    exposition = Exposition(deployment, metrics, renderers)
 
     async def is_ready() -> bool:
         return switch.images is not None and not deployment.is_draining and await renderers.ping()
@@ -121,45 +117,70 @@ def create_app(deployment: Deployment) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         sources = deployed_sources(settings)
-        async with open_renditions(settings, sources, renderers, purging, metrics) as renditions:
-            images, info = (
-                Images(renditions, each, deployed_presets(settings), timing=settings.server_timing)
-                for each in (
-                    serving_terms(settings, sources),
-                    replace(serving_terms(settings, sources), below=INFO_PREFIX, task="describe"),
-                )
-            )
+        async with open_renditions(settings, sources, renderers, purges, metrics) as renditions:
+            terms, presets = serving_terms(settings, sources), deployed_presets(settings)
+            described = replace(terms, below=INFO_PREFIX, task="describe")
+            images = Images(renditions, terms, presets, timing=settings.server_timing)
+            info = Images(renditions, described, presets, timing=settings.server_timing)
 
             def use(presets: Presets) -> None:
                 images.use(presets)
                 info.use(presets)
 
-            tasks = [asyncio.create_task(watch_presets(settings.presets, use))]
-            if deployment.counting is not None:  # another process may be the one that is asked
-                tasks.append(asyncio.create_task(keep_sampling()))
-            switch.images, switch.info = images, info
-            try:
+            async with background(watch_presets(settings.presets, use), exposition.keep_sampling()):
+                switch.images, switch.info = images, info
                 yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
 
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
-    development = settings.is_loopback
-    guarded = pages.admin_only(purge(purging), token=token, development=development)
+    admin_only = partial(pages.admin_only, token=token, development=settings.is_loopback)
     routes = [
-        *pages.routes(is_ready, formats, mount=settings.mount, token=token, development=development),
-        Route(f"{settings.mount}/-/purge", guarded, methods=["POST"]),
+        Route("/healthz", pages.healthz),
+        Route("/readyz", pages.readiness_page(is_ready)),
+        Route(f"{settings.mount}/-/options.json", admin_only(pages.options_page(formats))),
+        Route(f"{settings.mount}/-/purge", admin_only(purge_page(purges)), methods=["POST"]),
     ]
-    handlers = {404: pages.not_found, 405: pages.not_allowed, 500: pages.failed}
-    scraped = pages.metrics(exposition)
+    metrics_route = Route("/metrics", pages.metrics_page(exposition))
     if settings.metrics_port is None and settings.is_loopback:
-        routes.append(scraped)
+        routes.append(metrics_route)
     switch = Switch(
-        Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers),
-        settings.mount,
-        Starlette(routes=[scraped], exception_handlers=handlers),
-        deployment.metrics_port,
+        pages=Starlette(routes=routes, lifespan=lifespan, exception_handlers=pages.ERROR_PAGES),
+        mount=settings.mount,
+        metrics=Starlette(routes=[metrics_route], exception_handlers=pages.ERROR_PAGES),
+        metrics_port=deployment.metrics_port,
     )
     return AccessLog(switch, allow_origin=settings.allow_origin, metrics=metrics)
+
+
+class Exposition:
+    """The metrics of a deployment, as /metrics shows them; of all its web processes if there are several."""
+
+    def __init__(self, deployment: Deployment, metrics: Metrics, renderers: RendererClient) -> None:
+        self._metrics = metrics
+        self._renderers = renderers
+        self._facts = DeploymentFacts(lambda: counts(deployment.renderers))
+        self._folder = deployment.metrics_folder
+
+    async def __call__(self) -> bytes:
+        self._sample()
+        return await asyncio.to_thread(exposed, self._metrics, self._facts, self._folder)
+
+    async def keep_sampling(self) -> None:
+        """Sample this process once a second, since another one may be asked for the metrics of both."""
+        while self._folder is not None:
+            self._sample()
+            await asyncio.sleep(METRICS_SAMPLE_INTERVAL)
+
+    def _sample(self) -> None:
+        self._metrics.sample(waiting=self._renderers.waiting, running=self._renderers.running)
+
+
+@asynccontextmanager
+async def background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `coroutines` as tasks that are cancelled when the block is left."""
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

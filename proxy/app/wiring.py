@@ -1,4 +1,4 @@
-"""From settings to the road: origins, caches, purges and renderers, opened here and nowhere else."""
+"""Open origins, caches, purges and single-flights as the settings say; no other module does."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ async def open_renditions(
     settings: Settings,
     sources: Sources,
     renderers: RendererClient,
-    purging: PurgeLog,
+    purges: PurgeLog,
     metrics: Metrics | None = None,
 ) -> AsyncIterator[Renditions]:
     """Open all between an origin and a rendition, and close it afterwards. Raises ValueError."""
     metrics = metrics or Metrics()
-    await purging.open()
-    origin = open_originals(settings, sources, purging, metrics)
+    await purges.open()
+    origin = open_originals(settings, sources, purges, metrics)
     cache = open_cache(settings.cache)
     metrics.watch("renditions", cache.stats)
     renditions = Renditions(
@@ -40,7 +40,7 @@ async def open_renditions(
         cache=cache,
         renderers=renderers,
         limits=settings.limits,
-        purges=purging,
+        purges=purges,
         leadership=open_leadership(settings.cache),
     )
     try:
@@ -49,13 +49,13 @@ async def open_renditions(
         await renditions.close()
         await cache.close()
         await origin.close()
-        await purging.close()
+        await purges.close()
 
 
 def open_originals(
     settings: Settings, sources: Sources, purges: PurgeView | None = None, metrics: Metrics | None = None
 ) -> Originals:
-    """The origins and the cache in front of them. Raises ValueError."""
+    """Open the origins and the cache in front of them. Raises ValueError."""
     cache = open_originals_cache(settings.originals_cache)
     if metrics is not None:
         metrics.watch("originals", cache.stats)
@@ -77,6 +77,7 @@ def open_originals(
 
 
 def serving_terms(settings: Settings, sources: Sources) -> ServingTerms:
+    """Return the terms on which requests for images are served."""
     return ServingTerms(
         mount=settings.mount,
         secrets=settings.signing_secrets,

@@ -17,9 +17,9 @@ from typer.core import TyperGroup
 from proxy import __version__
 from proxy.cli import flags, tables
 from proxy.cli.explain import explain_options, explain_plan, read_size
-from proxy.cli.purge import purge
+from proxy.cli.purge import purge_command
 from proxy.cli.refused import Refused
-from proxy.cli.warm import warm
+from proxy.cli.warm import warm_command
 from proxy.config.deployment import deployed_presets
 from proxy.config.environment import InvalidSettings, variable_name
 from proxy.config.origins_file import InvalidSources
@@ -73,9 +73,9 @@ def main() -> None:
     app(prog_name="image-proxy")
 
 
-@app.command()
+@app.command("serve")
 @flags.takes_settings
-def serve(**given: Any) -> None:
+def serve_command(**given: Any) -> None:
     """
     Serve until SIGTERM or Ctrl-C.
 
@@ -87,10 +87,10 @@ def serve(**given: Any) -> None:
         draw_samples(Path(settings.origin))
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    from proxy.app.serve import serve  # the web, which no other command should wait for
+    from proxy.app.serve import serve_deployment  # imports the web, which no other command needs
 
     try:
-        code = serve(settings)
+        code = serve_deployment(settings)
     except (ValueError, OSError) as error:
         raise Refused(str(error)) from error
     raise typer.Exit(code)
@@ -121,8 +121,8 @@ Base = Annotated[
 ]
 
 
-@app.command()
-def sign(
+@app.command("sign")
+def sign_command(
     path: Annotated[str, typer.Argument(metavar="PATH", help="/options/key, encoded as it will be sent.")],
     exp: Expiry = None,
     query: InQuery = False,
@@ -150,8 +150,8 @@ def sign(
     typer.echo(written_url(path, settings, exp=exp, query=query, base=base))
 
 
-@app.command()
-def url(
+@app.command("url")
+def url_command(
     options: Annotated[str, typer.Argument(metavar="OPTIONS", help="Such as w_300,h_200; '_' for none.")],
     key: Annotated[str, typer.Argument(metavar="KEY", help="Plain, not encoded: 'cats/tom & co.jpg'.")],
     exp: Expiry = None,
@@ -199,15 +199,15 @@ def expiry(text: str, now: float) -> int:
     return until
 
 
-app.command()(warm)
+app.command("warm")(warm_command)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, like /-/options.json.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="As a table of Markdown.")]
 
 
-@app.command()
-def options(as_json: AsJson = False, as_markdown: AsMarkdown = False) -> None:
+@app.command("options")
+def options_command(as_json: AsJson = False, as_markdown: AsMarkdown = False) -> None:
     """List the options that a URL may carry."""
     if as_json and as_markdown:
         raise Refused("--json and --markdown cannot both be")
@@ -217,14 +217,14 @@ def options(as_json: AsJson = False, as_markdown: AsMarkdown = False) -> None:
         typer.echo(tables.options_markdown() if as_markdown else tables.options_listing())
 
 
-@app.command()
-def settings(as_markdown: AsMarkdown = False) -> None:
+@app.command("settings")
+def settings_command(as_markdown: AsMarkdown = False) -> None:
     """List the settings: flags of `serve`, variables, defaults."""
     typer.echo(flags.settings_markdown() if as_markdown else flags.settings_listing())
 
 
-@app.command()
-def explain(
+@app.command("explain")
+def explain_command(
     options: Annotated[str, typer.Argument(metavar="OPTIONS", help="As in a URL: s_300x200,f_auto")],
     source: Annotated[
         str | None,
@@ -254,8 +254,8 @@ def explain(
     typer.echo("\n\n".join(parts))
 
 
-@presets_app.command()
-def check(
+@presets_app.command("check")
+def check_command(
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="The presets of `serve` when not given.")
     ] = None,
@@ -271,7 +271,7 @@ def check(
 
 
 @presets_app.command("list")
-def list_presets() -> None:
+def list_command() -> None:
     """List the presets and what they stand for."""
     presets = deployed_presets(load_settings())
     meanings = {
@@ -282,8 +282,8 @@ def list_presets() -> None:
         typer.echo(tables.listing((name, (canonical_text(spec),)) for name, spec in meanings.items()))
 
 
-@app.command()
-def version() -> None:
+@app.command("version")
+def version_command() -> None:
     """Print the versions of image-proxy, Python, pyvips and libvips."""
     # Asked elsewhere: a process that has run libvips must never fork.
     ask = "import pyvips; print(pyvips.__version__, '.'.join(str(pyvips.version(part)) for part in range(3)))"
@@ -298,4 +298,4 @@ def version() -> None:
         typer.echo(f"{name} {each}")
 
 
-app.command()(purge)
+app.command("purge")(purge_command)

@@ -13,7 +13,9 @@ Keys = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY]...", help="Originals, and all that was made of them.")
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="As Cache-Tag shows them.")]
-Presets = Annotated[list[str] | None, typer.Option("--preset", metavar="NAME", help="What it was used for.")]
+PresetNames = Annotated[
+    list[str] | None, typer.Option("--preset", metavar="NAME", help="What it was used for.")
+]
 Prefixes = Annotated[
     list[str] | None, typer.Option("--prefix", metavar="PREFIX", help="All keys that begin so: cats/")
 ]
@@ -24,10 +26,10 @@ Server = Annotated[str, typer.Option(metavar="URL", help="Where it runs; as sett
 SINGULAR = {"keys": "key", "tags": "tag", "presets": "preset", "prefixes": "prefix"}
 
 
-def purge(
+def purge_command(
     keys: Keys = None,
     tag: Tags = None,
-    preset: Presets = None,
+    preset: PresetNames = None,
     prefix: Prefixes = None,
     soft: Soft = False,
     server: Server = "",
@@ -62,7 +64,7 @@ def address(settings: Settings) -> str:
 
 def request(server: str, asked: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """What the server answers. Raises Refused, with what it says."""
-    import httpx  # which no other command should wait for
+    import httpx  # which no other command needs
 
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
     headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -25,7 +25,7 @@ REPORTED = 30.0
 """Seconds between two lines in a log."""
 
 
-def warm(
+def warm_command(
     options: Annotated[list[str], typer.Argument(metavar="OPTIONS...", help="As in URLs: w_300,f_auto")],
     keys: Annotated[
         str | None,
@@ -65,7 +65,7 @@ def warm(
 
 def _warmed(options: list[str], keys: str | None, at_once: int | None) -> Tally:
     settings = load_settings()
-    from proxy.app import warming  # the web, which no other command should wait for
+    from proxy.app import warming  # imports the web, which no other command needs
     from proxy.telemetry import logs
 
     logs.configure(settings.log_format, "warning")

@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 
-PROCESSES_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus_client, when it is imported, to count in files that processes share."""
 
 NAMESPACE = "image_proxy"
@@ -125,7 +125,7 @@ class Metrics:
                 self._counted[name, depth] = now
 
 
-class Facts(Collector):
+class DeploymentFacts(Collector):
     """What all processes of a deployment know alike: its version, and renderers (at work; ended badly)."""
 
     def __init__(self, renderers: Callable[[], tuple[int, int] | None]) -> None:
@@ -145,7 +145,7 @@ class Facts(Collector):
             )
 
 
-def exposed(metrics: Metrics, facts: Facts, processes: Path | None) -> bytes:
+def exposed(metrics: Metrics, facts: DeploymentFacts, processes: Path | None) -> bytes:
     """
     All in Prometheus' text format 0.0.4. With `processes`, the folder in which several web processes count,
     it is the sum over them, and over those that are gone.

@@ -79,7 +79,7 @@ class AccessLog:
             if size > MAX_HEADER_BYTES:
                 response = problem(431, "headers_too_long", f"at most {MAX_HEADER_BYTES} bytes")
             elif not HOST.fullmatch(host) and scope["http_version"] != "1.0":
-                response = problem(400, "invalid_host", "a request names one host", keep=False)
+                response = problem(400, "invalid_host", "a request names one host", cacheable=False)
             elif (responder := self._app.responder(scope)) is not None:
                 response = await responder(scope)
         except Exception:

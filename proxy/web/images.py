@@ -32,7 +32,7 @@ from proxy.web.headers import (
     tag_headers,
     validators,
 )
-from proxy.web.problems import problem, problem_of, status_of
+from proxy.web.problems import problem, problem_from, status_of
 from proxy.web.responses import HeaderList, HttpResponse
 
 CDN_LOOP_NAME = b"image-proxy"
@@ -183,14 +183,14 @@ class Images:
             try:
                 parse_options(raw_path.decode("latin-1").rsplit("/", 1)[-1])
             except InvalidRequest:
-                return nothing_here()
-        return problem_of(error, vary=may_vary(raw_path))
+                return no_such_path()
+        return problem_from(error, vary=may_vary(raw_path))
 
     async def _failed(self, parsed: ParsedRequest, error: ProxyError) -> HttpResponse:
         """The problem, or the image that a preset shows in its place, which lives as long as the problem."""
         ends = None if isinstance(error, Expired) else parsed.spec.expires
         left = None if ends is None else ends - time.time()
-        failure = problem_of(error, vary=parsed.varies, left=left)
+        failure = problem_from(error, vary=parsed.varies, left=left)
         preset = next((preset for preset in reversed(parsed.presets) if preset.on_error), None)
         request = parsed.rendition_request
         if preset is None or preset.on_error is None or preset.on_error == request.key:
@@ -285,7 +285,7 @@ def other_method(method: str, *, vary: bool) -> HttpResponse:
     return problem(405, "method_not_allowed", detail, vary=vary, headers=[ALLOWED_METHODS])
 
 
-def nothing_here() -> HttpResponse:
+def no_such_path() -> HttpResponse:
     return problem(
         404, "not_found", "nothing is here; a picture is at /{options}/{key}, such as /w_300/a.jpg"
     )

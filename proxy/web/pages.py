@@ -1,4 +1,4 @@
-"""What is not a picture: health, readiness and the option table."""
+"""Pages, by Starlette: health, readiness, the option table, metrics."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from proxy.model.errors import ProxyError
 from proxy.model.outcome import PAGE
 from proxy.options.catalogue import options_table
 from proxy.web.headers import SECURITY_HEADERS, cache_status
-from proxy.web.problems import problem, problem_of
+from proxy.web.problems import problem, problem_from
 from proxy.web.responses import OUTCOME, HttpResponse
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -55,85 +54,79 @@ def json_page(content: object, *, status: int = 200) -> PageResponse:
 
 
 def admin_only(page: Page, *, token: str | None, development: bool) -> Page:
-    """Behind `Authorization: Bearer token`; open in development when no token is set, else not there."""
+    """
+    Guard `page` by `Authorization: Bearer token` (RFC 6750).
+
+    Without a token it is open in development, and a 404 otherwise.
+    """
 
     async def guarded(request: Request) -> Response:
         if token is None:
-            return (
-                await page(request)
-                if development
-                else PageResponse(problem(404, "not_found", "nothing is here"))
-            )
+            return await page(request) if development else nothing_here()
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             challenge = [(b"www-authenticate", b"Bearer")]
             return PageResponse(problem(401, "unauthorized", "an admin token is needed", headers=challenge))
         if not compare_digest(given.strip().encode(), token.encode()):
-            return PageResponse(problem(403, "wrong_token", "this is not the admin token", keep=False))
+            return PageResponse(problem(403, "wrong_token", "this is not the admin token", cacheable=False))
         return await page(request)
 
     return guarded
 
 
 async def healthz(_: Request) -> Response:
+    """Say that the process runs its event loop."""
     return json_page({"status": "ok"})
 
 
-def readyz(is_ready: Callable[[], Awaitable[bool]]) -> Page:
+def readiness_page(is_ready: Callable[[], Awaitable[bool]]) -> Page:
+    """Say whether this deployment takes requests: 200, or 503 before its start and while it drains."""
+
     async def page(_: Request) -> Response:
-        return (
-            json_page({"status": "ready"})
-            if await is_ready()
-            else json_page({"status": "not ready"}, status=503)
-        )
+        ready = await is_ready()
+        return json_page({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
 
     return page
 
 
-def options(formats: Callable[[], Awaitable[Mapping[str, Any]]]) -> Page:
+def options_page(formats: Callable[[], Awaitable[Mapping[str, Any]]]) -> Page:
+    """Show the option table, and with `formats` what can be decoded here (`load`) and encoded (`save`)."""
+
     async def page(_: Request) -> Response:
         try:
             return json_page({"options": options_table(), "formats": await formats()})
         except ProxyError as error:
-            return PageResponse(problem_of(error))
+            return PageResponse(problem_from(error))
 
     return page
 
 
-def metrics(exposition: Callable[[], Awaitable[bytes]]) -> Route:
-    """In Prometheus' text format, which every version of it reads."""
+def metrics_page(exposition: Callable[[], Awaitable[bytes]]) -> Page:
+    """Show the metrics in Prometheus' text format, which every version of it reads."""
 
     async def page(_: Request) -> Response:
         return uncached_page(await exposition(), CONTENT_TYPE_PLAIN_0_0_4)
 
-    return Route("/metrics", page)
+    return page
 
 
-async def not_found(_: Request, __: Exception) -> Response:
+def nothing_here() -> Response:
     return PageResponse(problem(404, "not_found", "nothing is here"))
 
 
-async def not_allowed(_: Request, error: Exception) -> Response:
+async def _not_found(_: Request, __: Exception) -> Response:
+    return nothing_here()
+
+
+async def _method_not_allowed(_: Request, error: Exception) -> Response:
     allowed = getattr(error, "headers", {}).get("Allow", "GET, HEAD")
     headers = [(b"allow", allowed.encode())]
     return PageResponse(problem(405, "method_not_allowed", f"this page takes {allowed}", headers=headers))
 
 
-async def failed(_: Request, __: Exception) -> Response:
+async def _internal_error(_: Request, __: Exception) -> Response:
     return PageResponse(problem(500, "internal_error", "this is our fault, not yours"))
 
 
-def routes(
-    is_ready: Callable[[], Awaitable[bool]],
-    formats: Callable[[], Awaitable[Mapping[str, Any]]],
-    *,
-    mount: str,
-    token: str | None,
-    development: bool,
-) -> list[Route]:
-    """`formats` tells what can be decoded here (`load`) and encoded (`save`)."""
-    return [
-        Route("/healthz", healthz),
-        Route("/readyz", readyz(is_ready)),
-        Route(f"{mount}/-/options.json", admin_only(options(formats), token=token, development=development)),
-    ]
+ERROR_PAGES: Mapping[Any, Any] = {404: _not_found, 405: _method_not_allowed, 500: _internal_error}
+"""Starlette's exception handlers, by status."""

@@ -1,4 +1,4 @@
-"""Errors as clients get them: RFC 9457 problem details, one status for each family of errors."""
+"""Errors as responses: problem details (RFC 9457), with one HTTP status for each family of errors."""
 
 from __future__ import annotations
 
@@ -27,15 +27,19 @@ STATUS: Mapping[type[errors.ProxyError], int] = {
     errors.Overloaded: 503,
     errors.ProxyError: 500,
 }
-"""The nearest family along an error's MRO decides."""
+"""By family of errors; the nearest one along an error's MRO decides."""
 
 TITLES: Mapping[int, str] = {413: "Content Too Large", 422: "Unprocessable Content", 414: "URI Too Long"}
 
-LASTING = {400: 60, 403: 60, 404: 60, 410: 60, 413: 60, 415: 60, 422: 60}
-"""Seconds for which an answer that the URL alone decides may be kept. All others: not at all."""
+MAX_AGES = {400: 60, 403: 60, 404: 60, 410: 60, 413: 60, 415: 60, 422: 60}
+"""By status, seconds for which caches may store it: the URL alone decides these. No others are stored."""
+
+SHOWN_FACTS = ("option", "value", "allowed", "reason", "origin_status", "smallest")
+"""The facts of an error that are members of its problem."""
 
 
 def status_of(error: errors.ProxyError) -> int:
+    """Return the HTTP status for `error`."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
@@ -45,15 +49,17 @@ def problem(
     detail: str,
     *,
     vary: bool = False,
-    keep: bool = True,
+    cacheable: bool = True,
     left: float | None = None,
     headers: Headers = (),
     **facts: Any,
 ) -> HttpResponse:
     """
-    Without `keep` no cache keeps it: something else than the URL decided. Nothing outlives `left`, the
-    seconds until the URL ends and the answer is another one. `facts` are further members of the problem (RFC
-    9457 section 3.2).
+    Make the response to an error.
+
+    `code` is its stable name and `detail` one sentence for people; `facts` are further members of the problem
+    (RFC 9457 section 3.2). Without `cacheable` no cache stores it, since something else than the URL decided;
+    nothing is stored for longer than `left`, the seconds until the URL ends and the answer is another one.
     """
     title = TITLES.get(status) or HTTPStatus(status).phrase
     members = {
@@ -64,16 +70,16 @@ def problem(
         "code": code,
     }
     body = json.dumps(members | facts, ensure_ascii=False).encode()
-    lasting = LASTING.get(status, 0)
+    max_age = MAX_AGES.get(status, 0)
     if left is not None:
-        lasting = min(lasting, max(0, int(left)))
+        max_age = min(max_age, max(0, int(left)))
     outcome = Outcome(code=code)
     return HttpResponse(
         status,
         [
             (b"content-type", b"application/problem+json"),
             (b"content-length", b"%d" % len(body)),
-            (b"cache-control", b"public, max-age=%d" % lasting if lasting and keep else b"no-store"),
+            (b"cache-control", b"public, max-age=%d" % max_age if max_age and cacheable else b"no-store"),
             cache_status(outcome),
             *([(b"vary", b"Accept")] if vary else []),
             *SECURITY_HEADERS,
@@ -84,13 +90,11 @@ def problem(
     )
 
 
-def problem_of(error: errors.ProxyError, *, vary: bool = False, left: float | None = None) -> HttpResponse:
-    facts = {name: value for name, value in error.facts.items() if name in SHOWN}
+def problem_from(error: errors.ProxyError, *, vary: bool = False, left: float | None = None) -> HttpResponse:
+    """Make the response to `error`; see `problem`."""
+    facts = {name: value for name, value in error.facts.items() if name in SHOWN_FACTS}
     retry = error.facts.get("retry_after")
     headers = [(b"retry-after", b"%d" % max(1, round(retry)))] if retry is not None else []
     return problem(
         status_of(error), error.code, error.message, vary=vary, left=left, headers=headers, **facts
     )
-
-
-SHOWN = ("option", "value", "allowed", "reason", "origin_status", "smallest")

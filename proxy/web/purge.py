@@ -1,4 +1,4 @@
-"""`POST /-/purge`: what is to be forgotten, read from JSON and told to whoever keeps it."""
+"""`POST /-/purge`: read from JSON what caches are to forget, and purge it."""
 
 from __future__ import annotations
 
@@ -17,47 +17,50 @@ from proxy.web.problems import problem
 
 log = structlog.get_logger()
 
-MOST = 10_000
-"""Names in one request."""
+MAX_NAMES = 10_000
+"""In one request."""
 
-LARGEST = 4_000_000
-"""Bytes of one request: as many names as are allowed, and long ones."""
+MAX_PURGE_BYTES = 4_000_000
+"""Of one request: as many names as are allowed, and long ones."""
 
-_TAG = re.compile(r"[A-Za-z0-9._~-]{1,256}|[*]")
+VALID_TAG = re.compile(r"[A-Za-z0-9._~-]{1,256}|[*]")
 
-TAGS: Mapping[str, Callable[[str], str]] = {
+TAG_OF_NAME: Mapping[str, Callable[[str], str]] = {
     "keys": key_tag,
     "tags": str,
     "presets": preset_tag,
     "prefixes": lambda prefix: PREFIX_TAG + prefix,
 }
-"""The lists of a request, and the tag that each of their names stands for."""
+"""By field of a request, the tag that each of its names stands for."""
 
 
 class Purger(Protocol):
-    async def purge(self, tags: Iterable[str], *, soft: bool) -> Sequence[str]: ...
+    async def purge(self, tags: Iterable[str], *, soft: bool) -> Sequence[str]:
+        """Forget all that has one of `tags`, or make it stale; return what went wrong, in sentences."""
 
 
-class Refused(Exception):
-    """What is wrong with which field."""
+class InvalidPurge(Exception):
+    """The body of a purge is wrong; `field` is where."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
 
 
-def purge(purger: Purger) -> Page:
+def purge_page(purger: Purger) -> Page:
+    """Make the page that purges what its request names; 503 where not all caches could be told."""
+
     async def page(request: Request) -> Response:
         body = bytearray()
         async for part in request.stream():
             body += part
-            if len(body) > LARGEST:
-                return PageResponse(problem(413, "too_large", f"a purge has at most {LARGEST} bytes"))
+            if len(body) > MAX_PURGE_BYTES:
+                return PageResponse(problem(413, "too_large", f"a purge has at most {MAX_PURGE_BYTES} bytes"))
         try:
-            names, soft = read(bytes(body))
-        except Refused as refusal:
+            names, soft = read_purge(bytes(body))
+        except InvalidPurge as refusal:
             return PageResponse(problem(400, "invalid_purge", str(refusal), option=refusal.field))
-        tags = dict.fromkeys(TAGS[field](name) for field, given in names.items() for name in given)
+        tags = dict.fromkeys(TAG_OF_NAME[field](name) for field, given in names.items() for name in given)
         counts: dict[str, Any] = {field: len(given) for field, given in names.items()}
         wrong = await purger.purge(tags, soft=soft)
         log.info("purged", **counts, soft=soft, everywhere=not wrong)
@@ -73,35 +76,38 @@ def purge(purger: Purger) -> Page:
     return page
 
 
-def read(body: bytes) -> tuple[dict[str, list[str]], bool]:
-    """The names under each of `TAGS`, without repetitions, and whether the purge is soft. Raises Refused."""
+def read_purge(body: bytes) -> tuple[dict[str, list[str]], bool]:
+    """
+    Read the body of a purge: the names under each field of `TAG_OF_NAME`, without repetitions, and whether
+    the purge is soft. Raises InvalidPurge.
+    """
     try:
         asked: Any = json.loads(body)
     except (ValueError, RecursionError):  # the latter from ten thousand brackets
-        raise Refused("body", 'a purge is JSON, such as {"keys": ["cats/tom.jpg"]}') from None
+        raise InvalidPurge("body", 'a purge is JSON, such as {"keys": ["cats/tom.jpg"]}') from None
     if not isinstance(asked, dict):
-        raise Refused("body", "a purge is a JSON object")
+        raise InvalidPurge("body", "a purge is a JSON object")
     for field in asked:
-        if field not in (*TAGS, "soft"):
-            raise Refused(field, f"a purge has {', '.join(TAGS)} and soft, not {field[:64]!r}")
+        if field not in (*TAG_OF_NAME, "soft"):
+            raise InvalidPurge(field, f"a purge has {', '.join(TAG_OF_NAME)} and soft, not {field[:64]!r}")
     soft = asked.get("soft", False)
     if not isinstance(soft, bool):
-        raise Refused("soft", "'soft' is true or false")
-    names = {field: _names(field, asked.get(field, [])) for field in TAGS}
+        raise InvalidPurge("soft", "'soft' is true or false")
+    names = {field: _names(field, asked.get(field, [])) for field in TAG_OF_NAME}
     count = sum(map(len, names.values()))
     if not count:
-        raise Refused("body", f"name something to purge, in {', '.join(TAGS)}")
-    if count > MOST:
-        raise Refused("body", f"a purge has at most {MOST} names, not {count}")
+        raise InvalidPurge("body", f"name something to purge, in {', '.join(TAG_OF_NAME)}")
+    if count > MAX_NAMES:
+        raise InvalidPurge("body", f"a purge has at most {MAX_NAMES} names, not {count}")
     return names, soft
 
 
 def _names(field: str, given: Any) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        raise Refused(field, f"'{field}' is a list of texts")
+        raise InvalidPurge(field, f"'{field}' is a list of texts")
     for name in given:
         if not name:
-            raise Refused(field, f"'{field}' has an empty text; the tag '*' is for all there is")
-        if field == "tags" and not _TAG.fullmatch(name):
-            raise Refused(field, f"'tags' has {name[:64]!r}: tags are as Cache-Tag shows them")
+            raise InvalidPurge(field, f"'{field}' has an empty text; the tag '*' is for all there is")
+        if field == "tags" and not VALID_TAG.fullmatch(name):
+            raise InvalidPurge(field, f"'tags' has {name[:64]!r}: tags are as Cache-Tag shows them")
     return list(dict.fromkeys(given))
