@@ -131,7 +131,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
                     "rgb:336699",
                     "#fff",
                     "transparent",
-                    *(GeneratedBackground if kind.painted else []),
+                    *(GeneratedBackground if kind.generated else []),
                 ]
             )
         case TintKind():

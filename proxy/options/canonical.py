@@ -26,10 +26,10 @@ MODE_FITS: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.THUMB: (Fit.COVER, True),
     Mode.AUTO: (Fit.COVER, True),
 }
-"""Modes that are a fit and whether it may enlarge; `thumb` is so where it is not around faces."""
+"""Modes that equal a fit and whether it may enlarge; `thumb` does only where it does not seek faces."""
 
 MODE_ANCHORS: Mapping[Mode, Strategy] = {Mode.THUMB: Strategy.FACE, Mode.AUTO: Strategy.ATTENTION}
-"""Modes that bring an anchor of their own, for when none is given."""
+"""The anchors of modes that have a default one."""
 
 MODE_ENLARGES: Mapping[Mode, bool] = {
     **{mode: enlarge for mode, (_, enlarge) in MODE_FITS.items()},
@@ -40,26 +40,28 @@ MODE_ENLARGES: Mapping[Mode, bool] = {
     Mode.LPAD: False,
     Mode.CROP: False,
 }
+"""Whether a mode may enlarge the picture."""
 
 ONE_SIDED_FITS: Mapping[Mode, tuple[Fit, bool]] = {
     Mode.SCALE: (Fit.COVER, True),
     Mode.LFILL: (Fit.COVER, False),
     Mode.LPAD: (Fit.COVER, False),
 }
-"""With one side given, the other follows and these have nothing left to decide."""
+"""Modes that, with one side given, equal a fit and whether it may enlarge."""
 
 CUTTING_MODES = (Mode.LFILL, Mode.CROP, Mode.THUMB)
 PADDING_MODES = (Mode.LPAD, Mode.MPAD)
 
 
 def canonicalise(spec: Spec) -> Spec:
+    """Return the one spec that stands for all specs that give the same picture as `spec`."""
     for step in STEPS:
         spec = step(spec)
     return spec
 
 
 def merge_aspect(spec: Spec) -> Spec:
-    """`w_300,ar_3:2` is a box of 300 by 200."""
+    """Replace a ratio by the side it gives: `w_300,ar_3:2` is a box of 300 by 200 px."""
     width, height, aspect = spec.width, spec.height, spec.aspect
     if aspect is None:
         return spec
@@ -73,7 +75,7 @@ def merge_aspect(spec: Spec) -> Spec:
 
 
 def merge_zoom(spec: Spec) -> Spec:
-    """Without a box the source itself is zoomed: `zoom_0.5` is `w_0.5`."""
+    """Replace a zoom without a box, which zooms the source: `zoom_0.5` is `w_0.5`."""
     if has_box(spec) or spec.zoom == 1:
         return spec
     enlarge = spec.enlarge if spec.mode is None else MODE_ENLARGES[spec.mode]
@@ -82,22 +84,23 @@ def merge_zoom(spec: Spec) -> Spec:
 
 def merge_dpr(spec: Spec) -> Spec:
     """
-    Into the box, where that leaves whole px: a scale is that of the exact box. What is measured in CSS px
-    needs the dpr; then the zoom goes alone.
+    Multiply the box by zoom and dpr if its sides stay whole px, since the scale is that of the exact box.
+
+    The dpr stays if other lengths are given in CSS px.
     """
     if not has_box(spec):
-        # Nothing is enlarged, so more than 1 has nothing to multiply.
+        # Nothing is enlarged, so a dpr above 1 has no effect.
         return replace(spec, dpr=min(spec.dpr, 1.0) if has_css_lengths(spec) else 1.0)
     zoom, dpr = Fraction(format_number(spec.zoom)), Fraction(format_number(spec.dpr))
     factor = zoom if has_css_lengths(spec) else zoom * dpr
     left = spec.dpr if has_css_lengths(spec) else 1.0
     sides = [side for side in (spec.width, spec.height) if side is not None]
-    # A ratio alone has no side that could take the factor.
+    # A ratio alone has no side to multiply.
     if sides and all(stays_whole(side, factor) for side in sides):
         width, height = (side and int(side * factor) for side in (spec.width, spec.height))
         return replace(spec, width=width, height=height, zoom=1.0, dpr=left)
     if not has_css_lengths(spec) and Fraction(1, 10) <= factor <= 4 and (factor * 10**6).denominator == 1:
-        # A zoom that nothing can tell from a dpr is one.
+        # The zoom has the effect of a dpr.
         return replace(spec, zoom=1.0, dpr=float(factor))
     return spec
 
@@ -107,13 +110,14 @@ def stays_whole(side: Length, factor: Fraction) -> bool:
 
 
 def has_css_lengths(spec: Spec) -> bool:
-    """Whether anything besides the box is given in CSS pixels."""
+    """Tell whether any length besides the box is given in CSS px."""
     offsets = any(offset is not None and abs(offset) >= 1 for offset in (spec.x, spec.y))
     lengths = (spec.extend, spec.border, spec.radii and spec.radii.corners, spec.min_width, spec.min_height)
     return offsets or bool(spec.overlay or spec.text) or any(length is not None for length in lengths)
 
 
 def merge_mode(spec: Spec) -> Spec:
+    """Replace a mode by the fit that it equals, and choose one of the fits that are equal for one side."""
     mode = spec.mode
     if not has_box(spec):
         return replace(spec, mode=None, fit=Fit.COVER, enlarge=False)
@@ -137,13 +141,14 @@ def merge_mode(spec: Spec) -> Spec:
 
 
 def drop_anchor(spec: Spec) -> Spec:
+    """Drop the position and the offsets that decide nothing."""
     if spec.mode is Mode.CROP and spec.position is None and (spec.x, spec.y) != (None, None):
         # Cloudinary counts a crop's offsets from the top left corner.
         spec = replace(spec, position=Compass.NORTHWEST)
     cuts, pads = cuts_and_pads(spec)
     cuts = cuts or (spec.crop is not None and spec.crop.left is None)
     if not cuts and (not pads or isinstance(spec.position, Strategy)):
-        # A strategy looks for what to keep: with bars only, the picture lies in the middle.
+        # A strategy chooses what to keep; if nothing is cut, the picture lies in the middle of the bars.
         spec = replace(spec, position=None)
     if isinstance(spec.position, Strategy) or not (cuts or pads):
         spec = replace(spec, x=None, y=None)
@@ -155,20 +160,20 @@ def drop_anchor(spec: Spec) -> Spec:
 
 
 def drop_background(spec: Spec) -> Spec:
-    """A background that nobody sees: no bars, no corners, and a format that may stay transparent."""
+    """Drop a background that is not visible: no bars, no corners, and a format that stays transparent."""
     stays = any(row.alpha for format, row in FORMATS.items() if format.value == spec.format)
     return spec if not stays or shows_background(spec) or spec.flatten else replace(spec, background=None)
 
 
 def shows_background(spec: Spec) -> bool:
-    """Whether there is anything beside the picture for a background to fill."""
+    """Tell whether there is an area beside the picture that its background fills."""
     tilted = spec.rotate is not None and spec.rotate % 90 != 0
     margins = spec.extend is not None and spec.extend.edge is Edge.BACKGROUND
     return tilted or margins or spec.radii is not None or cuts_and_pads(spec)[1]
 
 
 def cuts_and_pads(spec: Spec) -> tuple[bool, bool]:
-    """Whether the box may cut the picture, and whether it may leave bars."""
+    """Tell whether the box may cut the picture, and whether it may leave bars."""
     if not has_box(spec):
         return False, False
     fit = spec.fit if spec.mode is None and has_both_sides(spec) else None
@@ -179,6 +184,7 @@ def cuts_and_pads(spec: Spec) -> tuple[bool, bool]:
 
 
 def drop_ineffective(spec: Spec) -> Spec:
+    """Drop options whose values have no effect, such as a border of 0 px."""
     if spec.extend and not any((spec.extend.top, spec.extend.right, spec.extend.bottom, spec.extend.left)):
         spec = replace(spec, extend=None)
     if spec.radii and spec.radii.corners is not None and not any(spec.radii.corners):
@@ -190,13 +196,13 @@ def drop_ineffective(spec: Spec) -> Spec:
     if (format := spec.fixed_format) is not None and not FORMATS[format].quality:
         spec = replace(spec, quality=None)
     if spec.gamma is not None and spec.gamma[0] == spec.gamma[-1]:
-        # Darkened and brightened by the same, a picture is what it was, unless it is scaled between the two.
+        # Darkening and brightening by the same gamma only has an effect on the scaling between the two.
         spec = replace(spec, gamma=spec.gamma[:1] if spec.gamma[0] > 1 else None)
     return replace(spec, rotate=spec.rotate or None)
 
 
 def drop_encoder_options(spec: Spec) -> Spec:
-    """What the named format has no use for: a lossless one has no quality, and PNG is never otherwise."""
+    """Drop encoder options that the format does not have, and the quality of a lossless file."""
     if (format := spec.fixed_format) is None:
         return spec
     row = FORMATS[format]
@@ -206,7 +212,7 @@ def drop_encoder_options(spec: Spec) -> Spec:
 
 
 def merge_frames(spec: Spec) -> Spec:
-    """One frame is a still, and so is a page of its own; what cannot move has no frames."""
+    """Reduce options of animations: one frame, or one page, is a still; a format may have no animations."""
     still = not spec.animated or spec.frames == 1 or (spec.page is not None and spec.frames is None)
     moves = spec.fixed_format is None or FORMATS[spec.fixed_format].frames
     return replace(
@@ -218,6 +224,7 @@ def merge_frames(spec: Spec) -> Spec:
 
 
 def drop_overlay(spec: Spec) -> Spec:
+    """Drop the options of an overlay that is not there, or not visible."""
     if spec.text is spec.overlay is None or not spec.overlay_opacity:
         return replace(spec, **default_values("overlay"))
     if spec.text is None:
@@ -239,17 +246,19 @@ STEPS: tuple[Callable[[Spec], Spec], ...] = (
     merge_aspect, drop_ineffective, drop_encoder_options, merge_frames, merge_zoom, merge_mode, drop_anchor,
     drop_overlay, drop_background, merge_dpr,
 )  # fmt: skip
-"""In this order: offsets that cannot matter are gone before the dpr looks at them."""
+"""In this order: offsets without effect are dropped before `merge_dpr` reads them."""
 
 
 def has_box(spec: Spec) -> bool:
+    """Tell whether any of width, height and ratio is given."""
     return (spec.width, spec.height, spec.aspect) != (None, None, None)
 
 
 def has_both_sides(spec: Spec) -> bool:
-    """Both sides of the box are known, if only once the source is."""
+    """Tell whether both sides of the box are known, at the latest when the source is."""
     return spec.aspect is not None or None not in (spec.width, spec.height)
 
 
 def has_minimum(spec: Spec) -> bool:
+    """Tell whether a least width or height is given."""
     return (spec.min_width, spec.min_height) != (None, None)

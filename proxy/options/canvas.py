@@ -1,4 +1,4 @@
-"""Which way up, and what lies around and behind the picture."""
+"""Options of the orientation, and of what lies around and behind the picture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from proxy.options.values.kinds import FlagKind
 
 
 def expand_turn(value: tuple[float | Turn, ...]) -> dict[str, Any]:
+    """Expand angles and words to the fields that they set."""
     meanings: Mapping[Turn, tuple[str, bool]] = {
         Turn.EXIF: ("autoorient", True),
         Turn.IGNORE: ("autoorient", False),
@@ -29,6 +30,8 @@ def expand_turn(value: tuple[float | Turn, ...]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class CanvasOptions:
+    """Options of the orientation, and of what lies around and behind the picture."""
+
     rotate: float | None = option(
         "rotate", kind=AngleKind(), expand=expand_turn,
         doc="Rotate clockwise by degrees; quarter turns swap the sides before the picture is fitted to its "
@@ -67,7 +70,7 @@ class CanvasOptions:
         example="w_200,extend_20_40_20_40,b_gold", about="canvas",
     )  # fmt: skip
     background: Colour | GeneratedBackground | None = option(
-        "background", "b", kind=ColourKind(painted=True),
+        "background", "b", kind=ColourKind(generated=True),
         doc="Set what lies behind the picture: in bars and corners, and where it is transparent with "
         "`flatten` or in JPEG; white if not given.",
         example="w_300,h_300,fit_contain,b_336699", about="canvas",

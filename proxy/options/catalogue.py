@@ -1,4 +1,4 @@
-"""The option table as values that any client can read: options.json, the documentation, the playground."""
+"""The option table as plain values, for options.json and the documentation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from proxy.options.spec import OPTIONS, SHORTHANDS
 
 def options_table() -> list[dict[str, Any]]:
     """
-    Every option in the order of the table: JSON as it is. `names` are what URLs may say, the canonical one
-    first; `kind` says the bounds to a program and `takes` to a person.
+    List every option in the order of the table, as values that JSON has.
+
+    `names` are those of URLs, the canonical one first. `kind` describes the bounds to programs, `takes` to
+    people.
     """
     return [
         {

@@ -1,8 +1,8 @@
 """
-Cloudinary's effects, `e_<name>[:level]`: each row says what it is in our options and converts its units.
+Cloudinary's effects, `e_<name>[:level]`, with the options that they stand for and the conversion of units.
 
-https://cloudinary.com/documentation/transformation_reference#e_effect tells names, ranges and defaults. An
-effect that none of our options means is not here.
+Names, ranges and defaults are those of https://cloudinary.com/documentation/transformation_reference#e_effect;
+effects without a counterpart among the options are left out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ EFFECT_PREFIX = "e"
 def effect(
     name: str, kind: Kind[Any], expand: Callable[[Any], Mapping[str, Any]], meaning: str, example: str
 ) -> Option:
+    """Make the row of an effect; `meaning` completes "Apply ..."."""
     name = f"{EFFECT_PREFIX}_{name}"
     return Option(
         name=name, names=(name,), kind=kind, default=None, doc=f"Apply {meaning} (Cloudinary's effect).",
@@ -30,21 +31,23 @@ def effect(
 
 
 def factor(level: int) -> float:
-    """-100 is nothing, 0 leaves as it is, 100 is twice as much."""
+    """Convert a level to a factor: -100 to 0, 0 to 1, 100 to 2."""
     return (100 + level) / 100
 
 
 def expand_sharpen(level: int) -> Mapping[str, Any]:
+    """Convert a level to a sharpening of 1 px."""
     return {"sharpen": (1.0, level / 100, level / 50)}
 
 
 def expand_gamma(level: int) -> Mapping[str, Any]:
-    """Brightens from 0 on, darkens below; to the power of the same number, or through it."""
+    """Convert a level to a gamma: from 0 on it brightens, below it darkens by the inverse power."""
     power = factor(level)
     return {"gamma": (1.0, power) if level >= 0 else (round(1 / power, 6), 1.0)}
 
 
 def expand_trim(value: Trim) -> Mapping[str, Any]:
+    """Convert a threshold from percent to levels of 0 to 255."""
     return {"trim": replace(value, threshold=round(value.threshold * 2.55, 6))}
 
 

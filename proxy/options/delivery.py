@@ -1,4 +1,4 @@
-"""What changes headers and no pixels."""
+"""Options that change headers and no pixels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from proxy.options.values.kinds import FlagKind, IntegerKind, PresetNamesKind, T
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryOptions:
+    """Options that change headers and no pixels."""
+
     version: str | None = option(
         "v", kind=TextKind(128),
         doc="Name a version by any text: a new one is a new URL, and its answer never changes.",

@@ -1,4 +1,4 @@
-"""What changes pixels and moves none. The meanings are sharp's, which are ipx's, where names are theirs."""
+"""Options that change pixels and move none. Those with names of sharp and ipx have their meanings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.options.values.kinds import FlagKind, IntegerKind, NumberKind, Number
 
 @dataclass(frozen=True, kw_only=True)
 class EffectOptions:
-    """The fields are in the order of work, which is sharp's."""
+    """Options of effects, in the order in which they are applied, which is sharp's."""
 
     grayscale: bool = option(
         "grayscale", "greyscale", kind=FlagKind(), default=False,
@@ -116,6 +116,7 @@ class EffectOptions:
 
 
 def expand_modulate(values: tuple[float, ...]) -> Mapping[str, Any]:
+    """Expand the numbers of `modulate` to the fields that they set."""
     return dict(zip(("brightness", "saturation", "hue", "lightness"), values, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""What the file is."""
+"""Options of the file: format, encoder, frames, metadata."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from proxy.options.values.kinds import AutoQuality, ChoiceKind, FlagKind, Intege
 
 
 class OutputFormat(StrEnum):
+    """What the option `format` takes: a format, or how to choose one."""
+
     AUTO = "auto"
     BEST = "best"
     JPEG = "jpeg"
@@ -22,7 +24,7 @@ class OutputFormat(StrEnum):
 
 
 class Chroma(StrEnum):
-    """How many samples of colour there are for those of light: a quarter, or as many."""
+    """Chroma subsampling: a quarter as many samples of colour as of luminance, or as many."""
 
     AUTO = "auto"
     QUARTER = "420"
@@ -30,7 +32,7 @@ class Chroma(StrEnum):
 
 
 class Keep(StrEnum):
-    """Metadata that stays. Whatever tells a place or a serial number leaves only with `all`."""
+    """Metadata that stays in the file. Places and serial numbers stay only with `all`."""
 
     NONE = "none"
     COPYRIGHT = "copyright"
@@ -40,7 +42,7 @@ class Keep(StrEnum):
 
 
 class Icc(StrEnum):
-    """The colour space of the picture. All but sRGB is embedded as a profile."""
+    """The colour space of the picture; any but sRGB is embedded as a profile."""
 
     SRGB = "srgb"
     P3 = "p3"
@@ -49,6 +51,8 @@ class Icc(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
+    """Options of the file: format, encoder, frames, metadata."""
+
     format: OutputFormat | None = option(
         "format", "f",
         kind=ChoiceKind(

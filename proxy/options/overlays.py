@@ -1,4 +1,4 @@
-"""What lies over the picture: one other picture, or a text."""
+"""Options of what lies over the picture: another picture, or a text."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ BLEND_ALIASES = {
 
 @dataclass(frozen=True, kw_only=True)
 class OverlayOptions:
+    """Options of what lies over the picture: another picture, or a text."""
+
     overlay: str | None = option(
         "overlay", "l", kind=OverlayKind(),
         doc="Lay an overlay of presets.yaml over the picture by its name, or, where that file allows it, a "

@@ -1,4 +1,4 @@
-"""One row of the option table."""
+"""The rows of the option table."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from proxy.options.values.kinds import Kind
 @dataclass(frozen=True, kw_only=True)
 class Option:
     """
-    `names` are what URLs may say, the canonical one first. `expand` rewrites a value to the fields that it
-    stands for. `about` tells what the option is about: a `delivery` option changes headers and not pixels,
-    and is no part of the canonical form. `listed_as` is the name in options.json where clients know an
-    option by another one than its field's.
+    One row of the option table.
+
+    `name` is the field of `Spec`; `names` are those of URLs, the canonical one first. `expand` converts a
+    value to the fields that it sets. `about` groups options: a `delivery` option changes headers, not pixels,
+    and is not part of the canonical form. `listed_as` is the name in options.json if it is not `name`.
     """
 
     name: str
@@ -30,4 +31,5 @@ class Option:
 
 
 def option(*names: str, kind: Kind[Any], default: Any = None, **more: Any) -> Any:
+    """Declare a field of `Spec` as an option; `more` are the other fields of `Option`."""
     return field(default=default, metadata={"names": names, "kind": kind, **more})

@@ -1,4 +1,4 @@
-"""How large, and what stays in sight."""
+"""Options of the size, and of what stays visible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from proxy.options.values.positions import (
 
 
 class Fit(StrEnum):
-    """How a picture meets its box; the meanings are ipx's (and CSS's object-fit)."""
+    """How a picture fits its box, with the meanings of ipx and CSS object-fit."""
 
     COVER = "cover"
     CONTAIN = "contain"
@@ -32,7 +32,7 @@ class Fit(StrEnum):
 
 
 class Mode(StrEnum):
-    """The same in Cloudinary's words. https://cloudinary.com/documentation/transformation_reference#c_crop_resize"""
+    """How a picture fits its box, in Cloudinary's words. https://cloudinary.com/documentation/transformation_reference#c_crop_resize"""
 
     SCALE = "scale"
     FIT = "fit"
@@ -49,7 +49,7 @@ class Mode(StrEnum):
 
 
 class Kernel(StrEnum):
-    """libvips' kernels, which are sharp's. https://www.libvips.org/API/current/enum.Kernel.html"""
+    """Scaling kernels of libvips and sharp. https://www.libvips.org/API/current/enum.Kernel.html"""
 
     NEAREST = "nearest"
     LINEAR = "linear"
@@ -63,6 +63,8 @@ class Kernel(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class SizeOptions:
+    """Options of the size, and of what stays visible."""
+
     width: Length | None = option(
         "width", "w", kind=LengthKind(),
         doc="Set the width of the box, in px or as a share of the source.",

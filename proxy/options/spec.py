@@ -1,6 +1,6 @@
 """
-The options a URL may carry. One field of `Spec` is one option, and the fields are the table: parser,
-canonical form, presets, documentation, options.json and the tests' strategies are all derived from it.
+The option table: one field of `Spec` is one option. The parser, the canonical form, presets, documentation,
+options.json and the strategies of the tests are derived from it.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Spec(DeliveryOptions, OutputOptions, OverlayOptions, EffectOptions, CanvasOptions, SizeOptions):
-    """What a URL asks for, with nothing left to interpret. The order of its fields is that of `fields()`."""
+    """The options of a request, with presets and overlays expanded, in the order of the table."""
 
     @property
     def negotiates(self) -> bool:
-        """Whether what the client accepts decides the format."""
+        """Whether the formats that the client accepts decide the format (RFC 9110 section 12.5.1)."""
         return self.format in (OutputFormat.AUTO, OutputFormat.BEST)
 
     @property
     def fixed_format(self) -> Format | None:
-        """The format, where the options alone decide it."""
+        """The format if the options alone decide it, else `None`."""
         return None if self.format is None or self.negotiates else Format(self.format)
 
 
@@ -70,7 +70,7 @@ SHORTHANDS: tuple[Option, ...] = (
     MODULATE_SHORTHAND,
     *cloudinary.CLOUDINARY_EFFECTS,
 )
-"""Options that are only another way to write others, and so no fields."""
+"""Options that are another way to write others, and therefore no fields."""
 
 OPTIONS_BY_NAME: Mapping[str, Option] = MappingProxyType(
     {name: option for option in (*OPTIONS.values(), *SHORTHANDS) for name in option.names}

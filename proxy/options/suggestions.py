@@ -1,4 +1,4 @@
-"""What the writer of a refused URL probably meant: what stands behind a refusal, or nothing."""
+"""Suggestions for messages about refused URLs: "did you mean 'blur'?"."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Collection
 
 MIN_SIMILARITY = 0.7
 MIN_NAME_LENGTH = 3
-"""Letters. Shorter names are all alike."""
+"""Letters; all shorter names are similar."""
 
 UNSUPPORTED_PARAMETERS = (
     "ac", "af", "br", "co", "d", "dn", "du", "eo", "fl", "fps", "if", "ki", "so", "sp", "u", "vc", "vs", "z",
 )  # fmt: skip
-"""https://cloudinary.com/documentation/transformation_reference: what has no counterpart here."""
+"""Parameters of https://cloudinary.com/documentation/transformation_reference without a counterpart here."""
 
 
 def did_you_mean(name: str, names: Collection[str]) -> str:
+    """Return `; did you mean 'NAME'?` with the most similar of `names`, or an empty text."""
     near = [each for each in names if each == name.lower()]
     if not near and len(name) >= MIN_NAME_LENGTH:
         longer = [each for each in names if len(each) >= MIN_NAME_LENGTH]
@@ -25,7 +26,7 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
 
 
 def suggest_option(name: str, item: str, names: Collection[str]) -> str:
-    """For an option called `name` that there is not, of which all of `item` was written."""
+    """Explain an unknown option `name`, written as `item`; the text continues a message, and may be empty."""
     if not name:
         return ": '_' means none where it stands alone" if item else ": a separator too many"
     if re.fullmatch(r"\d+x\d+", item):
@@ -39,4 +40,5 @@ def suggest_option(name: str, item: str, names: Collection[str]) -> str:
 
 
 def shorten(text: str) -> str:
+    """Shorten a text for a message, to 64 characters."""
     return text if len(text) <= 64 else text[:63] + "…"

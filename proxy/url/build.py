@@ -1,4 +1,4 @@
-"""URLs as clients send them: the way back from `grammar.split_path`."""
+"""URLs as clients send them: the inverse of `grammar.split_path`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from proxy.model.errors import InvalidRequest
 from proxy.url.grammar import split_path
 from proxy.url.signing import Secret, sign
 
-_SEGMENT = "!$&'()*+,;=:@"  # what RFC 3986 section 3.3 lets stand in a segment, unreserved characters apart
+_SEGMENT = "!$&'()*+,;=:@"  # allowed in a segment besides unreserved characters: RFC 3986 section 3.3
 _UNSENDABLE = re.compile(rf"%(?![0-9A-Fa-f]{{2}})|[^A-Za-z0-9._~%/{re.escape(_SEGMENT)}-]")
 
 
 def format_path(options: str, key: str) -> str:
     """
-    `/options/key` as it is sent. The key is plain and gets encoded whatever it holds, `%` included; of the
-    options only what cannot stand in a URL, for they may be encoded already. Raises InvalidRequest for a
-    key that no URL can have.
+    Build `/options/key`, percent-encoded (RFC 3986 section 2.1).
+
+    The key is plain text: all that needs it is encoded, `%` included. The options may be encoded already, so
+    only what cannot stand in a URL is encoded. Raises InvalidRequest for a key that no URL can have.
     """
     options = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", options)
     segment = quote(options, safe=_SEGMENT + "%", errors="surrogatepass")
@@ -27,7 +28,7 @@ def format_path(options: str, key: str) -> str:
 
 
 def with_expiry(path: str, expires: int) -> str:
-    """The same path until `expires`, unix seconds."""
+    """Add an expiry, in Unix seconds, to the options of a path."""
     options, slash, key = path[1:].partition("/")
     items = [*([] if options == "_" else [options]), f"exp_{expires}"]
     return f"/{','.join(items)}{slash}{key}"
@@ -37,8 +38,10 @@ def format_url(
     path: str, *, secret: Secret | None = None, in_query: bool = False, mount: str = "", base: str = ""
 ) -> str:
     """
-    What a client asks for: `path` with the signature of `secret` before it, or behind it as `?s=`, under
-    `mount` and at `base`. A base that ends with the mount has it already.
+    Build the URL of a path: `base`, `mount`, and the path, signed if there is a `secret`.
+
+    The signature stands before the path (`/s--...--`), or after it (`?s=...`) with `in_query`. The mount is
+    not repeated if the path of `base` ends with it.
     """
     if secret is not None:
         signature = sign(secret.value, path.encode())
@@ -48,10 +51,7 @@ def format_url(
 
 
 def refuse_unsendable(path: str) -> None:
-    """
-    Raise InvalidRequest for a path that clients would rewrite before they send it, and whose signature
-    would therefore never be right.
-    """
+    """Raise InvalidRequest for a path that clients rewrite before sending, which breaks its signature."""
     if not path.startswith("/"):
         raise InvalidRequest(f"a path starts with '/', such as /w_300,h_200/cats/tom.jpg, not {path[:64]!r}")
     if path.startswith("/s--"):
@@ -64,7 +64,7 @@ def refuse_unsendable(path: str) -> None:
 
 
 def refuse_base(base: str) -> None:
-    """Raise InvalidRequest unless `base` is where a path can follow."""
+    """Raise InvalidRequest unless `base` is an http or https URL without query and fragment."""
     try:
         parts = urlsplit(base)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0

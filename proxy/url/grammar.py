@@ -1,5 +1,5 @@
 """
-The language of our URLs: `/w_300,h_200/cats/tom.jpg` to an `Address`, `w_300,h_200` to a `Spec`, and back.
+The grammar of URLs: `/w_300,h_200/cats/tom.jpg` to an `Address`, `w_300,h_200` to a `Spec`, and back.
 
     path      = [ "/s--" signature "--" / "/s=" signature ] "/" options "/" key [ "?s=" signature ]
     options   = "_" / item *( ("," / "&") item )        separators inside "( )" do not split
@@ -43,12 +43,17 @@ MAX_PATH_BYTES = 8192
 MAX_OPTIONS_BYTES = 2048
 
 SpecFields = Mapping[str, Any]
-"""Fields of `Spec` that somebody wrote, and what they wrote: a URL's options, a preset's."""
+"""Values by field of `Spec`: only those that a URL, a preset or the defaults name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """`signed` is what a signature signs: raw, as it was sent, from the options on. `key` is decoded."""
+    """
+    The parts of a request's path.
+
+    `options` is still percent-encoded, `key` is decoded. `signed` are the bytes that a signature covers: the
+    raw path as it was sent, from the options on.
+    """
 
     signature: str | None
     options: str
@@ -57,15 +62,19 @@ class Address:
 
 
 INFO_PREFIX = "/-/info"
-"""Below this, URLs ask what can be said about a picture."""
+"""The path below which URLs ask for facts about a picture."""
 
 
 def split_path(raw_path: bytes, query: bytes = b"", mount: str = "", below: str = "") -> Address:
     """
-    Split a request's raw path (ASGI `raw_path`: still percent-encoded) below `mount`; between it, or the
-    signature, and the options stands `below`, which is signed with them.
+    Split the raw path of a request (`raw_path` of ASGI, still percent-encoded) into its parts.
 
-    Raises InvalidKey, InvalidRequest or TooLong. Of the query only `s`, the signature, has a meaning.
+    `mount` is the prefix under which the server is mounted, and is not signed. `below` is a prefix between
+    the mount, or the signature, and the options, such as `INFO_PREFIX`; it is signed with them. Of the query
+    only `s`, the signature, is read.
+
+    Raises TooLong beyond `MAX_PATH_BYTES` or `MAX_OPTIONS_BYTES`, InvalidKey, and InvalidRequest for bytes
+    that are not UTF-8.
     """
     if len(raw_path) > MAX_PATH_BYTES:
         raise TooLong(f"a path has at most {MAX_PATH_BYTES} bytes, not {len(raw_path)}")
@@ -91,12 +100,20 @@ def decode_utf8(raw: bytes) -> str:
 
 
 def percent_decode(text: str) -> str:
-    """Percent-decode once. A `+` stays a `+`, a bare `%` stays."""
+    """
+    Decode percent-encoded UTF-8, once (RFC 3986 section 2.1). A `+` and a `%` without two hex digits stay.
+
+    Raises InvalidRequest for bytes that are not UTF-8.
+    """
     return decode_utf8(unquote_to_bytes(text)) if "%" in text else text
 
 
 def read_key(raw: str) -> str:
-    """The key that `raw` spells; a whole URL gets back the slash that proxies merge. Raises InvalidKey."""
+    """
+    Decode and check the key of a path. A key that is a URL gets back the slash that proxies merge.
+
+    Raises InvalidKey.
+    """
     if not raw:
         raise InvalidKey("no key: a URL is /{options}/{key}, such as /w_300,h_200/cats/tom.jpg")
     key = percent_decode(raw)
@@ -111,9 +128,10 @@ def parse_options(
     overlays: AllowedOverlays | None = None,
 ) -> Spec:
     """
-    Read `w_300,h_200`. Order is free, `format_options` restores ours; the spec comes settled, presets and
-    overlays expanded. `defaults` lie under everything, then the presets in their order, then what the URL
-    says.
+    Parse the options of a URL, such as `w_300,h_200`, to a canonical spec; their order does not matter.
+
+    Options of the URL override those of its presets, later presets override earlier ones, and all of them
+    override `defaults`. Raises what `read_options` and `resolve_options` raise.
     """
     return resolve_options(read_options(text), presets, defaults, overlays)
 
@@ -125,8 +143,10 @@ def resolve_options(
     overlays: AllowedOverlays | None = None,
 ) -> Spec:
     """
-    What was written, over the presets that it names, over the defaults. Without `overlays` every overlay is
-    a key. Raises UnknownPreset, UnknownOverlay and ConflictingOptions.
+    Expand the presets and the overlay of `written`, lay it over `defaults`, and return the canonical spec.
+
+    `presets` and `defaults` are fields as `read_options` returns them. Without `overlays` every overlay is a
+    key. Raises UnknownPreset, UnknownOverlay, and ConflictingOptions for a picture overlay with a text.
     """
     layers: list[SpecFields] = [defaults or {}]
     for name in written.get("presets", ()):
@@ -143,7 +163,7 @@ def resolve_options(
 
 
 def expand_overlay(written: SpecFields, overlays: AllowedOverlays | None) -> SpecFields:
-    """What the named overlay stands for, under what was written; that may have a text for its own."""
+    """Replace the name of an overlay by the options it stands for; those in `written` override them."""
     name = written.get("overlay")
     if name is None:
         return written
@@ -167,7 +187,7 @@ def unknown_overlay(name: str, overlays: AllowedOverlays) -> UnknownOverlay:
 
 
 def override_fields(lower: SpecFields, upper: SpecFields) -> dict[str, Any]:
-    """What `upper` says wins, and so does what it says in other words."""
+    """Return `lower` overridden by `upper`, without the fields that contradict those of `upper`."""
     gone: set[str] = set()
     sides = {"width", "height"}
     if upper.keys() & {"fit", "mode"}:
@@ -184,28 +204,34 @@ def override_fields(lower: SpecFields, upper: SpecFields) -> dict[str, Any]:
 
 
 def read_options(text: str) -> dict[str, Any]:
-    """The fields that `text` writes, unsettled. Raises InvalidRequest."""
+    """
+    Parse the options of a URL to the fields that it names, neither expanded nor canonical.
+
+    Raises UnknownOption, InvalidValue, RepeatedOption, ConflictingOptions, or InvalidRequest without options.
+    """
     if not text:
         raise InvalidRequest("no options: the first segment of a path holds them, and '_' stands for none")
     found: dict[str, Any] = {}
-    origin: dict[str, str] = {}
+    written_as: dict[str, str] = {}
     for item in split_items(text) if text != "_" else []:
         for name, value in read_item(item).items():
             if name in found and found[name] != value:
                 raise RepeatedOption(
-                    f"{shorten(origin[name])!r} and {shorten(item)!r} disagree; give one of them",
+                    f"{shorten(written_as[name])!r} and {shorten(item)!r} disagree; give one of them",
                     option=OPTIONS[name].names[-1], value=shorten(item), allowed="once",
                 )  # fmt: skip
-            found[name], origin[name] = value, item
-    refuse_conflicts(found, origin)
+            found[name], written_as[name] = value, item
+    refuse_conflicts(found, written_as)
     return found
 
 
 def split_items(text: str) -> list[str]:
+    """Split options at `,` and `&`, except inside parentheses."""
     return re.findall(r"(?:^|[,&])((?:\([^()]*\)|[^,&])*)", text)
 
 
 def read_item(item: str) -> Mapping[str, Any]:
+    """Parse one option, such as `w_300`, to the fields that it sets. Raises UnknownOption or InvalidValue."""
     name, argument = split_name(item)
     # ipx and its clients write `flip_` for a bare `flip`.
     given = percent_decode(argument) if argument else None
@@ -233,7 +259,7 @@ def split_name(text: str) -> tuple[str, str | None]:
 
 
 def split_effect(text: str) -> tuple[str, str | None]:
-    """`e_blur` and `300` of `blur:300` or `blur_300`; the longest name counts, since names have a `_` too."""
+    """Split `blur:300` or `blur_300` to `e_blur` and `300`; names contain `_`, so the longest one counts."""
     ends = [*(end.start() for end in re.finditer("[_:=]", text)), len(text)]
     for end in reversed(ends):
         if (name := f"{EFFECT_PREFIX}_{text[:end]}") in OPTIONS_BY_NAME:
@@ -241,31 +267,35 @@ def split_effect(text: str) -> tuple[str, str | None]:
     return f"{EFFECT_PREFIX}_{re.split(r'[:=]|_(?=-?[0-9])', text)[0]}", text
 
 
-def refuse_conflicts(found: SpecFields, origin: Mapping[str, str]) -> None:
+def refuse_conflicts(found: SpecFields, written_as: Mapping[str, str]) -> None:
     mode = found.get("mode")
     if mode is not None and "fit" in found:
-        raise conflict(origin, "fit", "mode", "both say how the picture meets its box")
+        raise conflict(written_as, "fit", "mode", "both say how the picture meets its box")
     if mode is not None and found.get("enlarge", MODE_ENLARGES[mode]) != MODE_ENLARGES[mode]:
         may = "enlarges by itself" if MODE_ENLARGES[mode] else "never enlarges"
-        raise conflict(origin, "enlarge", "mode", f"'c_{mode}' {may}")
+        raise conflict(written_as, "enlarge", "mode", f"'c_{mode}' {may}")
     if {"width", "height", "aspect"} <= found.keys():
-        raise conflict(origin, "aspect", "height", "the ratio gives a side that is missing, and none is")
+        raise conflict(written_as, "aspect", "height", "the ratio gives a side that is missing, and none is")
     if (format := Spec(format=found.get("format")).fixed_format) is not None:
         for name in ENCODER.intersection(found) - FORMATS[format].encoder:
             if found[name] != OPTIONS[name].default:
                 others = ", ".join(sorted(FORMATS[format].encoder))
-                raise conflict(origin, name, "format", f"of the encoder's options {format} has {others}")
+                raise conflict(written_as, name, "format", f"of the encoder's options {format} has {others}")
 
 
-def conflict(origin: Mapping[str, str], one: str, other: str, why: str) -> ConflictingOptions:
+def conflict(written_as: Mapping[str, str], one: str, other: str, why: str) -> ConflictingOptions:
     return ConflictingOptions(
-        f"{shorten(origin[one])!r} and {shorten(origin[other])!r} cannot both hold: {why}",
-        option=OPTIONS[one].names[-1], value=shorten(origin[one]), allowed="one of the two",
+        f"{shorten(written_as[one])!r} and {shorten(written_as[other])!r} cannot both hold: {why}",
+        option=OPTIONS[one].names[-1], value=shorten(written_as[one]), allowed="one of the two",
     )  # fmt: skip
 
 
 def format_options(spec: Spec) -> str:
-    """The one spelling of a settled spec: table order, long names, defaults left out. Inverse of parse."""
+    """
+    Format a canonical spec as options: in table order, by long names, without defaults; `_` if none is left.
+
+    The inverse of `parse_options`.
+    """
     items = [
         format_item(option, getattr(spec, option.name))
         for option in OPTIONS.values()
@@ -275,6 +305,7 @@ def format_options(spec: Spec) -> str:
 
 
 def format_item(option: Option, value: Any) -> str:
+    """Format one option with its value, percent-encoded. The inverse of `read_item`."""
     argument = option.kind.format(value)
     if argument is None:
         return option.names[0]
@@ -284,10 +315,10 @@ def format_item(option: Option, value: Any) -> str:
 
 
 def canonical_text(spec: Spec) -> str:
-    """What a rendition is known by: the spec without what changes only how it is delivered."""
+    """Format the options that identify a rendition, which are those that can change its bytes."""
     return format_options(without_delivery(spec))
 
 
 def without_delivery(spec: Spec) -> Spec:
-    """The spec without its delivery options, the version apart: that one is there to tell apart."""
+    """Reset the delivery options, except the version, which is there to tell renditions apart."""
     return replace(spec, presets=(), expires=None, filename=None, download=False)

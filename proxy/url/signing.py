@@ -1,4 +1,4 @@
-"""Who may ask: HMAC-SHA256 over the path exactly as it was sent."""
+"""Signatures of URLs: HMAC-SHA256 (RFC 2104) over the path as it was sent, in base64url (RFC 4648)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from proxy.model.errors import BadSignature
 
 SIGNATURE_LENGTH = 43  # 32 bytes in base64 without padding
-MIN_SIGNATURE_LENGTH = 22  # 128 bits and a bit: what a shortened signature keeps at least
+MIN_SIGNATURE_LENGTH = 22  # characters of a shortened signature: 132 bits
 
 _SIGNATURE = re.compile(rb"[A-Za-z0-9_-]*")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -21,7 +21,7 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secret:
-    """`id` names the secret where it must be told from others, and may be logged; `value` never is."""
+    """A key that signs URLs. The `id`, if any, names it in logs; the `value` is never logged."""
 
     value: bytes = field(repr=False)
     id: str | None = None
@@ -29,10 +29,10 @@ class Secret:
 
 def parse_secrets(text: str) -> tuple[Secret, ...]:
     """
-    Read `id:secret,secret2`; the first one signs, all of them verify.
+    Parse a list of secrets, such as `id:secret,secret2`; the first one signs, all of them verify.
 
-    What stands before a first colon is an id when it looks like one ([A-Za-z0-9_-]{1,32}), else the colon
-    is part of the secret. Raises ValueError, which tells the place and never the text.
+    Text before the first colon is an id if it matches `[A-Za-z0-9_-]{1,32}`, and part of the secret if not.
+    Raises ValueError, which gives the position of the secret and never its text.
     """
     secrets: list[Secret] = []
     for place, item in enumerate(text.split(","), start=1):
@@ -49,8 +49,9 @@ def parse_secrets(text: str) -> tuple[Secret, ...]:
 
 def sign(secret: str | bytes, path: bytes) -> str:
     """
-    The signature of `path`: `/` + options + `/` + key as bytes on the wire, still percent-encoded,
-    without mount, signature and query.
+    Return the signature of `path`: 43 characters, HMAC-SHA256 in base64url without padding.
+
+    `path` is `/options/key` as sent, still percent-encoded, without mount, signature and query.
     """
     key = secret.encode() if isinstance(secret, str) else secret
     return base64.urlsafe_b64encode(hmac.digest(key, path, "sha256")).rstrip(b"=").decode()
@@ -58,11 +59,12 @@ def sign(secret: str | bytes, path: bytes) -> str:
 
 def verify(secrets: Sequence[Secret], path: bytes, signature: str | bytes | None) -> None:
     """
-    Raise BadSignature unless one of `secrets` signed `path`; its fact `reason` is `missing`, `too_short`
-    or `wrong`. The first 22 to 42 characters of a signature stand for the whole.
+    Check that one of `secrets` signed `path`; a signature may be shortened to its first 22 characters.
 
-    Signatures are compared as text: decoding base64 would accept four spellings of each. All secrets are
-    tried whatever the first ones answer, so the time taken does not tell which of them signed.
+    Raises BadSignature, whose `reason` is `missing`, `too_short` or `wrong`.
+
+    Signatures are compared as text, because decoding base64 would accept four spellings of each. All secrets
+    are tried, so the time taken does not tell which of them signed.
     """
     if not signature:
         raise BadSignature("this URL needs a signature and has none", reason="missing")
@@ -85,9 +87,10 @@ def verify(secrets: Sequence[Secret], path: bytes, signature: str | bytes | None
 
 def normalise_path(path: bytes) -> bytes:
     """
-    `path` as proxies on the way may rewrite it: unreserved characters decoded, hex in upper case
-    (RFC 3986 section 6.2.2). What it means is never changed, so a path with a stray `%`, where decoding
-    one triplet could complete another, comes back as it is.
+    Normalise a path as proxies may do: decode unreserved characters, write hex digits in upper case.
+
+    RFC 3986 section 6.2.2. A path with a stray `%` is returned as it is, since decoding one triplet could
+    complete another one and change the meaning.
     """
     if any(triplet[1] is None for triplet in _TRIPLET.finditer(path)):
         return path

@@ -1,4 +1,4 @@
-"""The values that options take, each with its reader, writer, bounds and hint.
+"""The values that options take, and their kinds, which parse, format and describe them.
 
-In: the text behind an option's name. Out: a frozen value, and the one canonical text for it; ValueError else.
+In: the argument of an option. Out: a frozen value with one canonical text, or ValueError.
 """

@@ -1,4 +1,4 @@
-"""Which way up, as people write it in URLs: degrees, and words for mirrors and for EXIF."""
+"""Rotations in URLs: degrees, and words for mirroring and for EXIF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.options.values.kinds import format_number, parse_decimal
 
 
 class Turn(StrEnum):
-    """Angles that are words. Cloudinary's names; `true` and `false` are ipx's, whose `a` is `animated`."""
+    """Words that stand for an angle: Cloudinary's, and `true` and `false` of ipx, whose `a` is `animated`."""
 
     EXIF = "exif"
     IGNORE = "ignore"
@@ -26,7 +26,7 @@ CLOUDINARY_TURNS = (Turn.EXIF, Turn.IGNORE, Turn.HFLIP, Turn.VFLIP)
 
 @dataclass(frozen=True)
 class AngleKind:
-    """Degrees clockwise, or words; Cloudinary joins several with a dot: `hflip.90`."""
+    """Angles in degrees clockwise, and words; several are joined by a dot, as Cloudinary does: `hflip.90`."""
 
     words: tuple[Turn, ...] = CLOUDINARY_TURNS
 
@@ -51,7 +51,7 @@ class AngleKind:
         return word
 
     def format(self, value: float) -> str:
-        """Words do not survive: `proxy.options.spec` rewrites them to the options they stand for."""
+        """Format degrees; words have been expanded to the options that they stand for."""
         return format_number(value)
 
     def describe(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Colours as people write them in URLs, and as the pipeline wants them."""
+"""Colours and tints in URLs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.options.values.kinds import format_number, parse_decimal, require_tex
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """sRGB and alpha, each 0..255."""
+    """A colour in sRGB with alpha, each channel from 0 to 255."""
 
     red: int
     green: int
@@ -27,7 +27,7 @@ class Colour:
 
 
 class GeneratedBackground(StrEnum):
-    """Backgrounds that are made from the picture itself."""
+    """Backgrounds that are generated from the picture."""
 
     BLURRED = "blurred"
     DOMINANT = "dominant"
@@ -39,22 +39,22 @@ TRANSPARENT = Colour(255, 255, 255, 0)
 
 @dataclass(frozen=True)
 class ColourKind:
-    """`painted` allows `blurred` and `dominant`."""
+    """Colours; with `generated`, also the backgrounds `blurred` and `dominant`."""
 
-    painted: bool = False
+    generated: bool = False
     hint_words: ClassVar[str] = (
         "a colour: 3, 4, 6 or 8 hex digits, a CSS name, rgb:RRGGBB, rgb(r,g,b), transparent"
     )
 
     @property
     def hint(self) -> str:
-        return self.hint_words + (", blurred, dominant" if self.painted else "")
+        return self.hint_words + (", blurred, dominant" if self.generated else "")
 
     def parse(self, text: str | None) -> Colour | GeneratedBackground:
         text = require_text(text).lower()
         return (
             GeneratedBackground(text)
-            if self.painted and text in list(GeneratedBackground)
+            if self.generated and text in list(GeneratedBackground)
             else read_colour(text)
         )
 
@@ -62,12 +62,12 @@ class ColourKind:
         return value.hex if isinstance(value, Colour) else value.value
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "colour", "words": [*GeneratedBackground] if self.painted else []}
+        return {"kind": "colour", "words": [*GeneratedBackground] if self.generated else []}
 
 
 @dataclass(frozen=True, slots=True)
 class Tint:
-    """`percent` of the picture is tinted, 0..100; the rest keeps its own colours."""
+    """A colour that tints the picture by `percent`, 0 to 100; the rest are its own colours."""
 
     colour: Colour
     percent: float = 100.0
@@ -75,7 +75,11 @@ class Tint:
 
 @dataclass(frozen=True)
 class TintKind:
-    hint: ClassVar[str] = "an opaque colour, and then a percentage from 0 to 100: ff0000, ff0000_40"
+    """Tints, the colour first."""
+
+    hint: ClassVar[str] = (
+        "an opaque colour, and then a percentage from 0 to 100, or nothing for 100: ff0000, ff0000_40"
+    )
 
     def parse(self, text: str | None) -> Tint:
         text = require_text(text)
@@ -94,10 +98,11 @@ class TintKind:
 
 @dataclass(frozen=True)
 class PercentTintKind:
-    """The same as Cloudinary writes it."""
+    """Tints as Cloudinary writes them, the percentage first."""
 
     hint: ClassVar[str] = (
-        "a percentage from 0 to 100, or nothing for 60, and then an opaque colour: 40, 40:blue"
+        "a percentage from 0 to 100, or nothing for 60, and then an opaque colour, or nothing for red: "
+        "40, 40:blue"
     )
 
     def parse(self, text: str | None) -> Tint:
@@ -113,6 +118,8 @@ class PercentTintKind:
 
 @dataclass(frozen=True)
 class ColourPairKind:
+    """Pairs of opaque colours."""
+
     hint: ClassVar[str] = "two opaque colours, for the shadows and for the highlights: 001144_ffcc66"
 
     def parse(self, text: str | None) -> tuple[Colour, Colour]:
@@ -127,6 +134,7 @@ class ColourPairKind:
 
 
 def read_opaque_colour(text: str) -> Colour:
+    """Parse a colour. Raises ValueError, also for one that is not opaque."""
     colour = read_colour(text)
     if colour.alpha < 255:
         raise ValueError(text)
@@ -134,7 +142,7 @@ def read_opaque_colour(text: str) -> Colour:
 
 
 def read_colour(text: str) -> Colour:
-    """One colour, in any of its spellings. Raises ValueError."""
+    """Parse a colour in any of its spellings (CSS Color Module Level 4). Raises ValueError."""
     text = text.lower()
     if text in NAMED_COLOURS:
         return NAMED_COLOURS[text]

@@ -24,8 +24,9 @@ from proxy.options.values.positions import MAX_SIDE
 @dataclass(frozen=True, slots=True)
 class Trim:
     """
-    A border is what differs from `colour` by at most `threshold`, in every channel. No colour: that of the
-    top left pixel.
+    What counts as a plain border: pixels that differ from `colour` by at most `threshold` in every channel.
+
+    Without a colour, that of the top left pixel counts.
     """
 
     threshold: float = 10.0
@@ -34,7 +35,7 @@ class Trim:
 
 @dataclass(frozen=True)
 class TrimKind:
-    """`highest` is what a threshold of all there is is called."""
+    """Trims; `highest` is the number of the largest threshold."""
 
     highest: float = 255.0
 
@@ -61,14 +62,14 @@ class TrimKind:
 
 @dataclass(frozen=True, slots=True)
 class Radii:
-    """px, from the top left corner clockwise; `None` is half a side, which makes an ellipse."""
+    """The radii of corners in px, clockwise from the top left; `None` is half of each side, an ellipse."""
 
     corners: tuple[int, int, int, int] | None
 
 
 @dataclass(frozen=True)
 class RadiiKind:
-    """One number for all corners, or as CSS and Cloudinary have it for two, three and four."""
+    """Radii: one for all corners, or two to four as in CSS border-radius and in Cloudinary."""
 
     hint: ClassVar[str] = (
         f"max, or 1 to 4 whole numbers from 0 to {MAX_SIDE} (top left, top right, bottom right, bottom left)"
@@ -103,7 +104,7 @@ class Border:
 
 @dataclass(frozen=True)
 class BorderKind:
-    """Cloudinary's `4px_solid_red`."""
+    """Borders as Cloudinary writes them: `4px_solid_red`."""
 
     hint: ClassVar[str] = f"WIDTHpx_solid_COLOUR, the width from 0 to {MAX_SIDE}: 4px_solid_ff0000"
 
@@ -132,7 +133,7 @@ class Edge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """px that extend the picture on each side, and what they show."""
+    """The px that extend a picture on each side, and what they show."""
 
     top: int
     right: int
@@ -143,7 +144,7 @@ class Padding:
 
 @dataclass(frozen=True)
 class PaddingKind:
-    """One number for all sides, two for top/bottom and left/right, or four from the top clockwise."""
+    """Paddings: one number for all sides, two (top/bottom, left/right), or four clockwise from the top."""
 
     hint: ClassVar[str] = (
         f"1, 2 or 4 whole numbers from 0 to {MAX_SIDE} (top, right, bottom, left), and then background, "

@@ -1,9 +1,7 @@
 """
-Kinds of option value: how each is read from a URL and written back.
+The protocol of value kinds, which parse and format the values of options, and the kinds of plain values.
 
-`parse` and `format` are inverses, so a value has one spelling, and the canonical form of a URL is simply
-every value formatted. `parse` gets the argument, percent-decoded, or `None` for a bare name; it raises
-ValueError for what `hint` does not describe. Kinds of places are in `places`, colours in `colours`.
+`parse` and `format` are inverses, so a value has one canonical text.
 """
 
 from __future__ import annotations
@@ -21,6 +19,14 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class Kind(Protocol[T]):
+    """
+    What an option takes: reads, writes and describes the values of one type.
+
+    `parse` gets the percent-decoded argument, or `None` for a bare name, and raises ValueError for a text
+    that `hint` does not describe. `hint` completes the message "takes ..."; `describe` gives the same in
+    JSON. `format` returns `None` for a value that the bare name means.
+    """
+
     @property
     def hint(self) -> str: ...
     def parse(self, text: str | None) -> T: ...
@@ -29,11 +35,12 @@ class Kind(Protocol[T]):
 
 
 def split_words(text: str | None) -> list[str]:
-    """The parts of an argument that has several: `10_20`, `10:20` and `10=20` are one thing."""
+    """Split an argument of several parts: `10_20`, `10:20` and `10=20` are equal. Raises ValueError."""
     return re.split(r"[_:=]", require_text(text))
 
 
 def require_text(text: str | None) -> str:
+    """Return the argument of an option. Raises ValueError for a bare name."""
     if text is None:
         raise ValueError(text)
     return text
@@ -58,11 +65,12 @@ def parse_decimal(text: str, low: float = -math.inf, high: float = math.inf) -> 
 
 
 def format_number(value: float) -> str:
-    """`2.0` is `2`, and never an exponent."""
+    """Format a number with up to six decimals, without trailing zeros and without an exponent."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def check_range(value: T, low: T, high: T) -> T:
+    """Return `value` if it is between `low` and `high`, both included. Raises ValueError."""
     if not low <= value <= high:  # type: ignore[operator]  # int or float, both are ordered
         raise ValueError(value)
     return value
@@ -70,7 +78,7 @@ def check_range(value: T, low: T, high: T) -> T:
 
 @dataclass(frozen=True)
 class IntegerKind:
-    """`bare` is what the name alone means, and `true`; `off` is what `false` means."""
+    """Whole numbers. `bare` is the value of a bare name and of `true`, `off` the value of `false`."""
 
     low: int
     high: int
@@ -95,8 +103,8 @@ class IntegerKind:
 @dataclass(frozen=True)
 class NumberKind:
     """
-    `words` are spellings of particular numbers: `dpr_auto`. `bare` is what the name alone means, and `true`;
-    `off` is what `false` means.
+    Numbers. `words` are names of numbers, as in `dpr_auto`; `bare` is the value of a bare name and of `true`,
+    `off` the value of `false`.
     """
 
     low: float
@@ -134,9 +142,10 @@ def bare_hint(bare: float | None) -> str:
 @dataclass(frozen=True)
 class NumbersKind:
     """
-    Up to `len(bounds)` numbers, `bounds[i]` for each; at least `least`. When `least` is 0 a bare name, or
-    `true`, means `bare`, and no number at all is the effect's own mild default; `false` switches it off.
-    `rest` are the last numbers when they are not written.
+    Sequences of `least` to `len(bounds)` numbers, each within its bounds.
+
+    If `least` is 0, a bare name and `true` mean `bare`, and `false` switches the option off; an effect
+    without numbers takes its own mild default. `rest` are the last numbers if they are left out.
     """
 
     bounds: tuple[tuple[float, float], ...]
@@ -177,6 +186,8 @@ class NumbersKind:
 
 @dataclass(frozen=True)
 class FlagKind:
+    """Booleans; a bare name is true."""
+
     hint: ClassVar[str] = "nothing, 'true', '1', 'false' or '0'"
     meaning: ClassVar[Mapping[str | None, bool]] = {
         None: True, "true": True, "1": True, "false": False, "0": False
@@ -197,8 +208,8 @@ class FlagKind:
 @dataclass(frozen=True)
 class ChoiceKind(Generic[E]):
     """
-    `aliases` are other spellings of a choice, accepted and never written. `sometimes` are choices that not
-    every deployment has, and which do.
+    Members of an enumeration. `aliases` are other names of a member, which are read and never written.
+    `sometimes` says where a member exists that not every deployment has.
     """
 
     choices: type[E]
@@ -224,7 +235,7 @@ class ChoiceKind(Generic[E]):
 
 @dataclass(frozen=True)
 class PresetNamesKind:
-    """`a:b`, each a name of presets.yaml."""
+    """Names of presets, up to eight, as in `a:b`."""
 
     hint: ClassVar[str] = "a preset's name, or several with ':' between them"
     pattern: ClassVar[str] = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -244,7 +255,7 @@ class PresetNamesKind:
 
 @dataclass(frozen=True)
 class TextKind:
-    """Any text without control characters, and without those in `without`."""
+    """Texts of up to `longest` characters, without control characters and those in `without`."""
 
     longest: int
     without: str = ""
@@ -271,7 +282,7 @@ class TextKind:
 
 
 class AutoQuality(StrEnum):
-    """How near the rendition must stay to the uncompressed one when the encoder may choose."""
+    """How similar to the uncompressed picture a rendition must be when the encoder chooses the quality."""
 
     BEST = "auto:best"
     GOOD = "auto:good"
@@ -281,6 +292,8 @@ class AutoQuality(StrEnum):
 
 @dataclass(frozen=True)
 class QualityKind:
+    """Qualities of encoders, 1 to 100, or the level of an automatic one."""
+
     hint: ClassVar[str] = "a whole number from 1 to 100, or auto, auto:best, auto:good, auto:eco, auto:low"
 
     def parse(self, text: str | None) -> int | AutoQuality:

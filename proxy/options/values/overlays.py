@@ -1,4 +1,4 @@
-"""Values of what lies over a picture, another picture or a text, as people write them in URLs."""
+"""Overlays in URLs: pictures and texts that lie over a picture, and how they look."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TEXT_LENGTH = 256
 
 
 class BlendMode(StrEnum):
-    """https://www.w3.org/TR/compositing-1/#blending, and `add` (`plus-lighter`)."""
+    """Blend modes of https://www.w3.org/TR/compositing-1/#blending, and `add` (`plus-lighter`)."""
 
     OVER = "over"
     MULTIPLY = "multiply"
@@ -37,6 +37,8 @@ class BlendMode(StrEnum):
 
 
 class TextAlign(StrEnum):
+    """How the lines of a text are aligned."""
+
     LEFT = "left"
     CENTER = "center"
     RIGHT = "right"
@@ -44,7 +46,7 @@ class TextAlign(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextOutline:
-    """px around each letter, and their colour."""
+    """A line around letters: its width in px, and its colour."""
 
     width: int
     color: Colour
@@ -52,6 +54,8 @@ class TextOutline:
 
 @dataclass(frozen=True)
 class TextOutlineKind:
+    """Outlines of letters: `2`, or with a colour `2_black`."""
+
     most: ClassVar[int] = 20
     hint: ClassVar[str] = f"a whole number of px from 1 to {most}, and then a colour: 2, 2_black, 3_336699"
     colour: ColourKind = field(default=ColourKind(), repr=False)
@@ -72,7 +76,7 @@ class TextOutlineKind:
 
 @dataclass(frozen=True)
 class OverlayPositionKind(AnchorKind):
-    """Places that are known without looking at the picture."""
+    """Anchors that do not depend on the content of the picture."""
 
     hint: ClassVar[str] = (
         "one of center, north, northeast, east, southeast, south, southwest, west, northwest (or top, left, "
@@ -93,8 +97,10 @@ class OverlayPositionKind(AnchorKind):
 @dataclass(frozen=True)
 class OverlayKind:
     """
-    A name of presets.yaml, or a key. In a URL the `/` of a key is a `:`, as Cloudinary has it, or `%2F`; a
-    key that has colons and no slash is written with a slash before it.
+    Overlays: names of presets.yaml, or keys.
+
+    In a URL the `/` of a key is a `:`, as in Cloudinary's URLs, or `%2F`; a key that has colons and no slash
+    is written with a slash before it.
     """
 
     hint: ClassVar[str] = "the name of an overlay, or a key with ':' for each '/': brand:logo.png"
@@ -121,7 +127,7 @@ class OverlayKind:
 
 @dataclass(frozen=True)
 class OverlayTextKind(TextKind):
-    """Text with something to see in it."""
+    """Texts that are not only spaces."""
 
     longest: int = MAX_TEXT_LENGTH
 
@@ -137,7 +143,7 @@ class OverlayTextKind(TextKind):
 
 @dataclass(frozen=True)
 class FontKind:
-    """A family and its style, as Pango names them: no size, no file and no setting of Pango's."""
+    """Fonts by family and style, as Pango names them, without its sizes, files and settings."""
 
     hint: ClassVar[str] = "a font's name such as DejaVu Sans Bold: 1 to 64 letters, digits, spaces, '-'"
     pattern: ClassVar[str] = r"[A-Za-z][A-Za-z0-9 -]{0,62}[A-Za-z0-9]"
@@ -157,14 +163,16 @@ class FontKind:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedOverlays:
     """
-    What `overlay` may say: a name, and the fields that it stands for; or a key that begins with one of
-    `keys`, which `*` makes any key.
+    The overlays that URLs may use: by name, with the fields that each stands for, and by key.
+
+    A key has to begin with one of `keys`; `*` among them allows any key.
     """
 
     named: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
 
     def find(self, name: str) -> Mapping[str, Any] | None:
+        """Return the fields that an overlay stands for, or `None` if it is not allowed."""
         if name in self.named:
             return self.named[name]
         return {"overlay": name} if "*" in self.keys or name.startswith(self.keys) else None

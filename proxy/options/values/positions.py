@@ -1,4 +1,4 @@
-"""Places, sizes and boxes as people write them in URLs, before a source's size is known."""
+"""Lengths, boxes, ratios, regions and anchors in URLs, before the size of the source is known."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from proxy.options.values.kinds import (
     split_words,
 )
 
-# A length is px when it is an int and a share of the source's side when it is a float.
 Length = int | float
+"""Px if it is an int, a share of the side of the source if it is a float."""
 
 MAX_SIDE = 8192
 """The longest side, in px, that a URL may ask for."""
 
 
 def format_length(value: Length) -> str:
+    """Format a length; a share always has a decimal point."""
     if isinstance(value, int):
         return str(value)
     text = format_number(value)
@@ -34,7 +35,7 @@ def format_length(value: Length) -> str:
 
 @dataclass(frozen=True)
 class LengthKind:
-    """`300` is px; with a decimal point it is a share of the source: `0.5`."""
+    """Lengths: `300` is px, and `0.5`, with a decimal point, a share of the source."""
 
     low: ClassVar[int] = 1
     high: ClassVar[int] = MAX_SIDE
@@ -56,7 +57,7 @@ class LengthKind:
 
 @dataclass(frozen=True)
 class BoxKind:
-    """`300x200`; `300` alone is a square; decimals are rounded, for clients that divide."""
+    """Boxes: `300x200`, or `300` for a square; decimals are rounded, for clients that divide."""
 
     hint: ClassVar[str] = f"WIDTHxHEIGHT or one number, each from 1 to {MAX_SIDE}"
 
@@ -78,7 +79,7 @@ class BoxKind:
 
 @dataclass(frozen=True)
 class RatioKind:
-    """Width over height: `16:9`, `16_9`, `1.5`."""
+    """Ratios of width to height: `16:9`, `16_9`, `1.5`."""
 
     hint: ClassVar[str] = "a ratio from 0.01 to 100: 16:9, 16_9 or 1.5"
 
@@ -99,6 +100,8 @@ class RatioKind:
 
 
 class Compass(StrEnum):
+    """The middle of a picture, its corners, and the middles of its sides."""
+
     CENTER = "center"
     NORTH = "north"
     NORTHEAST = "northeast"
@@ -111,7 +114,7 @@ class Compass(StrEnum):
 
 
 class Strategy(StrEnum):
-    """Places that are found in the picture."""
+    """Ways to find an anchor in the content of a picture."""
 
     ATTENTION = "attention"
     ENTROPY = "entropy"
@@ -120,7 +123,7 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FocalPoint:
-    """A point that stays in sight, as shares of width and height, 0..1."""
+    """A point that stays visible, as shares of width and height, 0 to 1."""
 
     x: float
     y: float
@@ -176,6 +179,8 @@ COMPASS_POINTS: Mapping[str, Compass] = _points()
 
 @dataclass(frozen=True)
 class AnchorKind:
+    """Anchors: compass points, strategies and focal points, in the spellings of ipx, sharp and Cloudinary."""
+
     hint: ClassVar[str] = (
         "one of center, north, northeast, east, southeast, south, southwest, west, northwest (or top, left, "
         "right-top, ne, …), attention, entropy, face, or fp_X_Y with X and Y from 0 to 1"
@@ -202,7 +207,7 @@ class AnchorKind:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of the source. Without `left` and `top` its place is the anchor's."""
+    """A part of the source; without `left` and `top` the anchor decides where it lies."""
 
     left: Length | None
     top: Length | None
@@ -212,6 +217,8 @@ class Region:
 
 @dataclass(frozen=True)
 class RegionKind:
+    """Regions: left, top, width and height, or width and height."""
+
     most: ClassVar[int] = 65_535
     hint: ClassVar[str] = (
         f"left_top_width_height or width_height, each in px up to {most} or a share of the source (0.5)"
@@ -240,5 +247,5 @@ class RegionKind:
 
 
 def round_px(length: Fraction | int) -> int:
-    """A whole number of px, at least 1; halves go up."""
+    """Round a length to whole px, at least 1; halves are rounded up."""
     return max(1, int(length + Fraction(1, 2)))
