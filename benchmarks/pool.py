@@ -16,11 +16,12 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pebble
 import uvloop
 
+from proxy.model.media import Format
+from proxy.renderers import Job, JobKind, RenderedFile, Reply
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 
@@ -32,15 +33,21 @@ ROUNDS, JOBS = 25, 16
 Run = Callable[[], Awaitable[object]]
 
 
-def task(header: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-    return {"crc": zlib.crc32(body)}, body[:REPLY_BYTES]
+def work(original: bytes) -> tuple[int, bytes]:
+    return zlib.crc32(original), original[:REPLY_BYTES]
 
 
-TASKS = {"task": task}
+def task(job: Job) -> Reply:
+    assert job.original is not None
+    _, made = work(job.original)
+    return Reply(files=(RenderedFile(body=made, format=Format.PNG, width=1, height=1),))
+
+
+TASKS = {JobKind.RENDER: task}
 
 
 async def bare() -> None:
-    task({}, ORIGINAL)
+    work(ORIGINAL)
 
 
 def cpu_seconds() -> float:
@@ -88,10 +95,10 @@ async def main() -> None:
         client = RendererClient(supervisor.socket_path)
 
         async def ours() -> None:
-            await client.run("task", {}, ORIGINAL, 10)
+            await client.run(Job(original=ORIGINAL), timeout=10)
 
         async def pebbles() -> None:
-            await asyncio.wrap_future(processes.schedule(task, args=[{}, ORIGINAL], timeout=10))
+            await asyncio.wrap_future(processes.schedule(work, args=[ORIGINAL], timeout=10))
 
         for warm_up in (ours, pebbles):
             await asyncio.gather(*(warm_up() for _ in range(20)))

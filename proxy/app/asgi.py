@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
 from proxy.purges.log import open_purge_log
+from proxy.renderers import Job, JobKind
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import counts
 from proxy.telemetry import logs
@@ -112,7 +113,9 @@ def create_app(deployment: Deployment) -> ASGIApp:
         return switch.images is not None and not deployment.is_draining and await renderers.ping()
 
     async def formats() -> dict[str, Any]:
-        return (await renderers.run("formats", {}, b"", settings.render_timeout)).header
+        reply = await renderers.run(Job(kind=JobKind.FORMATS), timeout=settings.render_timeout)
+        assert reply.formats is not None  # told for jobs of this kind
+        return asdict(reply.formats)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

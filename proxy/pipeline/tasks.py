@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import pyvips
 
@@ -20,12 +19,12 @@ from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.faces import detector
 from proxy.pipeline.render import render
+from proxy.renderers import Job, JobKind, RenderedFile, Reply, SourceImage, SupportedFormats
 from proxy.url.grammar import parse_options
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
 
-Job = tuple[bytes | memoryview, Spec, Limits, Bucket, bytes | memoryview | None, Limits | None]
-Task = Callable[[Mapping[str, Any], bytes | memoryview], tuple[dict[str, Any], bytes]]
+Task = Callable[[Job], Reply]
 
 
 def prepare() -> None:
@@ -47,70 +46,54 @@ def prepare() -> None:
     detector()
 
 
-def render_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
-    """
-    `header` has `options` (canonical text), `accepted` (a bucket's text), `limits` (fields of Limits), and
-    `overlay` when something lies over the picture: how many of the last bytes of `body` are its original,
-    and `overlay_limits`. With `background`, no client waits for it.
-
-    Raises what `render` raises.
-    """
-    rendered = render(*job(header, body), patient=header.get("background", False))
-    source = rendered.source
-    return {
-        "format": rendered.format.value,
-        "width": rendered.width,
-        "height": rendered.height,
-        "timings": rendered.timings,
-        "notes": [*rendered.notes],
-        "source": {
-            "width": source.upright.width,
-            "height": source.upright.height,
-            "format": source.format.value,
-        },
-    }, rendered.body
-
-
-def describe_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
-    """`header` is that of `render_task`. Raises what `render` raises."""
-    started = perf_counter()
-    facts = describe(*job(header, body))
-    return {
-        "format": Document.JSON.value,
-        "width": facts["width"],
-        "height": facts["height"],
-        "timings": {"describe": perf_counter() - started},
-    }, json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def job(header: Mapping[str, Any], body: bytes | memoryview) -> Job:
-    """What `render` and `describe` take, in their order."""
-    original, overlay = parted(body, header.get("overlay"))
-    overlay_limits = header.get("overlay_limits")
-    return (
-        original,
-        parse_options(header["options"]),
-        Limits(**header["limits"]),
-        parse_bucket(header["accepted"]),
-        overlay,
-        None if overlay_limits is None else Limits(**overlay_limits),
+def render_task(job: Job) -> Reply:
+    """The picture that a job asks for. Raises what `render` raises."""
+    rendered = render(*_arguments(job), patient=job.background)
+    upright = rendered.source.upright
+    file = RenderedFile(
+        body=rendered.body,
+        format=rendered.format,
+        width=rendered.width,
+        height=rendered.height,
+        notes=rendered.notes,
+    )
+    return Reply(
+        files=(file,),
+        source=SourceImage(format=rendered.source.format, width=upright.width, height=upright.height),
+        timings=rendered.timings,
     )
 
 
-def parted(
-    body: bytes | memoryview, overlay: int | None
-) -> tuple[bytes | memoryview, bytes | memoryview | None]:
-    if overlay is None:
-        return body, None
-    view = memoryview(body)
-    return view[: len(body) - overlay], view[len(body) - overlay :]
+def describe_task(job: Job) -> Reply:
+    """What can be said about the original and the picture of a job, as JSON. Raises what `render` raises."""
+    started = perf_counter()
+    facts = describe(*_arguments(job))
+    file = RenderedFile(
+        body=json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"),
+        format=Document.JSON,
+        width=facts["width"],
+        height=facts["height"],
+    )
+    return Reply(files=(file,), timings={"describe": perf_counter() - started})
 
 
-def formats_task(header: Mapping[str, Any], body: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
+def formats_task(_: Job) -> Reply:
     """What this libvips decodes and encodes."""
-    return {"load": sorted(map(str, loadable())), "save": sorted(map(str, savable()))}, b""
+    return Reply(formats=SupportedFormats(load=tuple(sorted(loadable())), save=tuple(sorted(savable()))))
 
 
-TASKS: Mapping[str, Task] = {"render": render_task, "describe": describe_task, "formats": formats_task}
+def _arguments(job: Job) -> tuple[bytes, Spec, Limits, Bucket, bytes | None, Limits | None]:
+    """What `render` and `describe` take, in their order."""
+    if job.original is None:
+        raise ValueError(f"a job of the kind {job.kind} needs an original")
+    spec, accepted = parse_options(job.options), parse_bucket(job.accepted)
+    return job.original, spec, job.limits, accepted, job.overlay, job.overlay_limits
+
+
+TASKS: Mapping[JobKind, Task] = {
+    JobKind.RENDER: render_task,
+    JobKind.DESCRIBE: describe_task,
+    JobKind.FORMATS: formats_task,
+}
 
 prepare()

@@ -1,8 +1,16 @@
-"""
-Renderer processes that may be killed, and the way to them.
+"""Renderer processes that may be killed, and the way to them: libvips cannot be interrupted from inside.
 
-libvips cannot be interrupted from inside: a hostile file costs seconds, gigabytes or the process. So it runs
-in children that die instead of us. `serve` keeps them (`supervisor.Supervisor`); every web process asks them
-through its own `client.RendererClient`, and all web processes share one listening socket, so
-that no core idles behind a busy web process. Nothing is imported here: a renderer needs only its own half.
+In: a job, from any web process, through one socket that all share. Out: a reply, or a typed error. Renderers
+import this room too: its door is the protocol, and knows neither the event loop nor what is counted.
 """
+
+from proxy.renderers.protocol import (
+    Job,
+    JobKind,
+    RenderedFile,
+    Reply,
+    SourceImage,
+    SupportedFormats,
+)
+
+__all__ = ["Job", "JobKind", "RenderedFile", "Reply", "SourceImage", "SupportedFormats"]

@@ -3,62 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import signal
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from proxy.model.errors import Overloaded, TooCostly
-from proxy.renderers import protocol
-from proxy.renderers.replies import CHUNK, receive, reply
+from proxy.renderers.admission import Admission
+from proxy.renderers.protocol import ACCEPTANCE, CrashedJob, Job, RefusedJob, Reply, pack_job
+from proxy.renderers.replies import CHUNK_BYTES, receive, receive_answer
 from proxy.telemetry.metrics import Metrics
 
-GRACE = 0.5
+KILL_GRACE = 0.5
 """Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
 
-PATIENCE = 30.0
-"""Seconds for which a job that nobody waits for waits for those that somebody does."""
 
-MOST_BEHIND = 8
-"""How many such jobs, and their originals, may wait."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PackedJob:
+    """A job as it crosses: its `parts` one after another, asked for at `asked` (monotonic ns)."""
 
-PAUSE = 0.02
-"""Seconds between looks whether there are any."""
+    job: Job
+    parts: list[bytes]
+    timeout: float
+    asked: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """
-    What a task returned. `queue_seconds` is from the asking until a renderer took the job, `run_seconds`
-    from there until its reply was here. `header` comes from a process that hostile bytes may own: check it.
-    """
-
-    header: dict[str, Any]
-    body: bytes
-    queue_seconds: float
-    run_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Taken:
-    """The renderer that took a job, at `at` (monotonic ns), and the `rest` of the body that it waits for."""
+class _AcceptedJob:
+    """The renderer that accepted a job at `accepted` (monotonic ns), and the parts that it has yet to get."""
 
     connection: socket.socket
-    rest: memoryview
+    unsent: list[memoryview]
     pid: int
-    at: int
+    accepted: int
 
 
 class RendererClient:
     """
-    Makes no process and holds no connection between jobs. Jobs of all web processes wait in one queue, the
-    kernel's, first come first served. With `queue_size` of them running and waiting, or `queue_bytes` of what
-    they are made from, this process begins no more; those whose original was on its way then are taken, up to
-    as many again, but no more bytes. None waits longer than `queue_timeout` seconds for a renderer.
+    Gives jobs to renderers: makes no process, and holds no connection between jobs.
+
+    Jobs of all web processes wait in one queue, the kernel's, first come first served; how many of this one
+    may, `queue_size`, `queue_bytes` and `background_timeout` say (see Admission). None waits longer than
+    `queue_timeout` seconds for a renderer. An answer has at most `max_reply_bytes`.
     """
 
     def __init__(
@@ -68,21 +57,18 @@ class RendererClient:
         queue_size: int = 64,
         queue_bytes: int = 512_000_000,
         queue_timeout: float = 10.0,
+        background_timeout: float = 30.0,
         max_reply_bytes: int = 256_000_000,
         metrics: Metrics | None = None,
     ) -> None:
         self._metrics = metrics or Metrics()
         self._socket_path = socket_path
-        self._queue_size = queue_size
-        self._queue_bytes = queue_bytes
+        self._admission = Admission(
+            queue_size=queue_size, queue_bytes=queue_bytes, background_timeout=background_timeout
+        )
         self._queue_timeout = queue_timeout
         self._max_reply_bytes = max_reply_bytes
-        self._behind = asyncio.Lock()
-        self._waiting_behind = 0
-        self._jobs = 0
-        self._bytes = 0
         self._running = 0
-        self._latest_seconds = 0.0
 
     @property
     def running(self) -> int:
@@ -91,188 +77,167 @@ class RendererClient:
 
     @property
     def waiting(self) -> int:
-        """Jobs of this process that no renderer has taken yet."""
-        return self._jobs - self._running
+        """Jobs of this process that no renderer has accepted yet."""
+        return self._admission.jobs - self._running
 
     def require_room(self) -> None:
         """
-        Raises Overloaded when nothing more is to be begun: asked before an original is fetched, so that what
+        Raise Overloaded when nothing more is to be begun: asked before an original is fetched, so that what
         is refused has cost nothing, and is refused at once.
         """
-        if self._jobs >= self._queue_size or self._bytes >= self._queue_bytes:
-            raise self._overloaded()
+        self._admission.require_room()
 
     async def run(
         self,
-        task: str,
-        header: dict[str, Any],
-        body: bytes,
+        job: Job,
+        *,
         timeout: float,  # noqa: ASYNC109  kept by the kernel on the renderer, not by this loop
     ) -> Reply:
         """
-        Runs `task` on `body` in a renderer, for at most `timeout` seconds from when one took it.
+        Run `job` in a renderer, for at most `timeout` seconds from when one accepted it.
 
+        A background job is given to one only when no other job of this process is under way, one at a time.
         A renderer that dies is given the benefit of the doubt once: it may be killed for what others use, and
-        then the picture is as good as any. Raises Overloaded when too many jobs wait or one waits too long,
-        TooCostly when the renderer ran out of time or memory or died again, the ProxyError that the task
-        raised, and RuntimeError when the task raised anything else.
+        then the picture is as good as any.
+
+        Raises Overloaded when too many jobs wait or one waits too long, TooCostly when the renderer ran out
+        of time or memory or died again, the ProxyError that the job ended with, and RuntimeError when it met
+        a bug.
         """
-        full = self._jobs >= 2 * self._queue_size
-        if full or (self._jobs and self._bytes + len(body) > self._queue_bytes):
-            raise self._overloaded()
-        packed = protocol.pack({"task": task, "timeout": timeout, "header": header})
-        asked = time.monotonic_ns()
-        self._jobs += 1
-        self._bytes += len(body)
-        try:
-            job = protocol.LENGTHS.pack(len(packed), len(body)) + packed
-            with suppress(EOFError):
-                return await self._attempt(job, body, asked, task, timeout)
-            return await self._attempt(job, body, asked, task, timeout)
-        except EOFError:
-            raise TooCostly("renderers died on this picture") from None
-        finally:
-            self._jobs -= 1
-            self._bytes -= len(body)
-            self._latest_seconds = (time.monotonic_ns() - asked) / 1e9
+        with self._admission.place(job):
+            if not job.background:
+                return await self._run(job, timeout)
+            async with self._admission.background_turn():
+                return await self._run(job, timeout)
 
-    async def _attempt(self, job: bytes, body: bytes, asked: int, task: str, seconds: float) -> Reply:
-        """Raises EOFError when the renderer dies."""
-        taken = await self._taken(job, body)
-        with taken.connection:
-            return await self._answer(taken, asked, task, seconds)
-
-    async def run_behind(
-        self,
-        task: str,
-        header: dict[str, Any],
-        body: bytes,
-        timeout: float,  # noqa: ASYNC109  as in `run`
-    ) -> Reply:
-        """
-        As `run`, for what nobody waits for: one at a time, begun when no other job of this process is under
-        way, and in a place of its own. Raises Overloaded when there was no such moment for PATIENCE seconds,
-        or MOST_BEHIND wait for one.
-        """
-        if self._waiting_behind >= MOST_BEHIND:
-            raise self._overloaded()
-        self._waiting_behind += 1
-        try:
-            return await self._run_behind(task, header, body, timeout)
-        finally:
-            self._waiting_behind -= 1
-
-    async def _run_behind(self, task: str, header: dict[str, Any], body: bytes, seconds: float) -> Reply:
-        async with self._behind:
-            given_up = time.monotonic() + PATIENCE
-            while self._jobs:
-                if time.monotonic() > given_up:
-                    raise self._overloaded()
-                await asyncio.sleep(PAUSE)
-            self._queue_size += 1
-            try:
-                return await self.run(task, header, body, seconds)
-            finally:
-                self._queue_size -= 1
-
-    async def ping(self, patience: float = 1.0) -> bool:
-        """Whether a renderer is at work for us, or one takes a call within `patience` seconds."""
+    async def ping(self, timeout: float = 1.0) -> bool:  # noqa: ASYNC109  the caller has nothing to cancel
+        """Whether a renderer is at work for us, or one takes a call within `timeout` seconds."""
         if self._running:
             return True
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 with self._connect() as connection:
-                    await receive(connection, protocol.GREETING.size)
+                    await receive(connection, ACCEPTANCE.size)
         except (TimeoutError, EOFError, Overloaded):
             return False
         return True
 
-    async def _taken(self, job: bytes, body: bytes) -> _Taken:
-        """The job in the hands of a renderer, with the start of its body. Raises Overloaded."""
+    async def _run(self, job: Job, seconds: float) -> Reply:
+        start, bodies = pack_job(job, timeout=seconds)
+        packed = _PackedJob(job=job, parts=[start, *bodies], timeout=seconds, asked=time.monotonic_ns())
+        try:
+            with suppress(EOFError):
+                return await self._attempt(packed)
+            return await self._attempt(packed)
+        except EOFError:
+            raise TooCostly("renderers died on this picture") from None
+        finally:
+            if not job.background:
+                self._admission.note_duration((time.monotonic_ns() - packed.asked) / 1e9)
+
+    async def _attempt(self, packed: _PackedJob) -> Reply:
+        """Raises EOFError when the renderer dies."""
+        accepted = await self._hand_over(packed)
+        with accepted.connection:
+            return await self._reply(packed, accepted)
+
+    async def _hand_over(self, packed: _PackedJob) -> _AcceptedJob:
+        """The job in the hands of a renderer, with the start of its bodies. Raises Overloaded."""
         try:
             async with asyncio.timeout(self._queue_timeout):
                 while True:
                     connection = self._connect()
                     try:
                         # As much as the kernel takes: a renderer has work before we hear of it.
-                        sent = connection.sendmsg((job, body)) - len(job)
-                        pid, at = protocol.GREETING.unpack(await receive(connection, protocol.GREETING.size))
+                        sent = connection.sendmsg(packed.parts)
+                        pid, accepted = ACCEPTANCE.unpack(await receive(connection, ACCEPTANCE.size))
                     except (ConnectionError, EOFError):
-                        connection.close()  # a renderer died before it greeted us: another one takes it
+                        connection.close()  # a renderer died before it accepted: another one does
                     except OSError:
                         connection.close()
-                        raise self._overloaded() from None  # the kernel has no memory for another job
+                        # The kernel has no memory for another job.
+                        raise self._admission.overloaded() from None
                     except BaseException:
                         connection.close()
                         raise
                     else:
-                        return _Taken(connection=connection, rest=memoryview(body)[sent:], pid=pid, at=at)
+                        return _AcceptedJob(
+                            connection=connection,
+                            unsent=_after(packed.parts, sent),
+                            pid=pid,
+                            accepted=accepted,
+                        )
         except TimeoutError:
-            raise self._overloaded() from None
+            raise self._admission.overloaded() from None
 
     def _connect(self) -> socket.socket:
         try:
             connection = socket.socket(socket.AF_UNIX)
         except OSError:  # too many files are open: with clients, as a rule
-            raise self._overloaded() from None
+            raise self._admission.overloaded() from None
         connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK_BYTES)
         try:
             # Never waits: at once in the kernel's queue, or (EAGAIN) there is no room in it.
             connection.connect(self._socket_path)
         except OSError:
             connection.close()
-            raise self._overloaded() from None
+            raise self._admission.overloaded() from None
         return connection
 
-    async def _answer(self, taken: _Taken, asked: int, task: str, seconds: float) -> Reply:
-        began = min(max(taken.at, asked), time.monotonic_ns())
+    async def _reply(self, packed: _PackedJob, accepted: _AcceptedJob) -> Reply:
+        """What the job ended with. Raises EOFError when the renderer died."""
+        began = min(max(accepted.accepted, packed.asked), time.monotonic_ns())
+        seconds = packed.timeout
         self._running += 1
         try:
-            async with asyncio.timeout(seconds + GRACE) as deadline:
+            async with asyncio.timeout(seconds + KILL_GRACE) as deadline:
                 loop = asyncio.get_running_loop()
-                if taken.rest:
-                    await loop.sock_sendall(taken.connection, taken.rest)
-                    # The renderer's own clock starts when it has the whole body.
-                    deadline.reschedule(loop.time() + seconds + GRACE)
-                header, rendition = await reply(taken.connection, self._max_reply_bytes)
+                for part in accepted.unsent:
+                    await loop.sock_sendall(accepted.connection, part)
+                # The renderer's own clock starts when it has all bodies.
+                deadline.reschedule(loop.time() + seconds + KILL_GRACE)
+                answer = await receive_answer(accepted.connection, packed.job.kind, self._max_reply_bytes)
         except TimeoutError:
-            _kill(taken)
+            _kill(accepted)
             raise _too_slow(seconds) from None
         except (ConnectionError, EOFError):
             if time.monotonic_ns() - began >= seconds * 1e9:
                 raise _too_slow(seconds) from None
             raise EOFError from None
-        except ValueError:  # not a reply: this renderer is not ours any more
-            _kill(taken)
+        except ValueError:  # not an answer: this renderer is not ours any more
+            _kill(accepted)
             raise TooCostly("a renderer went wrong on this picture") from None
         finally:
             self._running -= 1
-        if "crash" in header:
-            failure = RuntimeError(f"task {task!r} raised {header['crash']}")
-            failure.add_note(str(header.get("trace")))
-            raise failure
-        queue_seconds = (began - asked) / 1e9
-        self._metrics.made(queue_seconds, header["header"].get("timings"))
-        return Reply(
-            header=header["header"],
-            body=rendition,
-            queue_seconds=queue_seconds,
-            run_seconds=(time.monotonic_ns() - began) / 1e9,
-        )
+        match answer:
+            case RefusedJob():
+                raise answer.error
+            case CrashedJob():
+                failure = RuntimeError(f"a job of the kind {packed.job.kind} raised {answer.exception}")
+                failure.add_note(answer.trace)
+                raise failure
+        queue_seconds = (began - packed.asked) / 1e9
+        self._metrics.made(queue_seconds, answer.timings)
+        return replace(answer, queue_seconds=queue_seconds)
 
-    def _overloaded(self) -> Overloaded:
-        # What one job takes from asking to answering is how long a full queue takes to pass.
-        seconds = min(30, max(1, math.ceil(self._latest_seconds)))
-        return Overloaded("too many pictures are being made right now", retry_after=seconds)
+
+def _after(parts: Iterable[bytes], sent: int) -> list[memoryview]:
+    """All of `parts` from byte `sent` on, without a copy."""
+    rest = []
+    for part in parts:
+        if sent < len(part):
+            rest.append(memoryview(part)[sent:])
+        sent = max(0, sent - len(part))
+    return rest
 
 
 def _too_slow(seconds: float) -> TooCostly:
     return TooCostly(f"this picture took longer than {seconds:g} s to render")
 
 
-def _kill(taken: _Taken) -> None:
+def _kill(accepted: _AcceptedJob) -> None:
     """A process that holds our connection open is alive, so the pid is still its own."""
-    if 1 < taken.pid < 2**31 and taken.pid != os.getpid():
+    if 1 < accepted.pid < 2**31 and accepted.pid != os.getpid():
         with suppress(ProcessLookupError):
-            os.kill(taken.pid, signal.SIGKILL)
+            os.kill(accepted.pid, signal.SIGKILL)

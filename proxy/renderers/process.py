@@ -23,14 +23,24 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from proxy.model.errors import ProxyError, TooCostly
-from proxy.renderers import protocol
+from proxy.renderers.protocol import (
+    ACCEPTANCE,
+    READY_LINE,
+    CrashedJob,
+    Job,
+    JobKind,
+    RefusedJob,
+    Reply,
+    pack_answer,
+    receive_job,
+)
 
-Task = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
+Task = Callable[[Job], Reply]
+"""What does jobs of one kind; may raise ProxyError."""
 
-PATIENCE = struct.pack("ll", 5, 0)
+STALL_TIMEOUT = struct.pack("ll", 5, 0)
 """struct timeval: how long a web process may stall before its renderer turns to the next job."""
 
 PR_SET_PDEATHSIG = 1
@@ -47,10 +57,10 @@ def main() -> None:
     signal.alarm(order["start_seconds"])
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     _confine(memory_bytes=order["memory_bytes"], nice=order["nice"])
-    tasks: Mapping[str, Task] = importlib.import_module(order["tasks"]).TASKS
+    tasks: Mapping[JobKind, Task] = importlib.import_module(order["tasks"]).TASKS
     gc.freeze()
     signal.alarm(0)
-    os.write(1, protocol.READY)
+    os.write(1, READY_LINE)
     os.dup2(2, 1)
 
     for _ in range(order["jobs"]):
@@ -67,38 +77,36 @@ def main() -> None:
     os._exit(0)
 
 
-def _serve(connection: socket.socket, tasks: Mapping[str, Task]) -> None:
+def _serve(connection: socket.socket, tasks: Mapping[JobKind, Task]) -> None:
     # Not `settimeout`, which makes the socket non-blocking: the kernel moves a whole body in one call.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, PATIENCE)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, STALL_TIMEOUT)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, STALL_TIMEOUT)
     try:
-        connection.sendall(protocol.GREETING.pack(os.getpid(), time.monotonic_ns()))
-        job, body = protocol.receive_job(connection)
-    except (OSError, EOFError):  # the asker left, or only wanted to know whether someone is here
+        connection.sendall(ACCEPTANCE.pack(os.getpid(), time.monotonic_ns()))
+        job, timeout = receive_job(connection)
+    except (OSError, EOFError):  # the web process left, or only wanted to know whether a renderer is here
         return
     # The default action of SIGALRM is the kernel's: it ends us whatever native code is doing.
-    signal.setitimer(signal.ITIMER_REAL, max(job["timeout"], 0.001))
-    packed, rendition = _perform(tasks, job, body)
+    signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001))
+    start, bodies = _perform(tasks, job)
     signal.setitimer(signal.ITIMER_REAL, 0)
     with suppress(OSError):
-        protocol.send_reply(connection, packed, rendition)
+        for part in (start, *bodies):
+            connection.sendall(part)
 
 
-def _perform(tasks: Mapping[str, Task], job: dict[str, Any], body: bytes) -> tuple[bytes, bytes]:
+def _perform(tasks: Mapping[JobKind, Task], job: Job) -> tuple[bytes, list[bytes]]:
+    """The job's answer, packed."""
     try:
-        header, rendition = tasks[job["task"]](job["header"], body)
-        return protocol.pack({"header": header}), rendition
+        return pack_answer(tasks[job.kind](job))
     except ProxyError as error:
-        return _failed(error), b""
+        return pack_answer(RefusedJob(error=error))
     except MemoryError:
-        return _failed(TooCostly("this picture needs more memory than a renderer may use")), b""
+        refusal = TooCostly("this picture needs more memory than a renderer may use")
+        return pack_answer(RefusedJob(error=refusal))
     except Exception as error:  # the outermost handler of this process
         trace = traceback.format_exc()[-8_000:]
-        return protocol.pack({"crash": type(error).__name__, "trace": trace}), b""
-
-
-def _failed(error: ProxyError) -> bytes:
-    return protocol.pack({"error": error.code, "message": error.message, "facts": error.facts})
+        return pack_answer(CrashedJob(exception=type(error).__name__, trace=trace))
 
 
 def _confine(*, memory_bytes: int, nice: int) -> None:

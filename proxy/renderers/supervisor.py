@@ -18,22 +18,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from proxy.renderers import protocol
+from proxy.renderers.protocol import READY_LINE
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
+FIRST_RESTART_DELAY, MAX_RESTART_DELAY = 0.1, 5.0
 """Seconds between attempts to start a renderer that dies before it is ready."""
 
-STARTS = 3
+MAX_SLOW_STARTS = 3
 """How many times a renderer may be too slow to start before that is a reason to give up."""
 
-KEPT = {"HOME", "LANG", "PATH", "TMPDIR", "TZ"}
-KEPT_PREFIXES = ("DYLD_", "FONTCONFIG_", "LC_", "LD_", "MALLOC_", "VIPS_", "XDG_")
+INHERITED_VARIABLES = {"HOME", "LANG", "PATH", "TMPDIR", "TZ"}
+INHERITED_PREFIXES = ("DYLD_", "FONTCONFIG_", "LC_", "LD_", "MALLOC_", "VIPS_", "XDG_")
 """What a renderer may know of our environment: where its libraries are, and no secret of any kind."""
 
-FIXED = {
+FIXED_VARIABLES = {
     "VIPS_CONCURRENCY": "1",  # parallel over renderers: more jobs done than with threads inside one
     # No side is that long, and all frames of an animation on top of each other are not (`course`).
     "VIPS_MAX_COORD": "4000000",
@@ -47,9 +47,9 @@ class Supervisor:
     one dies, or takes longer than `start_seconds` three times in a row); leaving finishes the jobs that were
     accepted or wait, then ends the processes.
 
-    `tasks` is a module with a mapping TASKS of names to `proxy.renderers.process.Task`. `memory_bytes` bounds
-    each renderer's address space. A renderer is replaced after `recycle_after` jobs, and when it keeps more
-    than a quarter of `memory_bytes` between jobs.
+    `tasks` is a module with a mapping TASKS of job kinds to `proxy.renderers.process.Task`. `memory_bytes`
+    bounds each renderer's address space. A renderer is replaced after `recycle_after` jobs, and when it keeps
+    more than a quarter of `memory_bytes` between jobs.
     """
 
     def __init__(
@@ -134,11 +134,11 @@ class Supervisor:
         delay, slow = 0.0, 0
         while not self._stopping.wait(delay):
             ready, status = self._live(slot, jobs)
-            slow = slow + 1 if status == -signal.SIGALRM else STARTS
-            if slow >= STARTS:
+            slow = slow + 1 if status == -signal.SIGALRM else MAX_SLOW_STARTS
+            if slow >= MAX_SLOW_STARTS:
                 self._tell(slot, False)
             jobs = self._recycle_after
-            delay = 0.0 if ready else min(LONGEST_DELAY, max(FIRST_DELAY, delay * 2))
+            delay = 0.0 if ready else min(MAX_RESTART_DELAY, max(FIRST_RESTART_DELAY, delay * 2))
             if status != 0 and not self._stopping.is_set():
                 self._count(deaths=1)
                 log.warning("a renderer ended by %s", _cause(status), extra={"ready": ready, "retry": delay})
@@ -150,7 +150,7 @@ class Supervisor:
             with self._spawn(jobs) as child:
                 self._children[slot] = child
                 assert child.stdout is not None
-                ready = child.stdout.readline() == protocol.READY
+                ready = child.stdout.readline() == READY_LINE
                 self._count(alive=int(ready))
                 if ready:
                     self._tell(slot, ready)
@@ -201,10 +201,12 @@ def _counts(socket_path: str) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name in INHERITED_VARIABLES or name.startswith(INHERITED_PREFIXES)
     }
-    return kept | FIXED | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    return inherited | FIXED_VARIABLES | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 
 def _cause(status: int) -> str:

@@ -58,15 +58,6 @@ class Inputs:
         """Whether the origins of both allow caches to store them."""
         return all(each.cache_policy.storable for each in (self.original, self.overlay) if each is not None)
 
-    @property
-    def body(self) -> bytes:
-        """The picture followed by `overlay_bytes` of the overlay, as renderers take them."""
-        return self.original.body if self.overlay is None else self.original.body + self.overlay.body
-
-    @property
-    def overlay_bytes(self) -> int | None:
-        return None if self.overlay is None else len(self.overlay.body)
-
 
 async def fetch_inputs(origin: OriginalSource, request: RenditionRequest) -> Inputs:
     """Fetch both at once. When neither can be had it is the picture's error that is raised."""

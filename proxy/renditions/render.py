@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
 
 from proxy.model.limits import Limits
-from proxy.model.media import Note, Rendition, parse_format
+from proxy.model.media import Rendition
 from proxy.model.negotiation import format_bucket
 from proxy.origins.sources import LocatedKey
+from proxy.renderers import Job, JobKind, Reply
 from proxy.renditions.inputs import Inputs
 from proxy.renditions.request import RenditionRequest, identity
 
 
-class Reply(Protocol):
-    @property
-    def header(self) -> Mapping[str, Any]: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def queue_seconds(self) -> float: ...
-
-
 class Renderers(Protocol):
+    """What gives jobs to renderers."""
+
     def require_room(self) -> None: ...
-    async def run(self, task: str, header: dict[str, Any], body: bytes, seconds: float, /) -> Reply: ...
-    async def run_behind(
-        self, task: str, header: dict[str, Any], body: bytes, seconds: float, /
-    ) -> Reply: ...
+    async def run(self, job: Job, *, timeout: float) -> Reply: ...  # noqa: ASYNC109  the renderer's
 
 
 class Rendering:
@@ -53,28 +44,29 @@ class Rendering:
     async def render(
         self, request: RenditionRequest, inputs: Inputs, *, background: bool = False
     ) -> tuple[Rendition, dict[str, float]]:
-        header: dict[str, Any] = {
-            "options": request.options,
-            "accepted": format_bucket(request.accepted),
-            "limits": asdict(self._limits_of(request.original)),
-            "background": background,
-            "overlay": inputs.overlay_bytes,
-        }
-        if request.overlay is not None:
-            header["overlay_limits"] = asdict(self._limits_of(request.overlay))
-        run = self._renderers.run_behind if background else self._renderers.run
-        reply = await run(request.task, header, inputs.body, self._limits.render_timeout)
+        job = Job(
+            kind=JobKind(request.task),
+            options=request.options,
+            accepted=format_bucket(request.accepted),
+            limits=self._limits_of(request.original),
+            overlay_limits=None if request.overlay is None else self._limits_of(request.overlay),
+            background=background,
+            original=inputs.original.body,
+            overlay=None if inputs.overlay is None else inputs.overlay.body,
+        )
+        reply = await self._renderers.run(job, timeout=self._limits.render_timeout)
+        file = reply.files[0]
         rendition = Rendition(
-            body=reply.body,
-            format=parse_format(reply.header["format"]),
-            width=reply.header["width"],
-            height=reply.header["height"],
-            etag=identity(request, reply.header["format"], inputs.version),
+            body=file.body,
+            format=file.format,
+            width=file.width,
+            height=file.height,
+            etag=identity(request, file.format, inputs.version),
             last_modified=inputs.last_modified,
             made_at=self._clock(),
-            notes=tuple(map(Note, reply.header.get("notes", ()))),
+            notes=file.notes,
         )
-        return rendition, {"queue": reply.queue_seconds, **reply.header["timings"]}
+        return rendition, {"queue": reply.queue_seconds, **reply.timings}
 
     def _limits_of(self, located: LocatedKey) -> Limits:
         return replace(self._limits, formats=located.formats)

@@ -2,36 +2,77 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from proxy.model.errors import InvalidValue, TooManyPixels
+from proxy.model.errors import InvalidValue, OriginalNotFound, TooManyPixels
+from proxy.model.media import Document, Format
+from proxy.renderers import Job, JobKind, RenderedFile, Reply
 
-Answer = tuple[dict[str, Any], bytes]
+Outcome = tuple[dict[str, Any], bytes]
 
-_kept: list[bytes] = []
-
-
-def echo(header: dict[str, Any], body: bytes) -> Answer:
-    return header | {"pid": os.getpid()}, body
+_leaked: list[bytes] = []
 
 
-def sleep(header: dict[str, Any], body: bytes) -> Answer:
-    time.sleep(header["seconds"])
-    return {"pid": os.getpid()}, body[:10]
+def make_job(task: str, body: bytes = b"", *, background: bool = False, **arguments: Any) -> Job:
+    """What has a renderer call the function `task` below: its options are the name and the arguments."""
+    return Job(options=json.dumps([task, arguments]), original=body, background=background)
 
 
-def spin(header: dict[str, Any], body: bytes) -> Answer:
+def body_of(reply: Reply) -> bytes:
+    return reply.files[0].body
+
+
+def facts_of(reply: Reply) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(reply.files[1].body)
+    return facts
+
+
+def perform(job: Job) -> Reply:
+    """The function that the job's options name, with the pid besides what it answers."""
+    assert job.original is not None
+    name, arguments = json.loads(job.options)
+    facts, body = CALLABLE[name](job.original, **arguments)
+    said = json.dumps({"pid": os.getpid(), **facts}).encode()
+    return Reply(
+        files=tuple(RenderedFile(body=each, format=Format.PNG, width=1, height=1) for each in (body, said))
+    )
+
+
+def repeat(job: Job) -> Reply:
+    """All of a job: its fields as JSON, then its bodies."""
+    fields = asdict(job)
+    bodies = [fields.pop(name) for name in ("original", "overlay")]
+    files = [json.dumps(fields | {"absent": bodies.count(None)}).encode()]
+    files += [body for body in bodies if body is not None]
+    return Reply(
+        files=tuple(RenderedFile(body=each, format=Document.JSON, width=1, height=1) for each in files)
+    )
+
+
+def echo(body: bytes, **arguments: Any) -> Outcome:
+    return arguments, body
+
+
+def sleep(body: bytes, seconds: float) -> Outcome:
+    time.sleep(seconds)
+    return {}, body[:10]
+
+
+def spin(body: bytes, **_: Any) -> Outcome:
     """Native code that neither returns to the interpreter nor lets another thread of it run."""
     re.match(r"(a+)+$", "a" * 64 + "b")
     return {}, b""
 
 
-def spin_deaf(header: dict[str, Any], body: bytes) -> Answer:
+def spin_deaf(body: bytes, **_: Any) -> Outcome:
     """As a renderer that an attacker owns: it has switched its own deadline off."""
     for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_IGN)
@@ -40,50 +81,51 @@ def spin_deaf(header: dict[str, Any], body: bytes) -> Answer:
     return {}, b""
 
 
-def abort(header: dict[str, Any], body: bytes) -> Answer:
+def abort(body: bytes, **_: Any) -> Outcome:
     os.abort()
 
 
-def leave(header: dict[str, Any], body: bytes) -> Answer:
+def leave(body: bytes) -> Outcome:
     os._exit(0)
 
 
-def fill_memory(header: dict[str, Any], body: bytes) -> Answer:
+def fill_memory(body: bytes) -> Outcome:
     filled = []
     while True:
         filled.append(b"x" * 10_000_000)
 
 
-def leak(header: dict[str, Any], body: bytes) -> Answer:
-    _kept.append(b"x" * header["bytes"])
-    return {"pid": os.getpid()}, b""
+def leak(body: bytes, size: int) -> Outcome:
+    _leaked.append(b"x" * size)
+    return {}, b""
 
 
-def refuse(header: dict[str, Any], body: bytes) -> Answer:
+def refuse(body: bytes) -> Outcome:
     raise TooManyPixels("this picture has 60 megapixels, 50 are allowed", value="60", allowed=["50"])
 
 
-def refuse_option(header: dict[str, Any], body: bytes) -> Answer:
+def refuse_option(body: bytes) -> Outcome:
     raise InvalidValue("'w' takes a whole number", option="w")
 
 
-def fail(header: dict[str, Any], body: bytes) -> Answer:
+def refuse_as_an_origin(body: bytes) -> Outcome:
+    raise OriginalNotFound("of which a renderer knows nothing")
+
+
+def fail(body: bytes) -> Outcome:
     raise KeyError("a bug of ours")
 
 
-def answer_nonsense(header: dict[str, Any], body: bytes) -> Answer:
-    return {"object": object(), "pid": os.getpid()}, b""
+def answer_too_much(job: Job) -> Reply:
+    return Reply(timings={"x" * 100_000: 0.0})
 
 
-def answer_too_much(header: dict[str, Any], body: bytes) -> Answer:
-    return {"text": "x" * 100_000}, b""
+def zeros(body: bytes, size: int) -> Outcome:
+    """As many bytes in all: 10 of them are those of the facts."""
+    return {"pid": 0}, bytes(size - 10)
 
 
-def zeros(header: dict[str, Any], body: bytes) -> Answer:
-    return {}, bytes(header["bytes"])
-
-
-def describe(header: dict[str, Any], body: bytes) -> Answer:
+def describe(body: bytes) -> Outcome:
     """What the renderer is, seen from inside."""
     status = Path("/proc/self/status").read_text()
     return {
@@ -93,9 +135,9 @@ def describe(header: dict[str, Any], body: bytes) -> Answer:
     }, b""
 
 
-TASKS = {
-    task.__name__: task
-    for task in (
+CALLABLE: dict[str, Callable[..., Outcome]] = {
+    each.__name__: each
+    for each in (
         echo,
         sleep,
         spin,
@@ -106,10 +148,11 @@ TASKS = {
         leak,
         refuse,
         refuse_option,
+        refuse_as_an_origin,
         fail,
-        answer_nonsense,
-        answer_too_much,
         zeros,
         describe,
     )
 }
+
+TASKS = {JobKind.RENDER: perform, JobKind.DESCRIBE: repeat, JobKind.FORMATS: answer_too_much}

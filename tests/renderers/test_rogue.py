@@ -5,40 +5,96 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.errors import Overloaded, TooCostly
-from proxy.renderers import protocol
+from proxy.model.media import Format, Note
+from proxy.renderers import Job, JobKind, RenderedFile, Reply
 from proxy.renderers.client import RendererClient
+from proxy.renderers.protocol import ACCEPTANCE, FRAME_PREFIX, MAX_BODIES, MAX_HEADER_BYTES, parse_header
+from proxy.renderers.replies import parse_answer, receive_answer
+
+PICTURE = {"format": "png", "width": 1, "height": 1, "notes": []}
+REPLY = {"files": [PICTURE], "source": None, "formats": None, "timings": {"decode": 0.1}}
+ERROR = {"error": "too_costly", "message": "", "facts": {}}
 
 
-def reply(header: object, body: bytes = b"") -> bytes:
+def frame(header: object, *bodies: bytes) -> bytes:
     packed = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return protocol.LENGTHS.pack(len(packed), len(body)) + packed + body
+    return prefix(len(packed), *map(len, bodies)) + packed + b"".join(bodies)
+
+
+def prefix(header_bytes: int, *sizes: int) -> bytes:
+    return FRAME_PREFIX.pack(header_bytes, len(sizes), *sizes, *[0] * (MAX_BODIES - len(sizes)))
+
+
+def picture(**fields: object) -> bytes:
+    return frame(REPLY | {"files": [PICTURE | fields]}, b"body")
+
+
+def timed(**timings: object) -> bytes:
+    return frame(REPLY | {"timings": timings}, b"body")
 
 
 NONSENSE = {
-    "not JSON": reply(b"\xff{"),
-    "not an object": reply([]),
-    "nested": reply(b"[" * 60_000),
-    "nothing": reply({}),
-    "no header": reply({"header": "text"}),
-    "unknown error": reply({"error": "no_such", "message": "", "facts": {}}),
-    "error of no name": reply({"error": [], "message": "", "facts": {}}),
-    "no facts": reply({"error": "too_costly", "message": "", "facts": [1]}),
-    "facts that overwrite": reply(
-        {"error": "too_costly", "message": "", "facts": {"message": "", "self": 1}}
-    ),
-    "long header": protocol.LENGTHS.pack(2**32 - 1, 0),
-    "long body": protocol.LENGTHS.pack(2, 2**64 - 1) + b"{}",
+    "not JSON": frame(b"\xff{"),
+    "not an object": frame([]),
+    "nested": frame(b"[" * 60_000),
+    "nothing": frame({}),
+    "files that are text": frame(REPLY | {"files": "text"}),
+    "a file that is text": frame(REPLY | {"files": ["text"]}, b"body"),
+    "no file": frame(REPLY | {"files": []}),
+    "a file without a body": frame(REPLY),
+    "a body without a file": frame(REPLY, b"body", b"more"),
+    "another kind of reply": frame(REPLY | {"files": [], "formats": {"load": ["png"], "save": ["png"]}}),
+    "a document for a picture": picture(format="json"),
+    "unknown format": picture(format="exe"),
+    "format of no name": picture(format=["png"]),
+    "no width": frame(REPLY | {"files": [{"format": "png", "height": 1, "notes": []}]}, b"body"),
+    "width of 0": picture(width=0),
+    "width below 0": picture(width=-1),
+    "width beyond all": picture(width=2**64),
+    "half a pixel": picture(width=1.5),
+    "width that is true": picture(width=True),
+    "height in words": picture(height="1"),
+    "unknown note": picture(notes=["\r\nset-cookie: a=b"]),
+    "notes that are text": picture(notes="first-frame"),
+    "no timings": frame({"files": [PICTURE]}, b"body"),
+    "timings that are a list": frame(REPLY | {"timings": [1.0]}, b"body"),
+    "time that is not a number": timed(decode=float("nan")),
+    "time without end": timed(decode=float("inf")),
+    "time below 0": timed(decode=-0.1),
+    "time in words": timed(decode="0.1"),
+    "a stage that ends a header": timed(**{"decode\r\nset-cookie: a": 0.1}),
+    "a stage of no name": timed(**{"": 0.1}),
+    "stages without end": timed(**{"stage" + "x" * length: 0.1 for length in range(17)}),
+    "unknown source": frame(REPLY | {"source": {"format": "exe", "width": 1, "height": 1}}, b"body"),
+    "source that is text": frame(REPLY | {"source": "png"}, b"body"),
+    "unknown error": frame(ERROR | {"error": "no_such"}),
+    "error of no name": frame(ERROR | {"error": []}),
+    "error of an origin": frame(ERROR | {"error": "original_not_found"}),
+    "error of a queue": frame(ERROR | {"error": "overloaded", "facts": {"retry_after": 1e9}}),
+    "no message": frame({"error": "too_costly", "facts": {}}),
+    "no facts": frame(ERROR | {"facts": [1]}),
+    "facts that overwrite": frame(ERROR | {"facts": {"message": "", "self": 1}}),
+    "facts in facts": frame(ERROR | {"facts": {"allowed": {"more": 1}}}),
+    "a crash without a name": frame({"crash": 1, "trace": ""}),
+    "a crash without a trace": frame({"crash": "KeyError"}),
+    "long header": prefix(2**32 - 1),
+    "long body": prefix(2, 2**64 - 1) + b"{}",
+    "long bodies": prefix(2, 150_000_000, 150_000_000) + b"{}",
+    "many bodies": FRAME_PREFIX.pack(2, 255, *[0] * MAX_BODIES) + b"{}",
+    "length of no body": FRAME_PREFIX.pack(2, 0, *[2**63] * MAX_BODIES) + b"{}",
 }
 
 
@@ -50,17 +106,18 @@ def victim() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-async def answered_by_rogue(folder: Path, *, pid: int, at: int, said: bytes) -> None:
+async def answered_by_rogue(folder: Path, *, pid: int, at: int, said: bytes) -> Reply:
     """Asks for a picture where the only renderer greets with `pid` and `at`, says `said` and leaves."""
 
     async def rogue(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        header_bytes, body_bytes = protocol.LENGTHS.unpack(await reader.readexactly(protocol.LENGTHS.size))
-        await reader.readexactly(header_bytes + body_bytes)
-        writer.write(protocol.GREETING.pack(pid, at) + said)
+        header_bytes, _, *sizes = FRAME_PREFIX.unpack(await reader.readexactly(FRAME_PREFIX.size))
+        await reader.readexactly(header_bytes + sum(sizes))
+        writer.write(ACCEPTANCE.pack(pid, at) + said)
         writer.close()
 
     async with await asyncio.start_unix_server(rogue, folder / "rogue"):
-        await RendererClient(str(folder / "rogue"), queue_timeout=1).run("render", {}, b"original", 5)
+        client = RendererClient(str(folder / "rogue"), queue_timeout=1)
+        return await client.run(Job(original=b"original"), timeout=5)
 
 
 @pytest.mark.parametrize("said", NONSENSE.values(), ids=NONSENSE)
@@ -85,11 +142,54 @@ async def test_half_a_greeting_is_no_greeting(tmp_path: Path) -> None:
         writer.close()
 
     async with await asyncio.start_unix_server(mute, tmp_path / "mute"):
+        client = RendererClient(str(tmp_path / "mute"), queue_timeout=0.1)
         with pytest.raises(Overloaded):
-            await RendererClient(str(tmp_path / "mute"), queue_timeout=0.1).run("render", {}, b"", 5)
+            await client.run(Job(original=b""), timeout=5)
+
+
+async def test_a_rogue_that_talks_sense_is_believed_no_more_than_any_other(tmp_path: Path) -> None:
+    """What the cases above differ from is a reply."""
+    reply = await answered_by_rogue(tmp_path, pid=1, at=2**64 - 1, said=picture(notes=["first-frame"]))
+    file = RenderedFile(body=b"body", format=Format.PNG, width=1, height=1, notes=(Note.FIRST_FRAME,))
+    assert reply.files == (file,)
+    with pytest.raises(TooCostly, match="told by it"):
+        await answered_by_rogue(tmp_path, pid=1, at=0, said=frame(ERROR | {"message": "told by it"}))
+
+
+@pytest.mark.parametrize("said", [prefix(MAX_HEADER_BYTES + 1), prefix(2, 11), prefix(2, 5, 6)])
+async def test_nothing_is_read_for_what_is_too_large(said: bytes) -> None:
+    """Refused by the prefix alone: nothing is received, or made room for, after it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.sendall(said + b"{}")
+        with pytest.raises(ValueError, match="larger than any answer"):
+            await receive_answer(ours, JobKind.RENDER, max_body_bytes=10)
+        assert ours.recv(100) == b"{}"
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='[]{}":,0e-9.ntf').map(str.encode))
-def test_whatever_comes_unpacks_or_is_a_value_error(packed: bytes) -> None:
+def test_whatever_comes_is_an_object_or_a_value_error(packed: bytes) -> None:
     with suppress(ValueError):
-        assert isinstance(protocol.unpack(packed), dict)
+        assert isinstance(parse_header(packed), dict)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=5,
+)
+FIELDS = sorted({*REPLY, *PICTURE, *ERROR, "crash", "trace", "load", "save"})
+
+
+@given(
+    header=st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES),
+    inner=st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES),
+    place=st.sampled_from(["files", "source", "formats", "timings", "facts"]),
+    kind=st.sampled_from(JobKind),
+)
+def test_any_header_is_an_answer_or_a_value_error(
+    header: dict[str, Any], inner: dict[str, Any], place: str, kind: JobKind
+) -> None:
+    with suppress(ValueError):
+        parse_answer(kind, REPLY | header | {place: [inner] if place == "files" else inner}, [b"body"])

@@ -15,19 +15,22 @@ from pathlib import Path
 import pytest
 
 from proxy.model.errors import Overloaded
+from proxy.renderers import Job
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from tests.paths import ROOT
 from tests.renderers.conftest import TASKS, Eventually
+from tests.renderers.tasks import body_of, facts_of, make_job
 
 WEB_PROCESS = """
 import asyncio, json, sys
 from proxy.renderers.client import RendererClient
+from tests.renderers.tasks import facts_of, make_job
 
 async def main():
     client = RendererClient(sys.argv[1])
-    jobs = (client.run("sleep", {"seconds": 0.05}, b"", 5) for _ in range(8))
-    print(json.dumps([reply.header["pid"] for reply in await asyncio.gather(*jobs)]))
+    jobs = (client.run(make_job("sleep", seconds=0.05), timeout=5) for _ in range(8))
+    print(json.dumps([facts_of(reply)["pid"] for reply in await asyncio.gather(*jobs)]))
 
 asyncio.run(main())
 """
@@ -64,7 +67,7 @@ def _process_file(pid: int, name: str) -> str:
 
 
 async def _pid(lone_client: RendererClient) -> int:
-    pid = (await lone_client.run("echo", {}, b"", 5)).header["pid"]
+    pid = facts_of(await lone_client.run(make_job("echo"), timeout=5))["pid"]
     assert isinstance(pid, int)
     return pid
 
@@ -118,9 +121,9 @@ async def test_a_renderer_that_grew_is_replaced(importable_tasks: None, eventual
     with Supervisor(renderers=1, tasks=TASKS, memory_bytes=600_000_000) as supervisor:
         lone_client = RendererClient(supervisor.socket_path)
         pid = await _pid(lone_client)
-        await lone_client.run("leak", {"bytes": 50_000_000}, b"", 5)
+        await lone_client.run(make_job("leak", size=50_000_000), timeout=5)
         assert await _pid(lone_client) == pid
-        await lone_client.run("leak", {"bytes": 110_000_000}, b"", 5)
+        await lone_client.run(make_job("leak", size=110_000_000), timeout=5)
         assert await _pid(lone_client) != pid
         assert supervisor.deaths == 0
 
@@ -143,7 +146,7 @@ async def test_renderers_know_no_secret_and_have_no_privilege(
         assert "canary" not in _process_file(pid, "environ") + _process_file(pid, "cmdline")
         limits = _process_file(pid, "limits")
         lone_client = RendererClient(supervisor.socket_path)
-        inside = (await lone_client.run("describe", {}, b"original", 5)).header
+        inside = facts_of(await lone_client.run(make_job("describe", b"original"), timeout=5))
     assert {line.split()[4] for line in limits.splitlines() if "core file" in line} == {"0"}
     assert {line.split()[3] for line in limits.splitlines() if "address space" in line} == {"2000000000"}
     assert inside["environment"].items() >= {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}.items()
@@ -156,15 +159,18 @@ async def test_the_longest_jpeg_passes_the_renderers_limit_of_libvips(
 ) -> None:
     (tmp_path / "longest.py").write_text(
         "import pyvips\n"
-        "def make(header, body):\n"
+        "from proxy.model.media import Format\n"
+        "from proxy.renderers import JobKind, RenderedFile, Reply\n"
+        "def make(job):\n"
         "    made = pyvips.Image.black(65_500, 1).jpegsave_buffer()\n"
-        "    return {'width': pyvips.Image.jpegload_buffer(made).width}, made\n"
-        "TASKS = {'make': make}\n"
+        "    width = pyvips.Image.jpegload_buffer(made).width\n"
+        "    return Reply(files=(RenderedFile(body=made, format=Format.JPEG, width=width, height=1),))\n"
+        "TASKS = {JobKind.RENDER: make}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     with Supervisor(renderers=1, tasks="longest") as supervisor:
-        reply = await RendererClient(supervisor.socket_path).run("make", {}, b"", 10)
-    assert reply.header == {"width": 65_500}
+        reply = await RendererClient(supervisor.socket_path).run(Job(original=b""), timeout=10)
+    assert reply.files[0].width == 65_500
 
 
 def test_the_socket_is_ours_alone(supervisor: Supervisor) -> None:
@@ -192,7 +198,7 @@ async def test_a_crash_loop_is_slowed_down_and_ends_by_itself(
     (tmp_path / "fragile.py").write_text(
         "from pathlib import Path\n"
         "assert not Path(__file__).with_name('broken').exists()\n"
-        "TASKS = {'echo': lambda header, body: (header, b'')}\n"
+        "from tests.renderers.tasks import TASKS\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     with Supervisor(renderers=1, tasks="fragile") as supervisor:
@@ -202,7 +208,7 @@ async def test_a_crash_loop_is_slowed_down_and_ends_by_itself(
         assert 1 < supervisor.deaths < 6
         (tmp_path / "broken").unlink()
         lone_client = RendererClient(supervisor.socket_path)
-        await lone_client.run("echo", {}, b"", 5)
+        await lone_client.run(make_job("echo"), timeout=5)
 
 
 async def test_stopping_finishes_what_was_sent(importable_tasks: None) -> None:
@@ -211,13 +217,16 @@ async def test_stopping_finishes_what_was_sent(importable_tasks: None) -> None:
     with supervisor:
         pids = supervisor.pids()
         lone_client = RendererClient(supervisor.socket_path)
-        sent = [asyncio.create_task(lone_client.run("sleep", {"seconds": 0.2}, b"x", 5)) for _ in range(2)]
+        sent = [
+            asyncio.create_task(lone_client.run(make_job("sleep", b"x", seconds=0.2), timeout=5))
+            for _ in range(2)
+        ]
         await asyncio.sleep(0.1)
         stopping = asyncio.create_task(asyncio.to_thread(supervisor.stop))
         await asyncio.sleep(0.05)
         with pytest.raises(Overloaded):
-            await lone_client.run("echo", {}, b"", 5)
-        assert [reply.body for reply in await asyncio.gather(*sent)] == [b"x", b"x"]
+            await lone_client.run(make_job("echo"), timeout=5)
+        assert [body_of(reply) for reply in await asyncio.gather(*sent)] == [b"x", b"x"]
         await stopping
     assert supervisor.pids() == []
     assert not any(_alive(pid) for pid in pids)
@@ -228,7 +237,7 @@ async def test_stopping_finishes_what_was_sent(importable_tasks: None) -> None:
 async def test_stopping_does_not_wait_for_a_stuck_renderer(importable_tasks: None) -> None:
     with Supervisor(renderers=1, tasks=TASKS) as supervisor:
         lone_client = RendererClient(supervisor.socket_path)
-        stuck = asyncio.create_task(lone_client.run("spin_deaf", {}, b"", 60))
+        stuck = asyncio.create_task(lone_client.run(make_job("spin_deaf"), timeout=60))
         await asyncio.sleep(0.1)
         await asyncio.to_thread(supervisor.stop, 0.1)
         with pytest.raises(Overloaded):
@@ -245,7 +254,7 @@ async def test_renderers_end_with_their_supervisor(
     jobs = []
     if state == "busy":
         client = RendererClient(socket_path)
-        jobs = [asyncio.create_task(client.run("spin", {}, b"", 60)) for _ in pids]
+        jobs = [asyncio.create_task(client.run(make_job("spin"), timeout=60)) for _ in pids]
         await asyncio.sleep(0.2)
     if state == "stopped":
         for pid in pids:
@@ -261,11 +270,11 @@ async def test_signals_to_the_whole_service_do_not_reach_a_job(
     lone_client: RendererClient, alone: Supervisor
 ) -> None:
     """Ctrl-C and systemd signal all processes: the server then drains, for which it needs its renderers."""
-    job = asyncio.create_task(lone_client.run("sleep", {"seconds": 0.2}, b"done", 5))
+    job = asyncio.create_task(lone_client.run(make_job("sleep", b"done", seconds=0.2), timeout=5))
     await asyncio.sleep(0.1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(alone.pids()[0], number)
-    assert (await job).body == b"done"
+    assert body_of(await job) == b"done"
 
 
 async def test_ctrl_c_ends_server_and_renderers(server: subprocess.Popen[str]) -> None:
