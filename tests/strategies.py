@@ -11,6 +11,7 @@ from proxy.geometry.boxes import Size
 from proxy.model.errors import InvalidRequest
 from proxy.options.spec import OPTIONS_BY_NAME, Option
 from proxy.options.values.angles import AngleKind
+from proxy.options.values.arguments import format_number
 from proxy.options.values.colours import (
     Colour,
     ColourKind,
@@ -30,7 +31,6 @@ from proxy.options.values.kinds import (
     PresetNamesKind,
     QualityKind,
     TextKind,
-    format_number,
 )
 from proxy.options.values.overlays import (
     FontKind,

@@ -29,7 +29,7 @@ from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import counts
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import DeploymentFacts, Metrics, exposed
-from proxy.url.grammar import INFO_PREFIX
+from proxy.url.path import INFO_PREFIX
 from proxy.web import pages
 from proxy.web.access_log import AccessLog
 from proxy.web.images import Images

@@ -31,14 +31,8 @@ from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
 from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
-from proxy.url.grammar import (
-    INFO_PREFIX,
-    canonical_text,
-    parse_options,
-    read_options,
-    resolve_options,
-    split_path,
-)
+from proxy.url.grammar import canonical_text, parse_options, read_options, resolve_options
+from proxy.url.path import INFO_PREFIX, split_path
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
 

@@ -36,7 +36,8 @@ from proxy.options.values.colours import Colour
 from proxy.options.values.kinds import IntegerKind, NumberKind
 from proxy.options.values.overlays import AllowedOverlays, BlendMode, TextAlign, TextOutline
 from proxy.options.values.positions import MAX_SIDE, Anchor, Length
-from proxy.url.grammar import MAX_OPTIONS_BYTES, SpecFields, read_key, read_options, resolve_options
+from proxy.url.grammar import SpecFields, read_options, resolve_options
+from proxy.url.path import MAX_OPTIONS_BYTES, read_key
 
 
 class InvalidPresets(Exception):

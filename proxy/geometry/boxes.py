@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from proxy.options.values.kinds import format_number
+from proxy.options.values.arguments import format_number
 from proxy.options.values.positions import Anchor, Compass, FocalPoint, Length
 
 

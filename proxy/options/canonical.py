@@ -13,9 +13,9 @@ from typing import Any
 
 from proxy.model.media import ENCODER, FORMATS
 from proxy.options.spec import OPTIONS, Fit, Mode, OutputFormat, Spec
+from proxy.options.values.arguments import format_number
 from proxy.options.values.colours import WHITE
 from proxy.options.values.edges import Edge
-from proxy.options.values.kinds import format_number
 from proxy.options.values.positions import MAX_SIDE, Compass, Length, Strategy, round_px
 
 MODE_FITS: Mapping[Mode, tuple[Fit, bool]] = {

@@ -14,7 +14,8 @@ from proxy.options.spec import Spec
 from proxy.origins.sources import NOWHERE, Sources
 from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.requests.policy import check_policy
-from proxy.url.grammar import Address, read_options, resolve_options, split_path
+from proxy.url.grammar import read_options, resolve_options
+from proxy.url.path import Address, split_path
 from proxy.url.signing import Secret, verify
 
 

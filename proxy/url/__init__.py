@@ -4,7 +4,8 @@ In: a raw path and query, or options and a key. Out: an `Address` and a spec, or
 """
 
 from proxy.url.build import format_path, format_url
-from proxy.url.grammar import Address, canonical_text, format_options, parse_options, split_path
+from proxy.url.grammar import canonical_text, format_options, parse_options
+from proxy.url.path import Address, split_path
 from proxy.url.signing import Secret, sign, verify
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""URLs as clients send them: the inverse of `grammar.split_path`."""
+"""URLs as clients send them: the inverse of `path.split_path`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 from proxy.model.errors import InvalidRequest
-from proxy.url.grammar import split_path
+from proxy.url.path import split_path
 from proxy.url.signing import Secret, sign
 
 _SEGMENT = "!$&'()*+,;=:@"  # allowed in a segment besides unreserved characters: RFC 3986 section 3.3

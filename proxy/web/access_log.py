@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from proxy.model.outcome import UNKNOWN, Outcome
 from proxy.telemetry.logs import escape
 from proxy.telemetry.metrics import Metrics
-from proxy.url.grammar import SIGNATURE_SEGMENT
+from proxy.url.path import SIGNATURE_SEGMENT
 from proxy.web.headers import cache_status_parameters
 from proxy.web.problems import problem
 from proxy.web.responses import OUTCOME, HttpResponse, send_response

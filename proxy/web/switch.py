@@ -6,7 +6,7 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from proxy.url.grammar import INFO_PREFIX, SIGNATURE_SEGMENT
+from proxy.url.path import INFO_PREFIX, SIGNATURE_SEGMENT
 from proxy.web.access_log import Responder
 
 

@@ -25,7 +25,7 @@ from proxy.cli.main import app, expiry
 from proxy.cli.refused import Refused
 from proxy.config.settings import load_settings
 from proxy.options.catalogue import options_table
-from proxy.url.grammar import split_path
+from proxy.url.path import split_path
 from proxy.url.signing import sign, verify
 from tests.paths import ROOT
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from proxy.model.errors import InvalidRequest
 from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
-from proxy.url.grammar import parse_options, split_path
+from proxy.url.grammar import parse_options
+from proxy.url.path import split_path
 from tests.strategies import written_options
 
 

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.model.media import Format
 from proxy.model.outcome import HIT, PAGE, PREFLIGHT, UNKNOWN, Outcome
-from proxy.url.grammar import INFO_PREFIX
+from proxy.url.path import INFO_PREFIX
 from proxy.web.headers import cache_status, cache_status_parameters, server_timing
 from tests.origins.server import reply, running
 from tests.pictures import photo, plain, saved

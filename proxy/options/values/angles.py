@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from proxy.options.values.kinds import format_number, parse_decimal
+from proxy.options.values.arguments import format_number, parse_decimal
 
 
 class Turn(StrEnum):

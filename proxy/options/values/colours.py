@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from proxy.options.values.kinds import format_number, parse_decimal, require_text, split_words
+from proxy.options.values.arguments import format_number, parse_decimal, require_text, split_words
 
 
 @dataclass(frozen=True, slots=True)

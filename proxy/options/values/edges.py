@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from proxy.options.values.colours import Colour, read_colour
-from proxy.options.values.kinds import (
+from proxy.options.values.arguments import (
     format_number,
     parse_decimal,
     parse_integer,
     require_text,
     split_words,
 )
+from proxy.options.values.colours import Colour, read_colour
 from proxy.options.values.positions import MAX_SIDE
 
 

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from proxy.model.errors import InvalidKey
 from proxy.model.keys import clean_key
+from proxy.options.values.arguments import parse_integer, require_text
 from proxy.options.values.colours import Colour, ColourKind
-from proxy.options.values.kinds import TextKind, parse_integer, require_text
+from proxy.options.values.kinds import TextKind
 from proxy.options.values.positions import Anchor, AnchorKind, Strategy
 
 MAX_TEXT_LENGTH = 256

@@ -9,7 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from proxy.options.values.kinds import (
+from proxy.options.values.arguments import (
     check_range,
     format_number,
     parse_decimal,
