@@ -18,6 +18,7 @@ from functools import partial
 
 import pyvips
 
+from benchmarks.pictures import HEIGHT, TEXTURES, WIDTH
 from proxy.model.media import Format
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode.order import Order
@@ -27,42 +28,9 @@ from proxy.pipeline.encode.savers import encoded
 from proxy.pipeline.encode.similarity import Reference
 from proxy.pipeline.encode.smallest import File, written
 from proxy.samples import scenes
-from proxy.samples.darkroom import developed, gradient, mix, noise, step
 
-WIDTH, HEIGHT = 1200, 800
 LOSSY = (Format.JPEG, Format.WEBP, Format.AVIF)
 ROUNDS = 3
-
-
-def meadow() -> pyvips.Image:
-    """Fine texture everywhere, as grass and leaves have it."""
-    blades = noise(WIDTH, HEIGHT, 60, 6, 3, rough=0.85)
-    light = noise(WIDTH, HEIGHT, 500, 3, 8) * 60
-    scene = gradient(WIDTH, HEIGHT, "#9fb46a", "#567a2c", "#2f4d19") + blades * 70 + light
-    return developed(scene, 11, 6)
-
-
-def wall() -> pyvips.Image:
-    """Plaster in hard light, and the noise of a small sensor."""
-    rough = noise(WIDTH, HEIGHT, 24, 4, 21, rough=0.7)
-    stain = step(noise(WIDTH, HEIGHT, 420, 5, 22), 0.0, 0.6)
-    scene = mix(gradient(WIDTH, HEIGHT, "#c9bca6", "#a8967c"), [110, 92, 78], stain) + rough * 38
-    return developed(scene, 12, 9)
-
-
-def portrait() -> pyvips.Image:
-    """Soft shapes out of focus, a few sharp ones, hardly any noise."""
-    soft = noise(WIDTH, HEIGHT, 700, 2, 31) * 90
-    sharp = step(noise(WIDTH, HEIGHT, 180, 5, 32), 0.35, 0.38)
-    scene = mix(gradient(WIDTH, HEIGHT, "#d8a98c", "#8c5a44", "#3a2622") + soft, [40, 26, 30], sharp)
-    return developed(scene, 13, 1.5)
-
-
-def night() -> pyvips.Image:
-    """Dark, with lights and the noise that high sensitivities have."""
-    lights = step(noise(WIDTH, HEIGHT, 40, 2, 41), 0.55, 0.7)
-    scene = mix(gradient(WIDTH, HEIGHT, "#05070f", "#141a2c", "#0a0a0c"), [255, 214, 150], lights)
-    return developed(scene, 14, 12)
 
 
 def scaled(scene: Callable[[], pyvips.Image]) -> pyvips.Image:
@@ -71,7 +39,7 @@ def scaled(scene: Callable[[], pyvips.Image]) -> pyvips.Image:
 
 
 def pictures() -> Mapping[str, pyvips.Image]:
-    drawn = (scenes.mountains, scenes.harbour, scenes.dunes, scenes.clouds, meadow, wall, portrait, night)
+    drawn = (scenes.mountains, scenes.harbour, scenes.dunes, scenes.clouds, *TEXTURES)
     return {scene.__name__: scaled(scene) for scene in drawn}
 
 

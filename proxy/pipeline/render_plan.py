@@ -22,7 +22,7 @@ MAX_COLUMN_HEIGHT = 4_000_000
 FRAME_COST: Mapping[Format, int] = {Format.WEBP: 1, Format.GIF: 4}
 """
 What the limit of pixels is divided by. A megapixel of frames takes 0.06 s as WebP and 0.5 s as GIF, which
-looks for a palette for each.
+looks for a palette for each (`benchmarks/fit_cost.py`).
 """
 
 

@@ -1,4 +1,8 @@
-"""How many seconds an encoding takes, and what effort and which formats that allows."""
+"""
+How many seconds an encoding takes, and what effort and which formats that allows.
+
+`benchmarks/fit_cost.py` measures the seconds and factors again.
+"""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ CURVES: Mapping[Format, Curve] = {
 }  # fmt: skip
 """
 By quality, the similarity of the median of 22 photographs and drawings like photographs; of JPEG XL, of six.
+`benchmarks/fit_quality_curves.py` measures them, and FULL_CHROMA and FULL_CHROMA_FROM, again.
 """
 
 

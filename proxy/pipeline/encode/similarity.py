@@ -9,7 +9,7 @@ its averages over blocks instead of around every pixel. https://github.com/cloud
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyvips
@@ -39,14 +39,15 @@ _LIGHTNESS = (0.265, 0.657, 0.078)
 _XYB = (_LIGHTNESS, (0.49, -0.49, 0.0), (-0.021578, -0.452233, 0.473810))
 """Lightness, red against green, blue against yellow: XYB, stretched as SSIMULACRA2 does."""
 
-_WEIGHTS = (32.91, 38.98, 4.1, 23.48, 1619.52, 262.84)
+WEIGHTS = (32.91, 38.98, 4.1, 23.48, 1619.52, 262.84)
 """Of what `_losses` yields, in its order."""
 
-_SLOPE = 10.0
-_POWER = 0.55
+SLOPE = 10.0
+POWER = 0.55
 """
 All fitted to SSIMULACRA2 over 27 encodings of each of 30 pictures: Spearman's rank correlation is 0.98; over
 the photographs among them 0.99, and the mean error 1.7 points.
+`benchmarks/fit_similarity.py` fits them again.
 """
 
 
@@ -77,9 +78,16 @@ class Reference:
         100 for the same picture; 90 cannot be told apart, 70 hardly, 50 shows, 30 is bad. `image` is of the
         same size.
         """
-        losses = _losses((self.full, self.half, self.eighth), tuple(_sizes(image)))
-        distance: float = sum(weight * loss for weight, loss in zip(_WEIGHTS, losses, strict=True))
-        return float(100 - _SLOPE * max(distance, 0.0) ** _POWER)
+        return similarity_of(self.losses(image))
+
+    def losses(self, image: pyvips.Image) -> tuple[float, ...]:
+        """What `similarity` weighs, in the order of WEIGHTS; each 0 for the same picture."""
+        return tuple(_losses((self.full, self.half, self.eighth), tuple(_sizes(image))))
+
+
+def similarity_of(losses: Sequence[float]) -> float:
+    distance: float = sum(weight * loss for weight, loss in zip(WEIGHTS, losses, strict=True))
+    return float(100 - SLOPE * max(distance, 0.0) ** POWER)
 
 
 def _sizes(image: pyvips.Image) -> Iterator[_Size]:

@@ -59,6 +59,7 @@ WAYS: Mapping[Format, Sequence[Way]] = {
 """
 How formats without a quality are written. The exact ways come first, the quickest before the others; a
 palette is one of them when it holds every colour. Then what is left when the file has to be smaller.
+`benchmarks/fit_cost.py` measures the seconds again.
 """
 
 
