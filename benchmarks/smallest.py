@@ -22,11 +22,11 @@ from benchmarks.pictures import HEIGHT, TEXTURES, WIDTH
 from proxy.model.media import Format
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode.order import Order
-from proxy.pipeline.encode.quality_curves import TARGETS
-from proxy.pipeline.encode.quality_search import shown_as
-from proxy.pipeline.encode.savers import encoded
-from proxy.pipeline.encode.similarity import Reference
-from proxy.pipeline.encode.smallest import File, written
+from proxy.pipeline.encode.quality_curves import SIMILARITY_TARGETS
+from proxy.pipeline.encode.quality_search import decode_like
+from proxy.pipeline.encode.savers import encode_image
+from proxy.pipeline.encode.similarity import SimilarityReference
+from proxy.pipeline.encode.smallest import EncodedFile, encode_smallest
 from proxy.samples import scenes
 
 LOSSY = (Format.JPEG, Format.WEBP, Format.AVIF)
@@ -47,7 +47,10 @@ class Fixed:
     """Every picture in one format at a given quality."""
 
     def __init__(
-        self, format: Format, images: Mapping[str, pyvips.Image], references: Mapping[str, Reference]
+        self,
+        format: Format,
+        images: Mapping[str, pyvips.Image],
+        references: Mapping[str, SimilarityReference],
     ) -> None:
         self._format, self._images, self._references = format, images, references
         self._known: dict[int, tuple[dict[str, float], dict[str, int]]] = {}
@@ -55,9 +58,11 @@ class Fixed:
     def at(self, quality: int) -> tuple[dict[str, float], dict[str, int]]:
         """Similarities and bytes."""
         if quality not in self._known:
-            bodies = {name: encoded(image, self._format, quality) for name, image in self._images.items()}
+            bodies = {
+                name: encode_image(image, self._format, quality) for name, image in self._images.items()
+            }
             likeness = {
-                name: self._references[name].similarity(shown_as(body, self._format, self._images[name]))
+                name: self._references[name].similarity(decode_like(body, self._format, self._images[name]))
                 for name, body in bodies.items()
             }
             self._known[quality] = likeness, {name: len(body) for name, body in bodies.items()}
@@ -87,8 +92,8 @@ def cost(images: Mapping[str, pyvips.Image], order: Order, quality: int) -> floa
     for image in images.values():
         rounds = [
             (
-                timed(partial(written, image, order)),
-                timed(partial(encoded, image, order.formats[0], quality)),
+                timed(partial(encode_smallest, image, order)),
+                timed(partial(encode_image, image, order.formats[0], quality)),
             )
             for _ in range(ROUNDS)
         ]
@@ -97,15 +102,15 @@ def cost(images: Mapping[str, pyvips.Image], order: Order, quality: int) -> floa
 
 
 def compare(
-    level: AutoQuality, images: Mapping[str, pyvips.Image], references: Mapping[str, Reference]
+    level: AutoQuality, images: Mapping[str, pyvips.Image], references: Mapping[str, SimilarityReference]
 ) -> None:
-    print(f"\nq_{level}: similarity {TARGETS[level]:.0f}")
+    print(f"\nq_{level}: similarity {SIMILARITY_TARGETS[level]:.0f}")
     print("format  encodings   off by   bytes against one quality for all         CPU of q_auto")
     print("        mean  max            same on average    the same for every one   / one encoding")
-    searched: dict[Format, dict[str, File]] = {}
+    searched: dict[Format, dict[str, EncodedFile]] = {}
     for format in LOSSY:
         order = Order(formats=(format,), quality=level)
-        files = searched[format] = {name: written(image, order) for name, image in images.items()}
+        files = searched[format] = {name: encode_smallest(image, order) for name, image in images.items()}
         likeness = {name: file.similarity() for name, file in files.items()}
         fixed = Fixed(format, images, references)
         average = fixed.lowest(statistics.mean, statistics.mean(likeness.values()))
@@ -113,14 +118,14 @@ def compare(
         total = sum(len(file.body) for file in files.values())
         share = {quality: total / sum(fixed.at(quality)[1].values()) for quality in (average, every)}
         counts = [file.encodings for file in files.values()]
-        off = statistics.mean(abs(found - TARGETS[level]) for found in likeness.values())
+        off = statistics.mean(abs(found - SIMILARITY_TARGETS[level]) for found in likeness.values())
         print(
             f"{format:6}{statistics.mean(counts):6.1f}{max(counts):5}{off:9.1f}"
             f"{share[average]:12.2f} (q {average:2}){share[every]:14.2f} (q {every:2})"
             f"{cost(images, order, average):18.1f}"
         )
     order = Order(formats=(*LOSSY, Format.PNG), quality=level)
-    best = [written(image, order) for image in images.values()]
+    best = [encode_smallest(image, order) for image in images.values()]
     for format in LOSSY:
         ratio = statistics.median(
             len(file.body) / len(one.body) for file, one in zip(best, searched[format].values(), strict=True)
@@ -132,7 +137,7 @@ def main() -> None:
     pyvips.cache_set_max(0)
     levels = [AutoQuality(f"auto:{level}") for level in sys.argv[1:]] or [*AutoQuality]
     images = pictures()
-    references = {name: Reference.of(image) for name, image in images.items()}
+    references = {name: SimilarityReference.of(image) for name, image in images.items()}
     for level in levels:
         compare(level, images, references)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from proxy.cli.refused import Refused
-from proxy.geometry.boxes import Box, Size, exact, offset
-from proxy.geometry.overlay import gaps, lettered, measured
+from proxy.geometry.boxes import Box, Size, exact, offset_px
+from proxy.geometry.overlay import font_size, overlay_width, tile_gaps
 from proxy.geometry.plan import Corners, Plan
 from proxy.options.spec import OPTIONS, Spec
 from proxy.options.values.overlays import AllowedOverlays, OverlayPositionKind
@@ -101,18 +101,18 @@ def explain_plan(spec: Spec, plan: Plan, source: Size) -> Iterator[tuple[str, st
 def _overlay(spec: Spec, plan: Plan) -> str:
     """How large a picture is, and so where its corner lies, is known when it is there."""
     dpr, width = exact(plan.dpr), spec.overlay_width
-    px = None if width is None else min(measured(width, plan.result, dpr), plan.result.width)
+    px = None if width is None else min(overlay_width(width, plan.result, dpr), plan.result.width)
     if spec.text is not None:
-        lines = f"{lettered(spec, plan.result, plan.dpr)} px high, wrapped at {px or plan.result.width} px"
+        lines = f"{font_size(spec, plan.result, plan.dpr)} px high, wrapped at {px or plan.result.width} px"
         told = [f"text {spec.text!r}", lines]
     else:
         told = [f"{spec.overlay}", f"{px} px wide" if px else f"at {plan.dpr:g} times its size"]
     if spec.overlay_tile:
-        told.append("{} and {} px between tiles".format(*gaps(spec, plan.result, plan.dpr)))
+        told.append("{} and {} px between tiles".format(*tile_gaps(spec, plan.result, plan.dpr)))
     else:
         told.append(f"at {OverlayPositionKind().format(spec.overlay_position or Compass.CENTER)}")
         moved = [
-            offset(by or 0.0, side, dpr)
+            offset_px(by or 0.0, side, dpr)
             for by, side in (
                 (spec.overlay_x, plan.result.width),
                 (spec.overlay_y, plan.result.height),

@@ -57,11 +57,11 @@ class Margins:
     left: int = 0
 
 
-ACROSS: Mapping[Compass, int] = {
+HORIZONTAL_ENDS: Mapping[Compass, int] = {
     Compass.WEST: 0, Compass.NORTHWEST: 0, Compass.SOUTHWEST: 0,
     Compass.EAST: 1, Compass.NORTHEAST: 1, Compass.SOUTHEAST: 1,
 }  # fmt: skip
-DOWN: Mapping[Compass, int] = {
+VERTICAL_ENDS: Mapping[Compass, int] = {
     Compass.NORTH: 0, Compass.NORTHWEST: 0, Compass.NORTHEAST: 0,
     Compass.SOUTH: 1, Compass.SOUTHWEST: 1, Compass.SOUTHEAST: 1,
 }  # fmt: skip
@@ -82,27 +82,27 @@ def position(
     """
     room = outer.width - inner.width, outer.height - inner.height
     if isinstance(anchor, FocalPoint):
-        left = round(exact(anchor.x) * outer.width) - inner.width // 2 + offset(x, outer.width, dpr)
-        top = round(exact(anchor.y) * outer.height) - inner.height // 2 + offset(y, outer.height, dpr)
+        left = round(exact(anchor.x) * outer.width) - inner.width // 2 + offset_px(x, outer.width, dpr)
+        top = round(exact(anchor.y) * outer.height) - inner.height // 2 + offset_px(y, outer.height, dpr)
     else:
         point = anchor if isinstance(anchor, Compass) else Compass.CENTER
-        left = along(room[0], ACROSS.get(point), offset(x, outer.width, dpr))
-        top = along(room[1], DOWN.get(point), offset(y, outer.height, dpr))
+        left = start_along(room[0], HORIZONTAL_ENDS.get(point), offset_px(x, outer.width, dpr))
+        top = start_along(room[1], VERTICAL_ENDS.get(point), offset_px(y, outer.height, dpr))
     return max(0, min(left, room[0])), max(0, min(top, room[1]))
 
 
-def along(room: int, end: int | None, moved: int) -> int:
+def start_along(room: int, end: int | None, moved: int) -> int:
     if end is None:
         return round(Fraction(room + 1, 2)) + moved
     return room - moved if end else moved
 
 
-def offset(value: float, outer: int, dpr: Fraction) -> int:
+def offset_px(value: float, outer: int, dpr: Fraction) -> int:
     """px from 1 on, below that a share of the outer side."""
     return round(exact(value) * (dpr if abs(value) >= 1 else outer))
 
 
-def px(length: Length, side: int) -> Fraction:
+def length_px(length: Length, side: int) -> Fraction:
     return Fraction(length) if isinstance(length, int) else exact(length) * side
 
 

@@ -6,29 +6,29 @@ from collections.abc import Iterable
 
 from proxy.geometry.boxes import Box, Size
 
-SHARE = 0.5
+FACE_SHARE = 0.5
 """Of a thumbnail's side: faces are found from chin to brows, and have hair and a neck."""
 
 
-def gathered(faces: Iterable[Box], room: Size) -> Box:
+def group_faces(faces: Iterable[Box], room: Size) -> Box:
     """Around the largest face, and around each that is smaller as long as all of it fits into `room`."""
     largest, *others = sorted(faces, key=lambda face: (-face.size.pixels, face.left, face.top))
     around = largest
     for face in others:
-        both = union(around, face)
+        both = union_box(around, face)
         if both.width <= room.width and both.height <= room.height:
             around = both
     return around
 
 
-def union(one: Box, other: Box) -> Box:
+def union_box(one: Box, other: Box) -> Box:
     left, top = min(one.left, other.left), min(one.top, other.top)
     right = max(one.left + one.width, other.left + other.width)
     bottom = max(one.top + one.height, other.top + other.height)
     return Box(left, top, right - left, bottom - top)
 
 
-def centred(around: Box, outer: Size, inner: Size) -> Box:
+def centre_on(around: Box, outer: Size, inner: Size) -> Box:
     """`inner`, as much in the middle of `around` as it can be inside of `outer`."""
     left = around.left + (around.width - inner.width) // 2
     top = around.top + (around.height - inner.height) // 2
@@ -40,12 +40,12 @@ def centred(around: Box, outer: Size, inner: Size) -> Box:
     )
 
 
-def nearness(around: Box, kept: Size) -> float:
-    """What a picture is enlarged by when `around` takes `SHARE` of what is kept of it; never made smaller."""
-    return max(1.0, SHARE * min(kept.width / around.width, kept.height / around.height))
+def zoom_on(around: Box, kept: Size) -> float:
+    """The factor that makes `around` FACE_SHARE of a picture that is cut to `kept`; never below 1."""
+    return max(1.0, FACE_SHARE * min(kept.width / around.width, kept.height / around.height))
 
 
-def stretched(box: Box, was: Size, now: Size) -> Box:
+def scale_box(box: Box, was: Size, now: Size) -> Box:
     """A box of a picture of the size `was` in the same picture of the size `now`."""
     across, down = now.width / was.width, now.height / was.height
     return Box(

@@ -19,7 +19,7 @@ ONE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExactFit:
     """
     How a mode answers: what the sides are multiplied by, and the box that the picture is cut to, in px; where
     the box has no side nothing is cut. With `bars` a picture that is smaller lies on a canvas of that size.
@@ -35,18 +35,18 @@ class Asked:
     def largest(self) -> Fraction:
         return max(self.across, self.down)
 
-    def enlarged(self, factor: Fraction) -> Asked:
+    def enlarged(self, factor: Fraction) -> ExactFit:
         """The picture larger in the same box."""
         return replace(self, across=self.across * factor, down=self.down * factor)
 
-    def times(self, factor: Fraction) -> Asked:
+    def times(self, factor: Fraction) -> ExactFit:
         """The picture and its box, both."""
         width, height = self.width and self.width * factor, self.height and self.height * factor
         return replace(self.enlarged(factor), width=width, height=height)
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class RoundedFit:
     """Whole px: the picture scaled to `resize`, cut to `visible`, lying on `canvas` or on none."""
 
     resize: Size
@@ -54,17 +54,17 @@ class Placed:
     canvas: Size | None = None
 
 
-def placed(source: Size, asked: Asked) -> Placed:
+def round_fit(source: Size, asked: ExactFit) -> RoundedFit:
     resize = Size(round_px(source.width * asked.across), round_px(source.height * asked.down))
     wanted = Size(
         round_px(asked.width) if asked.width else resize.width,
         round_px(asked.height) if asked.height else resize.height,
     )
     visible = Size(min(wanted.width, resize.width), min(wanted.height, resize.height))
-    return Placed(resize, visible, wanted if asked.bars and wanted != visible else None)
+    return RoundedFit(resize, visible, wanted if asked.bars and wanted != visible else None)
 
 
-def clamped(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Side, Side]:
+def clamp_box(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Side, Side]:
     """
     A box of two sides inside the source, its ratio kept, unless it may `enlarge`. ipx's
     `clampDimensionsPreservingAspectRatio`.
@@ -79,79 +79,79 @@ def clamped(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Sid
     return width, height
 
 
-def scales(source: Size, width: Side, height: Side) -> tuple[Fraction, Fraction]:
+def scale_factors(source: Size, width: Side, height: Side) -> tuple[Fraction, Fraction]:
     """The scale that each side asks for; one that is missing follows the other."""
     across = width and width / source.width
     down = height and height / source.height
     return across or down or ONE, down or across or ONE
 
 
-def cover(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    width, height = clamped(source, width, height, enlarge)
-    scale = max(scales(source, width, height))
+def cover(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    width, height = clamp_box(source, width, height, enlarge)
+    scale = max(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
-    return Asked(scale, scale, width, height)
+    return ExactFit(scale, scale, width, height)
 
 
-def contain(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+def contain(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
     if not (width and height):
         return inside(source, width, height, enlarge)
-    width, height = clamped(source, width, height, enlarge)
-    scale = min(scales(source, width, height))
-    return Asked(scale, scale, width, height, bars=True)
+    width, height = clamp_box(source, width, height, enlarge)
+    scale = min(scale_factors(source, width, height))
+    return ExactFit(scale, scale, width, height, bars=True)
 
 
-def fill(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    width, height = clamped(source, width, height, enlarge)
+def fill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    width, height = clamp_box(source, width, height, enlarge)
     across = width / source.width if width else ONE
     down = height / source.height if height else ONE
     if not enlarge:
         across, down = min(across, ONE), min(down, ONE)
-    return Asked(across, down, width, height)
+    return ExactFit(across, down, width, height)
 
 
-def inside(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    scale = min(scales(source, width, height))
+def inside(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    scale = min(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
-    return Asked(scale, scale, width, height)
+    return ExactFit(scale, scale, width, height)
 
 
-def outside(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    scale = max(scales(source, width, height))
+def outside(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    scale = max(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
-    return Asked(scale, scale)
+    return ExactFit(scale, scale)
 
 
-def mfit(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    scale = max(ONE, min(scales(source, width, height)))
-    return Asked(scale, scale)
+def mfit(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    scale = max(ONE, min(scale_factors(source, width, height)))
+    return ExactFit(scale, scale)
 
 
-def lfill(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    scale = min(ONE, max(scales(source, width, height)))
-    return Asked(scale, scale, width, height)
+def lfill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    scale = min(ONE, max(scale_factors(source, width, height)))
+    return ExactFit(scale, scale, width, height)
 
 
-def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    scale = min(ONE, *scales(source, width, height))
-    return Asked(scale, scale, width, height, bars=True)
+def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    scale = min(ONE, *scale_factors(source, width, height))
+    return ExactFit(scale, scale, width, height, bars=True)
 
 
-def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    up = min(scales(source, width, height))
-    return Asked(up, up, width, height, bars=True) if up >= 1 else Asked(ONE, ONE)
+def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    up = min(scale_factors(source, width, height))
+    return ExactFit(up, up, width, height, bars=True) if up >= 1 else ExactFit(ONE, ONE)
 
 
-def crop(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
-    return Asked(ONE, ONE, width, height)
+def crop(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    return ExactFit(ONE, ONE, width, height)
 
 
-def thumb(source: Size, width: Side, height: Side, enlarge: bool) -> Asked:
+def thumb(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """For a picture without faces; how near one comes to those that there are is known when they are seen."""
     return cover(source, width, height, True)
 
 
-MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], Asked]] = {
+MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], ExactFit]] = {
     Fit.COVER: cover,
     Fit.CONTAIN: contain,
     Fit.FILL: fill,

@@ -5,37 +5,37 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from proxy.geometry.boxes import Box, Size, exact, offset, position, px
+from proxy.geometry.boxes import Box, Size, exact, length_px, offset_px, position
 from proxy.options.spec import Spec
 from proxy.options.values.positions import Length, round_px
 
-GLYPHS = 2
+MAX_GLYPH_COVERAGE = 2
 """
 Letters of a size in px need about 0.6 of its square each; more than twice the canvas cannot be seen, and
 would only be drawn to be made smaller again.
 """
 
 
-def placed(spec: Spec, canvas: Size, natural: Size, dpr: float) -> Box:
+def overlay_box(spec: Spec, canvas: Size, natural: Size, dpr: float) -> Box:
     """Where a picture of `natural` px lies on `canvas`: in the width asked for, and never larger than it."""
-    size = within(widened(spec, canvas, natural, exact(dpr)), canvas)
+    size = shrink_into(overlay_size(spec, canvas, natural, exact(dpr)), canvas)
     x, y = spec.overlay_x or 0.0, spec.overlay_y or 0.0
     left, top = position(canvas, size, spec.overlay_position, x, y, exact(dpr))
     return Box(left, top, size.width, size.height)
 
 
-def widened(spec: Spec, canvas: Size, natural: Size, dpr: Fraction) -> Size:
+def overlay_size(spec: Spec, canvas: Size, natural: Size, dpr: Fraction) -> Size:
     """The height follows; without a width it is as large as it is, at dpr 1."""
     width = spec.overlay_width
-    scale = dpr if width is None else Fraction(measured(width, canvas, dpr), natural.width)
+    scale = dpr if width is None else Fraction(overlay_width(width, canvas, dpr), natural.width)
     return Size(round_px(natural.width * scale), round_px(natural.height * scale))
 
 
-def measured(width: Length, canvas: Size, dpr: Fraction) -> int:
-    return round_px(px(width, canvas.width) * (dpr if isinstance(width, int) else 1))
+def overlay_width(width: Length, canvas: Size, dpr: Fraction) -> int:
+    return round_px(length_px(width, canvas.width) * (dpr if isinstance(width, int) else 1))
 
 
-def within(size: Size, canvas: Size) -> Size:
+def shrink_into(size: Size, canvas: Size) -> Size:
     scale = min(Fraction(canvas.width, size.width), Fraction(canvas.height, size.height))
     if scale >= 1:
         return size
@@ -44,21 +44,21 @@ def within(size: Size, canvas: Size) -> Size:
     )
 
 
-def gaps(spec: Spec, canvas: Size, dpr: float) -> tuple[int, int]:
+def tile_gaps(spec: Spec, canvas: Size, dpr: float) -> tuple[int, int]:
     """px between the tiles, across and down."""
     return tuple(  # type: ignore[return-value]  # two
-        max(0, offset(gap or 0.0, side, exact(dpr)))
+        max(0, offset_px(gap or 0.0, side, exact(dpr)))
         for gap, side in ((spec.overlay_x, canvas.width), (spec.overlay_y, canvas.height))
     )
 
 
-def wrapped(spec: Spec, canvas: Size, dpr: float) -> int:
+def wrap_width(spec: Spec, canvas: Size, dpr: float) -> int:
     """The width in px at which a text wraps."""
     width = spec.overlay_width
-    return canvas.width if width is None else min(measured(width, canvas, exact(dpr)), canvas.width)
+    return canvas.width if width is None else min(overlay_width(width, canvas, exact(dpr)), canvas.width)
 
 
-def lettered(spec: Spec, canvas: Size, dpr: float) -> int:
+def font_size(spec: Spec, canvas: Size, dpr: float) -> int:
     """The size of the letters in px. No text that fits is made smaller, none takes more than a picture."""
     length = len(spec.text or "x")
     return max(
@@ -67,6 +67,6 @@ def lettered(spec: Spec, canvas: Size, dpr: float) -> int:
             round_px(spec.text_size * exact(dpr)),
             canvas.width,
             canvas.height,
-            math.isqrt(GLYPHS * canvas.pixels // length),
+            math.isqrt(MAX_GLYPH_COVERAGE * canvas.pixels // length),
         ),
     )

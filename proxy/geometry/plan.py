@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from proxy.geometry.boxes import Box, Margins, Size, exact, position, px
-from proxy.geometry.fit import MODES, ONE, Asked, clamped, placed
-from proxy.geometry.visible import View, narrowed
+from proxy.geometry.boxes import Box, Margins, Size, exact, length_px, position
+from proxy.geometry.fit import MODES, ONE, ExactFit, clamp_box, round_fit
+from proxy.geometry.visible import View, narrow_view
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.options.canonical import has_minimum
@@ -69,25 +69,25 @@ def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) 
 
     What would be longer than `limits.max_result_side` is made smaller as a whole, offsets and paddings too.
     """
-    region = cut(spec, source)
-    upright = region.size.swapped if quarters(spec) % 2 else region.size
-    asked, dpr = meet(spec, upright)
-    found = laid_out(spec, region, upright, asked, dpr)
+    region = source_region(spec, source)
+    upright = region.size.swapped if quarter_turns(spec) % 2 else region.size
+    asked, dpr = fit_to_box(spec, upright)
+    found = lay_out(spec, region, upright, asked, dpr)
     factor = Fraction(1)
     while (longest := found.result.longest) > limits.max_result_side and longest > 1:
         # Every rounding may be up by a px, so once is not always enough.
         factor *= Fraction(limits.max_result_side, longest)
-        found = laid_out(spec, region, upright, asked.times(factor), dpr * factor)
+        found = lay_out(spec, region, upright, asked.times(factor), dpr * factor)
     if max_side is not None:
         refuse_long(found.result, str(spec.format), max_side)
-    if too_much(found, limits):
-        found = seen(found)
+    if is_too_large(found, limits):
+        found = narrow_plan(found)
     for size in found.sizes:
         refuse_large(size, limits)
     return found
 
 
-def too_much(plan: Plan, limits: Limits) -> bool:
+def is_too_large(plan: Plan, limits: Limits) -> bool:
     """Whether what is cut away should not be made. A strategy looks at all of it, if that can be."""
     longest = limits.max_result_side
     if plan.strategy or plan.region_strategy:
@@ -95,9 +95,9 @@ def too_much(plan: Plan, limits: Limits) -> bool:
     return plan.resize.longest > longest or plan.resize.pixels > limits.max_result_pixels
 
 
-def seen(plan: Plan) -> Plan:
+def narrow_plan(plan: Plan) -> Plan:
     """The same from as much of the source as is seen. Where a strategy cannot look, the middle is shown."""
-    view = narrowed(
+    view = narrow_view(
         View(
             region=plan.region,
             resize=plan.resize,
@@ -112,19 +112,19 @@ def seen(plan: Plan) -> Plan:
     )
 
 
-def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction) -> Plan:
+def lay_out(spec: Spec, region: Box, upright: Size, asked: ExactFit, dpr: Fraction) -> Plan:
     """The plan in whole px; `upright` is the region's size after quarter turns."""
-    turn, angle = quarters(spec), (spec.rotate or 0.0)
+    turn, angle = quarter_turns(spec), (spec.rotate or 0.0)
     angle = 0.0 if turn else angle
     if spec.flip != spec.flop:
         angle = -angle % 360  # mirrored before it is rotated, and meant the other way round
-    whole = placed(upright, asked)
+    whole = round_fit(upright, asked)
     offsets = spec.x or 0.0, spec.y or 0.0
     shown, canvas = whole.visible, whole.canvas
     border = round(spec.border.width * dpr) if spec.border else 0
     outlined = Size((canvas or shown).width + 2 * border, (canvas or shown).height + 2 * border)
-    rotated = grown(outlined, angle)
-    extend = margins(spec, dpr)
+    rotated = rotated_size(outlined, angle)
+    extend = padding_margins(spec, dpr)
     strategy = spec.position if isinstance(spec.position, Strategy) else None
     return Plan(
         region=region,
@@ -138,7 +138,7 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
         canvas=None
         if canvas is None
         else Box(*position(canvas, shown, spec.position, *offsets, dpr), canvas.width, canvas.height),
-        radii=corners(spec, canvas or shown, dpr),
+        radii=corner_radii(spec, canvas or shown, dpr),
         border=border,
         outlined=outlined,
         angle=angle,
@@ -149,36 +149,36 @@ def laid_out(spec: Spec, region: Box, upright: Size, asked: Asked, dpr: Fraction
     )
 
 
-def quarters(spec: Spec) -> int:
+def quarter_turns(spec: Spec) -> int:
     """Clockwise, when they are all that the picture is rotated by."""
     degrees = spec.rotate or 0.0
     return 0 if degrees % 90 else int(degrees) // 90
 
 
-def cut(spec: Spec, source: Size) -> Box:
+def source_region(spec: Spec, source: Size) -> Box:
     """A region of the source, moved and shortened until it lies inside. Its offsets are px of the source."""
     region = spec.crop
     if region is None:
         return Box(0, 0, source.width, source.height)
     size = Size(
-        min(round_px(px(region.width, source.width)), source.width),
-        min(round_px(px(region.height, source.height)), source.height),
+        min(round_px(length_px(region.width, source.width)), source.width),
+        min(round_px(length_px(region.height, source.height)), source.height),
     )
     if region.left is None or region.top is None:
         left, top = position(source, size, spec.position, spec.x or 0.0, spec.y or 0.0)
     else:
-        left, top = round(px(region.left, source.width)), round(px(region.top, source.height))
+        left, top = round(length_px(region.left, source.width)), round(length_px(region.top, source.height))
     return Box(
         min(left, source.width - size.width), min(top, source.height - size.height), size.width, size.height
     )
 
 
-def meet(spec: Spec, source: Size) -> tuple[Asked, Fraction]:
+def fit_to_box(spec: Spec, source: Size) -> tuple[ExactFit, Fraction]:
     """The mode's answer on its floors, and the dpr that is left once nothing may be enlarged."""
     zoom, dpr = exact(spec.zoom), exact(spec.dpr)
-    width, height = (side and whole_px(side) * zoom for side in box(spec, source))
+    width, height = (side and whole_px(side) * zoom for side in requested_box(spec, source))
     if width is None and height is None:
-        return floored(spec, source, Asked(ONE, ONE), min(dpr, ONE)), min(dpr, ONE)
+        return apply_minimum(spec, source, ExactFit(ONE, ONE), min(dpr, ONE)), min(dpr, ONE)
     mode = MODES[spec.mode or spec.fit]
     if not (spec.enlarge or spec.mode in (Mode.MFIT, Mode.MPAD, Mode.CROP, Mode.THUMB)):
         # What the same box gives at dpr 1 tells how much may be added before anything is enlarged.
@@ -189,15 +189,15 @@ def meet(spec: Spec, source: Size) -> tuple[Asked, Fraction]:
         return mode(source, width and width * dpr, height and height * dpr, spec.enlarge), room
     # What a floor enlarges is cut to the box that there is, and not to one that could not be filled.
     width, height = width and width * room, height and height * room
-    asked = floored(spec, source, mode(source, width, height, spec.enlarge), room)
+    asked = apply_minimum(spec, source, mode(source, width, height, spec.enlarge), room)
     if spec.mode is None and spec.fit in (Fit.COVER, Fit.CONTAIN):
         # The box lies inside what it is cut from, and that is larger now.
-        width, height = clamped(placed(source, asked).resize, width, height, spec.enlarge)
+        width, height = clamp_box(round_fit(source, asked).resize, width, height, spec.enlarge)
         asked = replace(asked, width=width, height=height)
     return asked, room
 
 
-def floored(spec: Spec, source: Size, asked: Asked, dpr: Fraction) -> Asked:
+def apply_minimum(spec: Spec, source: Size, asked: ExactFit, dpr: Fraction) -> ExactFit:
     if spec.min_width is not None:
         asked = asked.enlarged(max(ONE, spec.min_width * dpr / (source.width * asked.across)))
     if spec.min_height is not None:
@@ -205,10 +205,10 @@ def floored(spec: Spec, source: Size, asked: Asked, dpr: Fraction) -> Asked:
     return asked
 
 
-def box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
+def requested_box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
     """The wanted sides in px, unrounded, at dpr 1 and zoom 1."""
-    width = None if spec.width is None else px(spec.width, source.width)
-    height = None if spec.height is None else px(spec.height, source.height)
+    width = None if spec.width is None else length_px(spec.width, source.width)
+    height = None if spec.height is None else length_px(spec.height, source.height)
     aspect = spec.aspect
     if aspect is None:
         return width, height
@@ -227,7 +227,7 @@ def whole_px(side: Fraction) -> Fraction:
     return Fraction(round_px(side))
 
 
-def grown(size: Size, degrees: float) -> Size:
+def rotated_size(size: Size, degrees: float) -> Size:
     """What holds the picture when it is rotated."""
     cosine, sine = (abs(f(math.radians(degrees))) for f in (math.cos, math.sin))
     return Size(
@@ -236,7 +236,7 @@ def grown(size: Size, degrees: float) -> Size:
     )
 
 
-def corners(spec: Spec, size: Size, dpr: Fraction) -> Corners | None:
+def corner_radii(spec: Spec, size: Size, dpr: Fraction) -> Corners | None:
     """
     What does not fit along a side shrinks, all corners alike.
     https://www.w3.org/TR/css-backgrounds-3/#corner-overlap
@@ -250,14 +250,14 @@ def corners(spec: Spec, size: Size, dpr: Fraction) -> Corners | None:
     sides = ((size.width, one + two), (size.height, two + three), (size.width, three + four))
     shares = [Fraction(side) / both for side, both in (*sides, (size.height, four + one)) if both]
     one, two, three, four = (radius * min(ONE, *shares) for radius in (one, two, three, four))
-    return circle(one), circle(two), circle(three), circle(four)
+    return circular_radius(one), circular_radius(two), circular_radius(three), circular_radius(four)
 
 
-def circle(radius: Fraction) -> Radius:
+def circular_radius(radius: Fraction) -> Radius:
     return float(radius), float(radius)
 
 
-def margins(spec: Spec, dpr: Fraction) -> Margins:
+def padding_margins(spec: Spec, dpr: Fraction) -> Margins:
     border = spec.extend
     if border is None:
         return Margins()

@@ -30,9 +30,9 @@ class View:
     crop: Box
 
 
-def narrowed(view: View) -> View:
+def narrow_view(view: View) -> View:
     """The same sight from the least of the region; to a px of the result, since regions are of whole px."""
-    seen = backward(view)
+    seen = to_source(view)
     left, width, x = _span(seen.left, seen.width, view.region.width, view.resize.width)
     top, height, y = _span(seen.top, seen.height, view.region.height, view.resize.height)
     resize = Size(
@@ -46,7 +46,7 @@ def narrowed(view: View) -> View:
         turn=view.turn,
         flip=view.flip,
         flop=view.flop,
-        crop=forward(Box(x, y, seen.width, seen.height), resize, view),
+        crop=to_result(Box(x, y, seen.width, seen.height), resize, view),
     )
 
 
@@ -59,14 +59,14 @@ def _span(start: int, length: int, side: int, scaled: int) -> tuple[int, int, in
     return first, last - first, start - round(first * scale)
 
 
-def forward(box: Box, outer: Size, view: View) -> Box:
+def to_result(box: Box, outer: Size, view: View) -> Box:
     """Where `box` of `outer` lies when both were turned and mirrored."""
     for _ in range(view.turn):
         box, outer = _quarter(box, outer)
     return _mirrored(box, outer, view)
 
 
-def backward(view: View) -> Box:
+def to_source(view: View) -> Box:
     """Where `crop` lies in `resize`, before it is turned and mirrored."""
     outer = view.resize.swapped if view.turn % 2 else view.resize
     box = _mirrored(view.crop, outer, view)

@@ -14,7 +14,7 @@ from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.savers import encoder_settings, savable
 from proxy.pipeline.render_plan import RenderPlan
 
-HARMLESS_TOPICS = frozenset({"size", "turn", "output", "delivery"})
+NEUTRAL_TOPICS = frozenset({"size", "turn", "output", "delivery"})
 """What options may be about and leave a picture what it was, when its size is the same."""
 
 
@@ -54,5 +54,5 @@ def is_unchanged(plan: RenderPlan) -> bool:
     return len(set(sizes)) == 1 and all(
         getattr(plan.spec, name) == option.default
         for name, option in OPTIONS.items()
-        if option.about not in HARMLESS_TOPICS
+        if option.about not in NEUTRAL_TOPICS
     )

@@ -12,7 +12,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, InputOnly, Note
 from proxy.options.spec import Spec
 from proxy.pipeline.decode.header import Header
-from proxy.pipeline.decode.source import Source
+from proxy.pipeline.decode.source import PixelSource
 from proxy.pipeline.find.regions import plan_regions
 from proxy.pipeline.output_format import output_format
 
@@ -33,7 +33,7 @@ class RenderPlan:
     `geometry`, in `format`. `accepted` is what formats may still be chosen among.
     """
 
-    source: Source
+    source: PixelSource
     spec: Spec
     accepted: negotiation.Bucket
     format: Format
@@ -43,7 +43,7 @@ class RenderPlan:
 
 
 def plan_render(
-    source: Source, spec: Spec, limits: Limits, accepted: negotiation.Bucket | None = None
+    source: PixelSource, spec: Spec, limits: Limits, accepted: negotiation.Bucket | None = None
 ) -> RenderPlan:
     """
     Decide what becomes of `source` under `spec`; `accepted` is what `f_auto` and `f_best` may choose among.

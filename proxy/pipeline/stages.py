@@ -23,10 +23,10 @@ from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.source import Picture
 from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.canvas import flattened
-from proxy.pipeline.draw.compose import drawn
-from proxy.pipeline.draw.overlay import layer
+from proxy.pipeline.draw.compose import draw
+from proxy.pipeline.draw.overlay import make_layer
 from proxy.pipeline.encode.cost import without_slow_avif
-from proxy.pipeline.encode.smallest import written
+from proxy.pipeline.encode.smallest import encode_smallest
 from proxy.pipeline.encode_order import order_of
 from proxy.pipeline.output_format import output_format
 from proxy.pipeline.render_plan import RenderPlan
@@ -54,7 +54,7 @@ class Composed:
     @property
     def first(self) -> pyvips.Image:
         """The picture, or the first frame of an animation."""
-        return animation.frame(self.image, self.plan.frames, 0)
+        return animation.frame_at(self.image, self.plan.frames, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +91,14 @@ def compose(decoded: Decoded, overlay: bytes | memoryview | None, overlay_limits
     plan, first = decoded.plan, decoded.first
     alpha = FORMATS[plan.format].alpha
     with making_picture():
-        over = layer(plan.spec, overlay, first, plan.geometry, overlay_limits)
+        over = make_layer(plan.spec, overlay, first, plan.geometry, overlay_limits)
         if plan.frames == 1:
-            image = drawn(first, plan.spec, plan.geometry, over, alpha=alpha)
+            image = draw(first, plan.spec, plan.geometry, over, alpha=alpha)
             return Composed(plan=plan, image=image if image is first else image.copy_memory())
-        spec, geometry = animation.pinned(first, plan.spec, plan.geometry)
+        spec, geometry = animation.pin_choices(first, plan.spec, plan.geometry)
         plan = replace(plan, spec=spec, geometry=geometry)
-        frames = animation.drawn_frames(first, decoded.others, spec, geometry, over, alpha=alpha)
-        return Composed(plan=plan, image=animation.column(frames, plan.source.header))
+        frames = animation.draw_frames(first, decoded.others, spec, geometry, over, alpha=alpha)
+        return Composed(plan=plan, image=animation.stack_frames(frames, plan.source.header))
 
 
 def encode(composed: Composed, *, avif_budget: float | None = None) -> Rendered:
@@ -114,7 +114,7 @@ def encode(composed: Composed, *, avif_budget: float | None = None) -> Rendered:
         if plan.spec.negotiates and avif_budget is not None:
             alpha = bool(image.hasalpha()) or plan.spec.lossless
             order = without_slow_avif(wanted, plan.geometry.result, plan.accepted, avif_budget, alpha=alpha)
-        file = written(image, order)
+        file = encode_smallest(image, order)
     return Rendered(
         body=file.body,
         format=file.format,

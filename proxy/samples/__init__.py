@@ -17,7 +17,7 @@ import pyvips
 from proxy.samples import drawings, scenes
 
 
-def lying(scene: pyvips.Image) -> pyvips.Image:
+def on_its_side(scene: pyvips.Image) -> pyvips.Image:
     """On its side, as a phone saves it, with the EXIF orientation that makes it stand up again."""
     turned = scene.rot270()
     turned.set_type(pyvips.GValue.gint_type, "orientation", 6)
@@ -27,7 +27,7 @@ def lying(scene: pyvips.Image) -> pyvips.Image:
 SAMPLES: Mapping[str, Callable[[], bytes]] = {
     "mountains.jpg": lambda: scenes.mountains().jpegsave_buffer(Q=90),
     "harbour.jpg": lambda: scenes.harbour().jpegsave_buffer(Q=88),
-    "balloon.jpg": lambda: lying(scenes.balloon()).jpegsave_buffer(Q=88),
+    "balloon.jpg": lambda: on_its_side(scenes.balloon()).jpegsave_buffer(Q=88),
     "dunes.jpg": lambda: scenes.dunes().jpegsave_buffer(Q=88, interlace=True, profile="p3"),
     "aurora.avif": lambda: scenes.aurora().heifsave_buffer(Q=60, compression="av1", effort=1),
     "clouds.webp": lambda: scenes.clouds().webpsave_buffer(Q=82, effort=2),

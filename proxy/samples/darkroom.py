@@ -73,7 +73,7 @@ def glow(width: int, height: int, x: float, y: float, radius: float) -> pyvips.I
     return ((away * away).bandmean() * -2 / radius**2).exp()
 
 
-def mirrored(scene: pyvips.Image, height: int, seed: int, tint: Tone) -> pyvips.Image:
+def reflected(scene: pyvips.Image, height: int, seed: int, tint: Tone) -> pyvips.Image:
     """`scene`, made `height` px high by water that it is reflected in."""
     scene = scene.cast("short").copy_memory()
     width, shore = scene.width, scene.height

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import pyvips
 
-from proxy.samples.darkroom import SLOPE, developed, glow, gradient, line, mirrored, mix, noise, over, step
+from proxy.samples.darkroom import SLOPE, developed, glow, gradient, line, mix, noise, over, reflected, step
 
 
 def firs(width: int, height: int, level: float, size: float, seed: int) -> str:
@@ -52,7 +52,7 @@ def mountains() -> pyvips.Image:
         scene = mix(scene, mix(face, [246, 214, 190], haze), step(y - crest.zoom(1, shore), 0, 3))
     scene = over(scene, f'<path d="{firs(width, shore, 1995, 110, 0)}" fill="#2c3e42"/>')
     scene = over(scene, f'<path d="{firs(width, shore, 2040, 190, 1)}" fill="#101e20"/>')
-    return developed(mirrored(scene, 3000, 80, (24, 48, 66)), 1)
+    return developed(reflected(scene, 3000, 80, (24, 48, 66)), 1)
 
 
 def houses(width: int, shore: int, colour: str, lit: float, tallest: float, seed: int) -> str:
@@ -88,7 +88,7 @@ def harbour() -> pyvips.Image:
         f'<circle cx="{x}" cy="{shore - 14}" r="9" fill="#fff0c0"/>' for x in range(70, width, 190)
     )
     scene = over(scene, f'<path d="M0 {shore - 26}H{width}V{shore}H0" fill="#0c0d1c"/>{lamps}')
-    return developed(mirrored(scene, 3000, 21, (14, 22, 52)), 2)
+    return developed(reflected(scene, 3000, 21, (14, 22, 52)), 2)
 
 
 SHADE = """<radialGradient id="shade" cx=".32" cy=".3" r=".85">

@@ -29,7 +29,7 @@ CANVAS = Size(300, 200)
     ],
 )
 def test_an_overlay_lies_where_it_was_asked_for(options: str, dpr: float, box: Box) -> None:
-    assert overlay.placed(parse_options(options), CANVAS, Size(80, 40), dpr) == box
+    assert overlay.overlay_box(parse_options(options), CANVAS, Size(80, 40), dpr) == box
 
 
 sides = st.integers(1, 5000)
@@ -43,7 +43,7 @@ sides = st.integers(1, 5000)
 )
 def test_an_overlay_never_leaves_the_picture(canvas: Size, natural: Size, width: int, dpr: float) -> None:
     for asked in (width, width / 1000, None):
-        box = overlay.placed(Spec(overlay="a", overlay_width=asked, overlay_x=7.0), canvas, natural, dpr)
+        box = overlay.overlay_box(Spec(overlay="a", overlay_width=asked, overlay_x=7.0), canvas, natural, dpr)
         assert box.left >= 0 <= box.top
         assert 1 <= box.width <= canvas.width - box.left
         assert 1 <= box.height <= canvas.height - box.top
@@ -51,6 +51,6 @@ def test_an_overlay_never_leaves_the_picture(canvas: Size, natural: Size, width:
 
 @given(st.builds(Size, sides, sides), st.integers(1, 256), st.integers(1, 1000))
 def test_letters_take_no_more_than_a_picture(canvas: Size, length: int, size: int) -> None:
-    found = overlay.lettered(Spec(text="x" * length, text_size=size), canvas, 4.0)
+    found = overlay.font_size(Spec(text="x" * length, text_size=size), canvas, 4.0)
     assert 1 <= found <= size * 4
-    assert found == 1 or length * found**2 <= overlay.GLYPHS * canvas.pixels
+    assert found == 1 or length * found**2 <= overlay.MAX_GLYPH_COVERAGE * canvas.pixels

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.geometry.boxes import Box, Size, position
 from proxy.geometry.plan import Plan, plan
-from proxy.geometry.visible import View, backward
+from proxy.geometry.visible import View, to_source
 from proxy.model.errors import ResultTooLarge
 from proxy.model.limits import Limits
 from proxy.options.canonical import has_minimum
@@ -118,7 +118,7 @@ def test_what_is_cut_away_is_never_made(spec: Spec, source: Size, side: int) -> 
 
 def edges(p: Plan) -> tuple[float, float, float, float]:
     """Left, top, right and bottom of what is seen, in px of the source."""
-    seen = backward(
+    seen = to_source(
         View(region=p.region, resize=p.resize, turn=p.turn, flip=p.flip, flop=p.flop, crop=p.crop)
     )
     across, down = p.resize.width / p.region.width, p.resize.height / p.region.height

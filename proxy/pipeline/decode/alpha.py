@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pyvips
 
-Work = Callable[[pyvips.Image], pyvips.Image]
+ImageFunction = Callable[[pyvips.Image], pyvips.Image]
 
 
-def weighted(image: pyvips.Image, work: Work) -> pyvips.Image:
+def on_premultiplied(image: pyvips.Image, work: ImageFunction) -> pyvips.Image:
     """
     `work` on premultiplied alpha, so that the colour of transparent pixels, which nobody meant, does not
     bleed into their neighbours. For whatever mixes pixels: scaling, blurring, turning.
@@ -23,7 +23,7 @@ def weighted(image: pyvips.Image, work: Work) -> pyvips.Image:
     return _rounded(work(premultiplied).unpremultiply(), image.format)
 
 
-def apart(image: pyvips.Image, work: Work) -> pyvips.Image:
+def on_colours(image: pyvips.Image, work: ImageFunction) -> pyvips.Image:
     """`work` on the colours alone; the alpha stays as it is."""
     if not image.hasalpha():
         return work(image)

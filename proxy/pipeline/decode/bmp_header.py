@@ -16,9 +16,9 @@ Body = bytes | memoryview
 Masks = tuple[int, int, int, int]
 """Of red, green, blue and alpha; alpha's is 0 where there is none."""
 
-FILE_HEADER = 14
+FILE_HEADER_SIZE = 14
 
-HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
+HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 """Bytes of each header that there is; two letters alone begin many a text."""
 
 _PLAIN, _ALPHA_MASKED = 0, 6
@@ -54,22 +54,22 @@ class Bitmap:
         return (self.width * self.depth + 31) // 32 * 4
 
 
-def of_file(body: Body) -> Bitmap:
+def parse_bmp(body: Body) -> Bitmap:
     """Raises BrokenImage."""
     try:
         (start,) = struct.unpack_from("<I", body, 10)
-        return _parsed(memoryview(body)[FILE_HEADER:], start - FILE_HEADER)
+        return _parse(memoryview(body)[FILE_HEADER_SIZE:], start - FILE_HEADER_SIZE)
     except (struct.error, IndexError) as error:
         raise BrokenImage("the original's bmp header cannot be read") from error
 
 
-def of_icon(body: Body) -> Bitmap:
+def parse_icon_bitmap(body: Body) -> Bitmap:
     """
     Without a file's header. The height that it tells is that of the picture and of a mask, which follows in
     `pixels`. Raises BrokenImage.
     """
     try:
-        found = _parsed(memoryview(body), None)
+        found = _parse(memoryview(body), None)
         if found.height < 2 or found.runs:
             raise BrokenImage("the original is a damaged ico image")
         return replace(found, height=found.height // 2)
@@ -77,10 +77,10 @@ def of_icon(body: Body) -> Bitmap:
         raise BrokenImage("the original's ico header cannot be read") from error
 
 
-def _parsed(body: memoryview, start: int | None) -> Bitmap:
+def _parse(body: memoryview, start: int | None) -> Bitmap:
     """`start` is where the pixels are, `None` in an icon: right behind the palette."""
     (size,) = struct.unpack_from("<I", body)
-    if size not in HEADERS:
+    if size not in HEADER_SIZES:
         raise BrokenImage("the original is a bmp image of an unknown kind")
     compression, colours = _PLAIN, 0
     if size == 12:

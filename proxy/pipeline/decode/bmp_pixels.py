@@ -15,40 +15,40 @@ import pyvips
 
 from proxy.model.errors import BrokenImage, TooCostly
 from proxy.pipeline.decode import ico
-from proxy.pipeline.decode.bmp_header import Bitmap, Body, of_file, of_icon
+from proxy.pipeline.decode.bmp_header import Bitmap, Body, parse_bmp, parse_icon_bitmap
 
-MOST_RUNS = 4_000_000
+MAX_RLE_BYTES = 4_000_000
 """Bytes of run-length encoded rows: they take a second."""
 
 
-def of_bmp(body: Body) -> pyvips.Image:
+def decode_bmp(body: Body) -> pyvips.Image:
     """Raises BrokenImage and TooCostly."""
-    return _drawn(of_file(body), "bmp")
+    return _decode(parse_bmp(body), "bmp")
 
 
-def of_ico(body: Body) -> pyvips.Image:
+def decode_ico(body: Body) -> pyvips.Image:
     """Raises BrokenImage and TooCostly."""
-    part, (_, height) = ico.best(body)
-    if part[:8] == ico.PNG:
+    part, (_, height) = ico.best_picture(body)
+    if part[:8] == ico.PNG_SIGNATURE:
         image: pyvips.Image = pyvips.Image.pngload_buffer(part, access="sequential", fail_on="error")
         return image
-    bitmap = of_icon(part)
-    image = _drawn(bitmap, "ico")
+    bitmap = parse_icon_bitmap(part)
+    image = _decode(bitmap, "ico")
     mask = replace(bitmap, depth=1, pixels=bitmap.pixels[bitmap.stride * height :])
     if image.bands == 4 or len(mask.pixels) < mask.stride * height:
         return image
-    shown = (_upright(_indices(mask, mask.pixels), mask) ^ 1) * 255
+    shown = (_top_down(_indices(mask, mask.pixels), mask) ^ 1) * 255
     return image.bandjoin(shown.cast("uchar")).copy(interpretation="srgb")
 
 
-def _drawn(bitmap: Bitmap, format: str) -> pyvips.Image:
+def _decode(bitmap: Bitmap, format: str) -> pyvips.Image:
     """8-bit RGB, with alpha where there is any."""
     height = bitmap.height
     pixels = bitmap.pixels
     if bitmap.runs:
-        rows = unrolled(pixels, bitmap.width, height, bitmap.depth)
+        rows = decode_rle(pixels, bitmap.width, height, bitmap.depth)
         indices = pyvips.Image.new_from_memory(rows, bitmap.width, height, 1, "uchar")
-        image = _painted(indices, bitmap, format)
+        image = _apply_palette(indices, bitmap, format)
     else:
         missing = bitmap.stride * height - len(pixels)
         if missing > 3:
@@ -57,16 +57,16 @@ def _drawn(bitmap: Bitmap, format: str) -> pyvips.Image:
         if missing > 0:
             pixels = bytes(pixels) + bytes(missing)
         if bitmap.depth <= 8:
-            image = _painted(_indices(bitmap, pixels), bitmap, format)
+            image = _apply_palette(_indices(bitmap, pixels), bitmap, format)
         else:
-            image = _coloured(bitmap, pixels)
-    image = _upright(image, bitmap).copy(interpretation="srgb")
+            image = _direct_colour(bitmap, pixels)
+    image = _top_down(image, bitmap).copy(interpretation="srgb")
     if bitmap.profile:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", bitmap.profile)
     return image
 
 
-def _upright(image: pyvips.Image, bitmap: Bitmap) -> pyvips.Image:
+def _top_down(image: pyvips.Image, bitmap: Bitmap) -> pyvips.Image:
     return image if bitmap.downwards else image.flipver()
 
 
@@ -80,7 +80,7 @@ def _indices(bitmap: Bitmap, pixels: Body) -> pyvips.Image:
     return packed.crop(0, 0, bitmap.width, bitmap.height).cast("uchar")
 
 
-def _painted(indices: pyvips.Image, bitmap: Bitmap, format: str) -> pyvips.Image:
+def _apply_palette(indices: pyvips.Image, bitmap: Bitmap, format: str) -> pyvips.Image:
     """Places that the palette does not have are black."""
     entries = bytes(bitmap.palette)
     count = len(entries) // bitmap.entry
@@ -91,7 +91,7 @@ def _painted(indices: pyvips.Image, bitmap: Bitmap, format: str) -> pyvips.Image
     return indices.maplut(table)
 
 
-def _coloured(bitmap: Bitmap, pixels: Body) -> pyvips.Image:
+def _direct_colour(bitmap: Bitmap, pixels: Body) -> pyvips.Image:
     width, height, depth = bitmap.width, bitmap.height, bitmap.depth
     if depth == 24:
         row = pyvips.Image.new_from_memory(pixels, bitmap.stride, height, 1, "uchar")
@@ -112,11 +112,12 @@ def _band(packed: pyvips.Image, mask: int) -> pyvips.Image:
     return (values if most == 255 else (values * (255 / most)).rint()).cast("uchar")
 
 
-def unrolled(packed: Body, width: int, height: int, depth: int) -> bytes:
+def decode_rle(packed: Body, width: int, height: int, depth: int) -> bytes:
     """Rows of 8-bit indices from RLE8 or RLE4. What is skipped is index 0, as in most programs."""
-    if len(packed) > MOST_RUNS:
+    if len(packed) > MAX_RLE_BYTES:
         raise TooCostly(
-            f"the original is a bmp image of {len(packed)} run-length encoded bytes; it may have {MOST_RUNS}"
+            f"the original is a bmp image of {len(packed)} run-length encoded bytes; "
+            f"it may have {MAX_RLE_BYTES}"
         )
     data = bytes(packed)
     pixels = bytearray(width * height)

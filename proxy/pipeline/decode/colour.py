@@ -5,20 +5,26 @@ from __future__ import annotations
 import pyvips
 
 from proxy.options.spec import Icc
-from proxy.pipeline.decode.icc import colour_space, is_srgb
+from proxy.pipeline.decode.icc import is_srgb, profile_space
 
 _BANDS = {"rgb": 3, "grey": 1, "cmyk": 4}
 _RGB_BANDS = (3, 4)
-_MOST = {"char": 127, "short": 32_767, "int": 2_147_483_647, "uint": 4_294_967_295}
-_SIXTEEN = {"srgb": "rgb16", "rgb16": "rgb16", "b-w": "grey16", "grey16": "grey16", "multiband": "multiband"}
+_SAMPLE_MAXIMUM = {"char": 127, "short": 32_767, "int": 2_147_483_647, "uint": 4_294_967_295}
+_SIXTEEN_BIT_SPACE = {
+    "srgb": "rgb16",
+    "rgb16": "rgb16",
+    "b-w": "grey16",
+    "grey16": "grey16",
+    "multiband": "multiband",
+}
 
 
-def ordinary(image: pyvips.Image) -> pyvips.Image:
+def normalise_samples(image: pyvips.Image) -> pyvips.Image:
     """
     Numbers that only TIFFs of scientists have, as those that photographs have: whole ones of other widths as
     16 bits, negative ones as black, and grey floats as what RGB ones are, light from 0 to 1.
     """
-    most, sixteen = _MOST.get(image.format), _SIXTEEN.get(image.interpretation)
+    most, sixteen = _SAMPLE_MAXIMUM.get(image.format), _SIXTEEN_BIT_SPACE.get(image.interpretation)
     if most and sixteen:
         return (image * (65_535 / most)).cast("ushort").copy(interpretation=sixteen)
     if image.format in ("float", "double") and image.interpretation == "b-w":
@@ -36,13 +42,13 @@ def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, dept
     perceptual tables turn black into brown. Effects and colours of URLs mean the values of the space that
     was asked for.
     """
-    usable = obeyed(image, profile)
+    usable = profile_fits(image, profile)
     if profile and not usable:
         image = image.copy()
         image.remove("icc-profile-data")
     fine = image.format != "uchar"
     depth = depth if fine else 8
-    is_rgb = usable and profile is not None and colour_space(profile) == "rgb"
+    is_rgb = usable and profile is not None and profile_space(profile) == "rgb"
     shown_as_srgb = not usable or profile is None or (is_rgb and is_srgb(profile))
     own = profile if is_rgb and icc is not Icc.P3 else None
     if not shown_as_srgb and not (icc is Icc.KEEP and is_rgb):
@@ -52,24 +58,24 @@ def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, dept
         own = None
     else:
         if image.interpretation == "multiband":
-            image = _named(image)
+            image = _interpret_bands(image)
         if icc is Icc.P3:
             image = image.colourspace("rgb16" if fine else "srgb")
             image = image.icc_transform("p3", input_profile="srgb", embedded=False, depth=depth)
     if icc is Icc.P3:
         own = pyvips.Operation.call("profile_load", "p3")
     if depth == 16:
-        return described(_three_or_four(image.colourspace("rgb16")), own)
-    return described(eight_bits(image.colourspace("srgb")), own)
+        return with_profile(_rgb_or_rgba(image.colourspace("rgb16")), own)
+    return with_profile(eight_bits(image.colourspace("srgb")), own)
 
 
-def obeyed(image: pyvips.Image, profile: bytes | None) -> bool:
+def profile_fits(image: pyvips.Image, profile: bytes | None) -> bool:
     """Whether the embedded profile can be read and is about as many channels as the image has."""
-    space = colour_space(profile) if profile else None
+    space = profile_space(profile) if profile else None
     return space is not None and _BANDS[space] == image.bands - image.hasalpha()
 
 
-def described(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
+def with_profile(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
     """
     With a copy of `profile`, or with none. What libvips itself attaches while it converts, its CMYK profile
     too, is a reference to memory that goes with the operation, before the metadata do.
@@ -82,17 +88,17 @@ def described(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
     return image
 
 
-def is_named(image: pyvips.Image) -> bool:
+def needs_profile(image: pyvips.Image) -> bool:
     """Whether the picture's colours need its profile to be understood."""
     return bool(image.get_typeof("icc-profile-data")) and not is_srgb(image.get("icc-profile-data"))
 
 
-def greyed(image: pyvips.Image) -> pyvips.Image | None:
+def as_greyscale(image: pyvips.Image) -> pyvips.Image | None:
     """
     One band, and alpha where there is any, of a picture whose colours are all greys; `None` of others, and of
     one with a profile, which is about colours.
     """
-    if is_named(image):
+    if needs_profile(image):
         return None
     step = max(1, min(image.width, image.height) // 64)
     for each in (image.subsample(step, step), image):
@@ -103,33 +109,33 @@ def greyed(image: pyvips.Image) -> pyvips.Image | None:
     return grey.copy(interpretation="b-w")
 
 
-def in_colours_of(other: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
+def to_space_of(other: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
     """`image`, which is sRGB without alpha, in the space of `other`."""
-    if not is_named(other):
+    if not needs_profile(other):
         return image
     imported = image.icc_import(input_profile="srgb", embedded=False)
-    return described(imported, other.get("icc-profile-data")).icc_export(depth=8)
+    return with_profile(imported, other.get("icc-profile-data")).icc_export(depth=8)
 
 
 def as_srgb(image: pyvips.Image) -> pyvips.Image:
     """What `to_rgb` gave, for those who take values for sRGB's."""
-    if not is_named(image):
+    if not needs_profile(image):
         return image
-    return described(eight_bits(image.icc_transform("srgb", embedded=True, depth=8)), None)
+    return with_profile(eight_bits(image.icc_transform("srgb", embedded=True, depth=8)), None)
 
 
 def eight_bits(image: pyvips.Image) -> pyvips.Image:
-    image = _three_or_four(image)
+    image = _rgb_or_rgba(image)
     return image if image.format == "uchar" else image.cast("uchar")
 
 
-def _three_or_four(image: pyvips.Image) -> pyvips.Image:
+def _rgb_or_rgba(image: pyvips.Image) -> pyvips.Image:
     if image.bands in _RGB_BANDS:
         return image
     return image.extract_band(0, n=4 if image.bands > 4 else 3)
 
 
-def _named(image: pyvips.Image) -> pyvips.Image:
+def _interpret_bands(image: pyvips.Image) -> pyvips.Image:
     """Bands that nobody named: the first three are red, green and blue, or the first one is grey."""
     grey = image.bands < 3
     wide = image.format == "ushort"

@@ -162,13 +162,13 @@ class _Bits:
 
 
 def _bmp(body: Body) -> Extent:
-    bitmap = bmp_header.of_file(body)
+    bitmap = bmp_header.parse_bmp(body)
     return bitmap.width, bitmap.height
 
 
 def _ico(body: Body) -> Extent:
     """That of the picture which is shown; directories have one byte for a side."""
-    return ico.best(body)[1]
+    return ico.best_picture(body)[1]
 
 
 _READERS: Mapping[Incoming, Callable[[Body], Extent | None]] = {

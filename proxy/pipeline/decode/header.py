@@ -14,8 +14,8 @@ from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline.decode import svg
 from proxy.pipeline.decode.containers import extent, is_cut_gif
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.loaders import HELD_WHOLE, PAGED, loadable, opened
-from proxy.pipeline.decode.orientation import TURNED
+from proxy.pipeline.decode.loaders import DECODED_WHOLE, PAGED_FORMATS, loadable, open_image
+from proxy.pipeline.decode.orientation import ORIENTATIONS
 from proxy.pipeline.decode.sniff import sniff
 
 
@@ -48,7 +48,7 @@ class Header:
     @property
     def upright(self) -> Size:
         """The size after EXIF orientation."""
-        return self.stored.swapped if TURNED[self.orientation].transposed else self.stored
+        return self.stored.swapped if ORIENTATIONS[self.orientation].transposed else self.stored
 
 
 def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Header:
@@ -61,15 +61,15 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     if limits.formats is not None and format not in limits.formats:
         accepted = ", ".join(limits.formats)
         raise NotAnImage(f"the original is {format}; its origin may have {accepted}", allowed=accepted)
-    declared = svg.judged(body, limits) if format is InputOnly.SVG else extent(body, format)
+    declared = svg.judge_svg(body, limits) if format is InputOnly.SVG else extent(body, format)
     if declared is not None:
         _gate(Size(*declared), limits)
     if format is Format.GIF and is_cut_gif(body):
         raise BrokenImage("the original is a gif image that was cut short")
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
-        found = _header(opened(body, format), format)
-        if 0 < page < found.pages and format in PAGED:
-            found = replace(_header(opened(body, format, page=page), format), page=page)
+        found = _header(open_image(body, format), format)
+        if 0 < page < found.pages and format in PAGED_FORMATS:
+            found = replace(_header(open_image(body, format, page=page), format), page=page)
     if page >= found.pages:
         raise NoSuchPage(
             f"the original has no page {page}: it has {found.pages}, and the first one is page 0",
@@ -108,12 +108,12 @@ def _header(image: pyvips.Image, format: Incoming) -> Header:
         format=format,
         width=image.width,
         height=image.height,
-        orientation=orientation if orientation in TURNED else 1,
+        orientation=orientation if orientation in ORIENTATIONS else 1,
         pages=told("n-pages", 1),
         delays=tuple(told("delay", ())),
         loop=told("loop", 0),
         alpha=bool(image.hasalpha()),
-        whole=format in HELD_WHOLE or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),
+        whole=format in DECODED_WHOLE or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),
         interpretation=image.interpretation,
         profile=told("icc-profile-data", None),
     )

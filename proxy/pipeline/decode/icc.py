@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 
-MAX_BYTES = 1_000_000
+MAX_PROFILE_BYTES = 1_000_000
 """Larger ones are dropped: they have crashed decoders (lovell/sharp issue 937)."""
 
 _HEADER = 128
@@ -27,9 +27,9 @@ _COLORANT_TOLERANCE = 0.0025
 _CURVE_TOLERANCE = 0.004
 
 
-def colour_space(profile: bytes) -> str | None:
+def profile_space(profile: bytes) -> str | None:
     """`rgb`, `grey` or `cmyk` of a profile worth handing to a colour engine, else `None`."""
-    if not _HEADER + 4 <= len(profile) <= MAX_BYTES or profile[36:40] != b"acsp":
+    if not _HEADER + 4 <= len(profile) <= MAX_PROFILE_BYTES or profile[36:40] != b"acsp":
         return None
     if struct.unpack_from(">I", profile)[0] > len(profile):
         return None
@@ -44,7 +44,7 @@ def is_srgb(profile: bytes) -> bool:
     """
     try:
         tags = _tags(profile)
-        if colour_space(profile) != "rgb" or b"A2B0" in tags:
+        if profile_space(profile) != "rgb" or b"A2B0" in tags:
             return False
         primaries = all(
             abs(got - wanted) <= _COLORANT_TOLERANCE
@@ -101,7 +101,7 @@ def _curve(tag: bytes) -> Callable[[float], float] | None:
     return None
 
 
-def description(profile: bytes) -> str | None:
+def profile_description(profile: bytes) -> str | None:
     """
     What a profile calls itself. ICC.1:2022, 10.15 (multiLocalizedUnicodeType: the first record) and
     ICC.1:2001-04, 6.5.17 (textDescriptionType: its ASCII part).

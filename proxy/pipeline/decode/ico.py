@@ -5,23 +5,25 @@ from __future__ import annotations
 import struct
 
 from proxy.model.errors import BrokenImage
-from proxy.pipeline.decode.bmp_header import of_icon
+from proxy.pipeline.decode.bmp_header import parse_icon_bitmap
 
 Body = bytes | memoryview
 
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-MOST_PICTURES = 256
+MAX_PICTURES = 256
 """Of the directory that are looked at; real icons have about ten."""
 
 
-def best(body: Body) -> tuple[memoryview, tuple[int, int]]:
+def best_picture(body: Body) -> tuple[memoryview, tuple[int, int]]:
     """
-    The bytes of one picture, a PNG or a bitmap for `bmp.of_icon`, and its width and height. Among pictures
-    of one size it is that of the most bits. Those that cannot be read are none. Raises BrokenImage.
+    Choose the largest picture of an icon, and of pictures of one size that of the most bits.
+
+    Returns its bytes, a PNG or a bitmap for `parse_icon_bitmap`, and its width and height in px. Those that
+    cannot be read do not count. Raises BrokenImage where there is no other.
     """
     whole = memoryview(body)
-    found = [each for row in range(MOST_PICTURES) if (each := _picture(whole, row)) is not None]
+    found = [each for row in range(MAX_PICTURES) if (each := _picture(whole, row)) is not None]
     if not found:
         raise BrokenImage("the original is an ico image without pictures that can be read")
     _, part, size = max(found, key=lambda each: each[0])
@@ -36,16 +38,16 @@ def _picture(whole: memoryview, row: int) -> tuple[tuple[int, int], memoryview, 
             return None
         bits, length, at = struct.unpack_from("<HII", whole, 6 + 16 * row + 6)
         part = whole[at : at + length]
-        width, height, bits = _facts(part, bits)
+        width, height, bits = _size_and_bits(part, bits)
     except (struct.error, BrokenImage):
         return None
     return (width * height, bits), part, (width, height)
 
 
-def _facts(part: memoryview, bits: int) -> tuple[int, int, int]:
+def _size_and_bits(part: memoryview, bits: int) -> tuple[int, int, int]:
     """What the picture itself says: directories have one byte for a side, and many are wrong."""
-    if part[:8] == PNG:
+    if part[:8] == PNG_SIGNATURE:
         width, height = struct.unpack_from(">II", part, 16)
         return width, height, bits
-    bitmap = of_icon(part)
+    bitmap = parse_icon_bitmap(part)
     return bitmap.width, bitmap.height, bitmap.depth

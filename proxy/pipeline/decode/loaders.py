@@ -25,18 +25,18 @@ LOADERS: Mapping[Incoming, str] = {
 }
 """Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
 
-OWN: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = {
-    InputOnly.BMP: bmp_pixels.of_bmp,
-    InputOnly.ICO: bmp_pixels.of_ico,
+OWN_DECODERS: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = {
+    InputOnly.BMP: bmp_pixels.decode_bmp,
+    InputOnly.ICO: bmp_pixels.decode_ico,
 }
 """What is decoded here: libvips would hand it to ImageMagick, where it has that."""
 
-PAGED = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.JXL, InputOnly.HEIC})
+PAGED_FORMATS = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.JXL, InputOnly.HEIC})
 
-HELD_WHOLE = frozenset({Format.AVIF, InputOnly.HEIC, Format.JXL})
+DECODED_WHOLE = frozenset({Format.AVIF, InputOnly.HEIC, Format.JXL})
 """Whatever is wanted of them, they are decoded whole."""
 
-SAMPLES: Mapping[Incoming, bytes] = {
+LOADER_SAMPLES: Mapping[Incoming, bytes] = {
     InputOnly.SVG: b"<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'><path d='M0 0h1v1'/></svg>",
     InputOnly.HEIC: b64decode(
         """
@@ -55,11 +55,11 @@ SAMPLES: Mapping[Incoming, bytes] = {
 """Tiny pictures of the formats that not every libvips decodes: a loader may be there and its codec not."""
 
 
-def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
+def open_image(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
     if format is InputOnly.SVG:
-        body = svg.plain(body)
-    if format in OWN:
-        return OWN[format](body)
+        body = svg.without_doctype(body)
+    if format in OWN_DECODERS:
+        return OWN_DECODERS[format](body)
     load = getattr(pyvips.Image, LOADERS[format])
     return load(body, access="sequential", **{"fail_on": "error", **options})
 
@@ -67,12 +67,15 @@ def opened(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips
 @cache
 def loadable() -> frozenset[Incoming]:
     """Found by decoding. The formats without a sample are those that libvips is never built without."""
-    return frozenset(format for format in LOADERS if format not in SAMPLES or _loads(format)) | OWN.keys()
+    return (
+        frozenset(format for format in LOADERS if format not in LOADER_SAMPLES or _loads(format))
+        | OWN_DECODERS.keys()
+    )
 
 
 def _loads(format: Incoming) -> bool:
     try:
-        opened(SAMPLES[format], format).avg()
+        open_image(LOADER_SAMPLES[format], format).avg()
     except (pyvips.Error, AttributeError):
         return False
     return True

@@ -11,7 +11,7 @@ from proxy.geometry.boxes import Box, Size
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class Orientation:
     """Where an upright point lies in the stored picture: axes swapped, then counted from the end."""
 
     transposed: bool = False
@@ -19,20 +19,20 @@ class Turned:
     flipped: bool = False
 
 
-TURNED: Mapping[int, Turned] = {
-    1: Turned(),
-    2: Turned(mirrored=True),
-    3: Turned(mirrored=True, flipped=True),
-    4: Turned(flipped=True),
-    5: Turned(transposed=True),
-    6: Turned(transposed=True, flipped=True),
-    7: Turned(transposed=True, mirrored=True, flipped=True),
-    8: Turned(transposed=True, mirrored=True),
+ORIENTATIONS: Mapping[int, Orientation] = {
+    1: Orientation(),
+    2: Orientation(mirrored=True),
+    3: Orientation(mirrored=True, flipped=True),
+    4: Orientation(flipped=True),
+    5: Orientation(transposed=True),
+    6: Orientation(transposed=True, flipped=True),
+    7: Orientation(transposed=True, mirrored=True, flipped=True),
+    8: Orientation(transposed=True, mirrored=True),
 }
 """Exif 2.32, 4.6.4 A, tag 274."""
 
 
-def stored(region: Box, turned: Turned, stored: Size) -> Box:
+def to_stored(region: Box, turned: Orientation, stored: Size) -> Box:
     """Where a box of the upright picture lies in the stored one."""
     left, top, width, height = region.left, region.top, region.width, region.height
     if turned.transposed:
@@ -45,7 +45,7 @@ def stored(region: Box, turned: Turned, stored: Size) -> Box:
     )
 
 
-def upright(image: pyvips.Image, turned: Turned) -> pyvips.Image:
+def to_upright(image: pyvips.Image, turned: Orientation) -> pyvips.Image:
     """Orientation is taken from the header that was judged, and the tag does not survive."""
     if turned.mirrored:
         image = image.fliphor()

@@ -14,11 +14,11 @@ from proxy.model.media import Format, InputOnly
 from proxy.options.spec import Spec
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, MissingRows, jpeg_warnings, libvips
-from proxy.pipeline.decode.loaders import PAGED, opened
-from proxy.pipeline.decode.orientation import TURNED, stored, upright
+from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
+from proxy.pipeline.decode.orientation import ORIENTATIONS, to_stored, to_upright
 from proxy.pipeline.decode.scale import loaders_may_scale, resampled
 
-LEFT = 1.5
+MIN_RESAMPLER_FACTOR = 1.5
 """
 libvips' own thumbnails leave 2, sharp and imgproxy 1. Of a 12-megapixel JPEG to 300 px 1.5 takes 0.78 times
 the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quality 80; 1 loses up to 28.
@@ -26,7 +26,7 @@ the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quali
 
 PLAIN_SCALING = Spec()
 
-MOST_DRAWN = 50_000_000
+MAX_RASTERISED_PIXELS = 50_000_000
 """px of a drawing that is made larger than it is shown, since it is shown stretched."""
 
 
@@ -60,21 +60,21 @@ def scaled(
 def _scaled(
     body: bytes | memoryview, head: Header, region: Box, size: Size, spec: Spec, **strictness: str
 ) -> pyvips.Image:
-    turned = TURNED[head.orientation]
+    turned = ORIENTATIONS[head.orientation]
     target = size.swapped if turned.transposed else size
     if head.format is InputOnly.SVG:
         image = _rasterised(body, region, target)
     elif region == Box(0, 0, head.upright.width, head.upright.height):
-        on_load = _on_load(head, target if loaders_may_scale(spec) else head.stored)
-        image = opened(body, head.format, **on_load, **strictness)
+        on_load = _load_options(head, target if loaders_may_scale(spec) else head.stored)
+        image = open_image(body, head.format, **on_load, **strictness)
     else:
-        part = stored(region, turned, head.stored)
+        part = to_stored(region, turned, head.stored)
         factor = _shrink_of(part, head, target if loaders_may_scale(spec) else part.size)
-        on_load = {"shrink": factor} if factor > 1 else _paged(head)
-        image = opened(body, head.format, **on_load, **strictness)
-        part = _shrunk(part, factor, Size(image.width, image.height))
+        on_load = {"shrink": factor} if factor > 1 else _page_option(head)
+        image = open_image(body, head.format, **on_load, **strictness)
+        part = _shrunk_box(part, factor, Size(image.width, image.height))
         image = image.crop(part.left, part.top, part.width, part.height)
-    return upright(resampled(image, target, head.profile, spec).copy_memory(), turned)
+    return to_upright(resampled(image, target, head.profile, spec).copy_memory(), turned)
 
 
 def frames(
@@ -94,24 +94,24 @@ def frames(
     if count == 1:
         yield scaled(body, head, region, size, spec=spec)
         return
-    turned = TURNED[head.orientation]
+    turned = ORIENTATIONS[head.orientation]
     target = size.swapped if turned.transposed else size
-    part = stored(region, turned, head.stored)
+    part = to_stored(region, turned, head.stored)
     with _decoding(head):
         # libvips stands frames on top of each other.
-        column = opened(body, head.format, page=head.page, n=count)
+        column = open_image(body, head.format, page=head.page, n=count)
     for at in range(count):
         with _decoding(head):
             frame = column.crop(part.left, at * head.height + part.top, part.width, part.height)
-            frame = upright(resampled(frame, target, head.profile, spec).copy_memory(), turned)
+            frame = to_upright(resampled(frame, target, head.profile, spec).copy_memory(), turned)
         yield frame
 
 
 def _rasterised(body: bytes | memoryview, region: Box, target: Size) -> pyvips.Image:
     """A drawing has no pixels of its own: it gets those that are shown."""
     scale = max(target.width / region.width, target.height / region.height)
-    scale = min(scale, (MOST_DRAWN / region.size.pixels) ** 0.5)
-    drawing = opened(body, InputOnly.SVG, scale=scale)
+    scale = min(scale, (MAX_RASTERISED_PIXELS / region.size.pixels) ** 0.5)
+    drawing = open_image(body, InputOnly.SVG, scale=scale)
     left = min(round(region.left * scale), drawing.width - 1)
     top = min(round(region.top * scale), drawing.height - 1)
     width = min(max(1, round(region.width * scale)), drawing.width - left)
@@ -123,22 +123,24 @@ def _decoding(head: Header) -> AbstractContextManager[None]:
     return libvips(BrokenImage, f"the original is a damaged {head.format} image")
 
 
-def _paged(head: Header) -> dict[str, Any]:
-    return {"page": head.page} if head.format in PAGED else {}
+def _page_option(head: Header) -> dict[str, Any]:
+    return {"page": head.page} if head.format in PAGED_FORMATS else {}
 
 
-def _on_load(head: Header, target: Size) -> dict[str, Any]:
+def _load_options(head: Header, target: Size) -> dict[str, Any]:
     """
-    How much of the scaling the loader does: JPEG leaves at least a factor of `LEFT` to the resampler; a WebP
-    goes to its size at once. WebP's own scaler knows nothing of premultiplied alpha, so it gets opaque stills
-    only.
+    How much of the scaling the loader does: JPEG leaves at least MIN_RESAMPLER_FACTOR to the resampler; a
+    WebP goes to its size at once. WebP's own scaler knows nothing of premultiplied alpha, so it gets opaque
+    stills only.
     """
     shrink = min(head.width / target.width, head.height / target.height)
     if head.format is Format.JPEG:
-        return {"shrink": next((factor for factor in (8, 4, 2) if shrink >= LEFT * factor), 1)}
+        return {
+            "shrink": next((factor for factor in (8, 4, 2) if shrink >= MIN_RESAMPLER_FACTOR * factor), 1)
+        }
     if head.format is Format.WEBP and not head.alpha and head.pages == 1:
         return {"scale": min(1.0, 1 / shrink)}
-    return _paged(head)
+    return _page_option(head)
 
 
 def _shrink_of(part: Box, head: Header, target: Size) -> int:
@@ -152,12 +154,12 @@ def _shrink_of(part: Box, head: Header, target: Size) -> int:
     ends = (part.left + part.width) % head.width, (part.top + part.height) % head.height
     for factor in (8, 4, 2):
         exact = not any(edge % factor for edge in (part.left, part.top, *ends))
-        if shrink >= factor * (LEFT if exact else 4):
+        if shrink >= factor * (MIN_RESAMPLER_FACTOR if exact else 4):
             return factor
     return 1
 
 
-def _shrunk(part: Box, factor: int, size: Size) -> Box:
+def _shrunk_box(part: Box, factor: int, size: Size) -> Box:
     left, top = round(part.left / factor), round(part.top / factor)
     right, bottom = round((part.left + part.width) / factor), round((part.top + part.height) / factor)
     if part.left + part.width > size.width * factor - factor:

@@ -7,8 +7,15 @@ import pyvips
 from proxy.geometry.boxes import Size
 from proxy.options.spec import Icc, Kernel, Spec
 from proxy.pipeline.decode import icc
-from proxy.pipeline.decode.alpha import apart, weighted
-from proxy.pipeline.decode.colour import as_srgb, described, eight_bits, obeyed, ordinary, to_rgb
+from proxy.pipeline.decode.alpha import on_colours, on_premultiplied
+from proxy.pipeline.decode.colour import (
+    as_srgb,
+    eight_bits,
+    normalise_samples,
+    profile_fits,
+    to_rgb,
+    with_profile,
+)
 
 
 def loaders_may_scale(spec: Spec) -> bool:
@@ -25,14 +32,14 @@ def resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Sp
 
     A profile that no picture can be made with is ignored: some are damaged behind a header that is in order.
     """
-    image = ordinary(image)
+    image = normalise_samples(image)
     try:
         made = _resampled(image, target, profile, spec)
         as_srgb(made)
     except pyvips.Error:
         if profile is None:
             raise
-        return _resampled(described(image, None), target, None, spec)
+        return _resampled(with_profile(image, None), target, None, spec)
     return made
 
 
@@ -46,9 +53,9 @@ def _resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: S
 
 def _in_linear_light(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
     kept = spec.icc is Icc.KEEP and profile is not None and icc.is_matrix(profile)
-    if kept and obeyed(image, profile):
+    if kept and profile_fits(image, profile):
         light = _resized(image.icc_import(embedded=True, pcs="xyz"), target, spec.kernel)
-        return described(eight_bits(light.icc_export(depth=8)), profile)
+        return with_profile(eight_bits(light.icc_export(depth=8)), profile)
     # sRGB's curve is Display P3's too.
     light = to_rgb(image, profile, spec.icc, depth=16).colourspace("scrgb")
     return eight_bits(_resized(light, target, spec.kernel).colourspace("srgb"))
@@ -65,11 +72,11 @@ def _between_gammas(
     image = to_rgb(image, profile, spec.icc, depth=16)
     deep = image.format == "ushort"
     table = ((pyvips.Image.identity(ushort=deep) / (65_535 if deep else 255)) ** darker) * 255
-    light = apart(image, lambda colours: colours.maplut(table))
+    light = on_colours(image, lambda colours: colours.maplut(table))
     if deep and image.hasalpha():
         light = light.extract_band(0, n=3).bandjoin(image[3] / 257)
     light = _resized(light.copy(interpretation="srgb"), target, spec.kernel)
-    encoded = apart(light, lambda colours: (colours.clamp(min=0, max=255) / 255) ** (1 / brighter) * 255)
+    encoded = on_colours(light, lambda colours: (colours.clamp(min=0, max=255) / 255) ** (1 / brighter) * 255)
     return encoded.rint().cast("uchar")
 
 
@@ -77,7 +84,7 @@ def _resized(image: pyvips.Image, target: Size, kernel: Kernel) -> pyvips.Image:
     if _size(image) == target:
         return image
     across, down = target.width / image.width, target.height / image.height
-    return weighted(image, lambda picture: picture.resize(across, vscale=down, kernel=kernel.value))
+    return on_premultiplied(image, lambda picture: picture.resize(across, vscale=down, kernel=kernel.value))
 
 
 def _size(image: pyvips.Image) -> Size:

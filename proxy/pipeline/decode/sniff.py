@@ -35,7 +35,7 @@ _SVG = re.compile(
 )
 _SVG_STARTS_WITHIN = 4096
 
-NAMES: Mapping[Incoming, str] = {
+FORMAT_NAMES: Mapping[Incoming, str] = {
     InputOnly.SVG: "an SVG image",
     InputOnly.HEIC: "a HEIC image",
     Format.JXL: "a JPEG XL image",
@@ -43,7 +43,7 @@ NAMES: Mapping[Incoming, str] = {
     InputOnly.ICO: "an icon (ICO)",
 }
 
-_OTHERS: tuple[tuple[bytes, str], ...] = (
+_OTHER_MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF"),
     (b"%!PS", "PostScript"),
     (b"8BPS", "a Photoshop document"),
@@ -61,21 +61,21 @@ _MARKUP: tuple[tuple[bytes, str], ...] = (
 )
 
 
-EVERYTHING: tuple[Incoming, ...] = (*Format, *InputOnly)
+ALL_INPUT_FORMATS: tuple[Incoming, ...] = (*Format, *InputOnly)
 
 
-def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = EVERYTHING) -> Incoming:
+def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = ALL_INPUT_FORMATS) -> Incoming:
     """The format of an original. Raises NotAnImage, whose message names what was recognised instead."""
     head = bytes(body[:_SVG_STARTS_WITHIN])
-    format = _recognised(head)
+    format = _recognise(head)
     if format is not None and format in accepted:
         return format
-    known = ", ".join(format.value for format in EVERYTHING if format in accepted)
-    seen = NAMES.get(format, f"a {format} image") if format else _other(head)
+    known = ", ".join(format.value for format in ALL_INPUT_FORMATS if format in accepted)
+    seen = FORMAT_NAMES.get(format, f"a {format} image") if format else _describe_other(head)
     raise NotAnImage(f"the original is {seen}; accepted are {known}", allowed=known)
 
 
-def _recognised(head: bytes) -> Incoming | None:
+def _recognise(head: bytes) -> Incoming | None:
     for magic, format in _MAGIC:
         if head.startswith(magic):
             return format
@@ -83,7 +83,7 @@ def _recognised(head: bytes) -> Incoming | None:
         return Format.WEBP
     if head[4:8] == b"ftyp" and _brands(head) & (_AV1_BRANDS | _HEVC_BRANDS):
         return Format.AVIF if _brands(head) & _AV1_BRANDS else InputOnly.HEIC
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp_header.HEADERS:
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp_header.HEADER_SIZES:
         return InputOnly.BMP
     return InputOnly.SVG if _SVG.match(head.removeprefix(b"\xef\xbb\xbf")) else None
 
@@ -94,12 +94,12 @@ def _brands(head: bytes) -> frozenset[bytes]:
     return frozenset({head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))})
 
 
-def _other(head: bytes) -> str:
+def _describe_other(head: bytes) -> str:
     if not head:
         return "empty"
     if head[4:8] == b"ftyp":
         return "a video or another ISO media file"
-    for magic, name in _OTHERS:
+    for magic, name in _OTHER_MAGIC:
         if head.startswith(magic):
             return name
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()

@@ -19,7 +19,7 @@ from proxy.pipeline.decode.pixels import PLAIN_SCALING
 from proxy.pipeline.decode.scale import resampled
 
 
-class Source(Protocol):
+class PixelSource(Protocol):
     """
     Pixels that are there to be scaled. `region` is px of the upright picture (`header.upright`), `size` px of
     the result, which is 8-bit RGB with or without alpha, in memory. `spec` says by which kernel, in which
@@ -44,7 +44,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Original:
+class OpenedOriginal:
     """A file whose header was judged. Decoding it may still raise BrokenImage."""
 
     body: bytes | memoryview = field(repr=False)
@@ -83,7 +83,7 @@ class Picture:
 
 def open_original(
     body: bytes | memoryview, limits: Limits, *, page: int = 0, autoorient: bool = True
-) -> Original:
+) -> OpenedOriginal:
     """
     Open an original, or the one `page` of it, which counts from 0, and judge its header; no pixel is decoded.
     Unless `autoorient`, its EXIF orientation is taken for the usual one.
@@ -91,4 +91,4 @@ def open_original(
     Raises NotAnImage, BrokenImage, NoSuchPage, and TooManyPixels for what this deployment does not decode.
     """
     header = read_header(body, limits, page)
-    return Original(body=body, header=header if autoorient else replace(header, orientation=1))
+    return OpenedOriginal(body=body, header=header if autoorient else replace(header, orientation=1))

@@ -24,34 +24,34 @@ from proxy.pipeline.decode.sniff import sniff
 Body = bytes | memoryview
 Extent = tuple[int, int]
 
-MAX_BYTES = 1_000_000
+MAX_SVG_BYTES = 1_000_000
 """40 kB have taken 5 s and 1.5 GB in the header alone."""
 
-EMBEDDED = frozenset({Format.JPEG, Format.PNG, Format.GIF, Format.WEBP})
+EMBEDDABLE_FORMATS = frozenset({Format.JPEG, Format.PNG, Format.GIF, Format.WEBP})
 
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^\[\]<>]*>")
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)(?:px)?\s*")
 _PICTURES = frozenset({"image", "feImage", "use"})
 
 
-def plain(body: Body) -> bytes:
+def without_doctype(body: Body) -> bytes:
     """Without the DOCTYPE that drawing programs write. One that defines anything stays, to be refused."""
     return _DOCTYPE.sub(b"", bytes(body), count=1)
 
 
-def judged(body: Body, limits: Limits) -> Extent | None:
+def judge_svg(body: Body, limits: Limits) -> Extent | None:
     """
     The size that the drawing declares, when it does so in px. Raises NotAnImage, BrokenImage, TooCostly and
     TooManyPixels.
     """
-    if len(body) > MAX_BYTES:
-        raise TooCostly(f"the original is an SVG image of {len(body)} bytes; it may have {MAX_BYTES}")
+    if len(body) > MAX_SVG_BYTES:
+        raise TooCostly(f"the original is an SVG image of {len(body)} bytes; it may have {MAX_SVG_BYTES}")
     reader = _Reader(limits)
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = reader.doctype
     parser.StartElementHandler = reader.element
     try:
-        parser.Parse(plain(body), True)
+        parser.Parse(without_doctype(body), True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise BrokenImage("the original is a damaged svg image") from error
     return reader.size
@@ -74,7 +74,7 @@ class _Reader:
         if not self._depth:
             if local != "svg":
                 raise NotAnImage("the original is XML, and no SVG image")
-            self.size = _declared(attributes)
+            self.size = _declared_size(attributes)
         self._depth += 1
         if local == "include":
             raise NotAnImage("the original is an SVG image that includes others, which is not accepted")
@@ -91,20 +91,19 @@ class _Reader:
         try:
             raw = unquote_to_bytes(content)
             picture = base64.b64decode(raw) if about.lower().rstrip().endswith("base64") else raw
-            kind = sniff(picture, EMBEDDED)
+            kind = sniff(picture, EMBEDDABLE_FORMATS)
             size = extent(picture, kind)
         except (binascii.Error, NotAnImage):
             size = None
         if size is None:
-            raise NotAnImage(
-                f"the original is an SVG image with something else in it than {', '.join(sorted(EMBEDDED))}"
-            )
+            known = ", ".join(sorted(EMBEDDABLE_FORMATS))
+            raise NotAnImage(f"the original is an SVG image with something else in it than {known}")
         self._pixels += size[0] * size[1]
         if self._pixels > self._most:
             raise TooManyPixels(f"the pictures in the original, an svg, may have {self._most} px")
 
 
-def _declared(attributes: Mapping[str, str]) -> Extent | None:
+def _declared_size(attributes: Mapping[str, str]) -> Extent | None:
     """Its width and height, else those of its viewBox."""
     texts = [attributes.get("width", ""), attributes.get("height", "")]
     if not any(texts):

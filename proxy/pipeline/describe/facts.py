@@ -15,18 +15,18 @@ from proxy.model.media import Format
 from proxy.options.spec import OutputFormat, Spec
 from proxy.options.values.colours import Colour
 from proxy.pipeline.decode import icc
-from proxy.pipeline.decode.alpha import weighted, with_alpha
+from proxy.pipeline.decode.alpha import on_premultiplied, with_alpha
 from proxy.pipeline.decode.colour import as_srgb
 from proxy.pipeline.decode.source import open_original
 from proxy.pipeline.describe.palette import palette
 from proxy.pipeline.describe.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
-from proxy.pipeline.draw.canvas import dominant
-from proxy.pipeline.encode.metadata import RIGHTS, SHOOTING
-from proxy.pipeline.encode.savers import encoded
+from proxy.pipeline.draw.canvas import dominant_colour
+from proxy.pipeline.encode.metadata import CAMERA_FIELDS, RIGHTS_FIELDS
+from proxy.pipeline.encode.savers import encode_image
 from proxy.pipeline.render_plan import plan_render
 from proxy.pipeline.stages import compose, decode, encode, making_picture
 
-PALETTE = 5
+PALETTE_SIZE = 5
 LQIP_SIDE = 24
 LQIP_QUALITY = 40
 
@@ -76,14 +76,14 @@ def describe(
                 "orientation": header.orientation,
                 "alpha": header.alpha,
                 "space": header.interpretation,
-                "profile": icc.description(header.profile) if header.profile else None,
+                "profile": icc.profile_description(header.profile) if header.profile else None,
                 "exif": public_exif(pixels.first),
             },
-            **looks(as_srgb(image)),
+            **appearance(as_srgb(image)),
         }
 
 
-def looks(image: pyvips.Image) -> dict[str, Any]:
+def appearance(image: pyvips.Image) -> dict[str, Any]:
     """
     Colours as `#rrggbb`, the hashes of the picture scaled into 100x100 px (ThumbHash in base64, as its
     authors write it), and `lqip`, a data URI.
@@ -95,10 +95,10 @@ def looks(image: pyvips.Image) -> dict[str, Any]:
         for red, green, blue, alpha in zip(*(rgba[band::4] for band in range(4)), strict=True)
         if alpha >= 128
     ]
-    tiny = encoded(_inside(image, LQIP_SIDE), Format.WEBP, LQIP_QUALITY)
+    tiny = encode_image(_inside(image, LQIP_SIDE), Format.WEBP, LQIP_QUALITY)
     return {
-        "dominant": _hex(dominant(image)),
-        "palette": [_hex(Colour(*colour)) for colour in palette(opaque, PALETTE)],
+        "dominant": _hex(dominant_colour(image)),
+        "palette": [_hex(Colour(*colour)) for colour in palette(opaque, PALETTE_SIZE)],
         "blurhash": blurhash(rgba, small.width, small.height),
         "thumbhash": b64encode(thumbhash(rgba, small.width, small.height)).decode(),
         "lqip": f"data:image/webp;base64,{b64encode(tiny).decode()}",
@@ -110,7 +110,7 @@ def public_exif(image: pyvips.Image) -> dict[str, str]:
     found = {}
     for name in sorted(image.get_fields()):
         tag = _EXIF_FIELD.fullmatch(name)
-        if tag is not None and tag[1] in RIGHTS | SHOOTING:
+        if tag is not None and tag[1] in RIGHTS_FIELDS | CAMERA_FIELDS:
             value = _EXIF_VALUE.fullmatch(image.get(name))
             found[tag[1]] = (value[1] if value else image.get(name)).strip()
     return found
@@ -122,7 +122,7 @@ def _inside(image: pyvips.Image, side: int) -> pyvips.Image:
     if scale >= 1:
         return image
     width, height = (max(1, int(length * scale + 0.5)) for length in (image.width, image.height))
-    return weighted(
+    return on_premultiplied(
         image, lambda picture: picture.resize(width / image.width, vscale=height / image.height)
     ).cast("uchar")
 

@@ -14,12 +14,12 @@ from proxy.options.spec import Spec
 from proxy.options.values.colours import GeneratedBackground
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.draw import canvas
-from proxy.pipeline.draw.compose import cut, drawn, mirrored
-from proxy.pipeline.draw.effects import affected
+from proxy.pipeline.draw.compose import crop_to_plan, draw, turn_and_mirror
+from proxy.pipeline.draw.effects import apply_effects
 from proxy.pipeline.draw.overlay import Layer
 
 
-def drawn_frames(
+def draw_frames(
     first: pyvips.Image,
     others: Iterable[pyvips.Image],
     spec: Spec,
@@ -28,12 +28,12 @@ def drawn_frames(
     *,
     alpha: bool,
 ) -> Iterator[pyvips.Image]:
-    """Each frame as `drawn` makes it, `over` on it, in memory, and with nothing of its neighbours."""
+    """Each frame as `draw` makes it, `over` on it, in memory, and with nothing of its neighbours."""
     for frame in chain((first,), others):
-        yield drawn(frame, spec, plan, over, alpha=alpha).copy_memory()
+        yield draw(frame, spec, plan, over, alpha=alpha).copy_memory()
 
 
-def column(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
+def stack_frames(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
     """The frames as libvips' savers take them: on top of each other, with their delays and their loop."""
     all_frames = list(frames)
     stacked = pyvips.Image.arrayjoin(all_frames, across=1).copy()
@@ -47,22 +47,22 @@ def column(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
     return stacked
 
 
-def frame(stacked: pyvips.Image, count: int, at: int) -> pyvips.Image:
-    """One of `count` frames that `column` put on top of each other."""
+def frame_at(stacked: pyvips.Image, count: int, at: int) -> pyvips.Image:
+    """One of `count` frames that `stack_frames` put on top of each other."""
     height = stacked.height // count
     return stacked if count == 1 else stacked.crop(0, at * height, stacked.width, height)
 
 
-def pinned(first: pyvips.Image, spec: Spec, plan: Plan) -> tuple[Spec, Plan]:
+def pin_choices(first: pyvips.Image, spec: Spec, plan: Plan) -> tuple[Spec, Plan]:
     """
     Decide by the first frame what depends on pixels: a crop that jumps and bars that flicker are no picture.
     """
-    upright = mirrored(first, plan)
-    shown = cut(upright, plan)
+    upright = turn_and_mirror(first, plan)
+    shown = crop_to_plan(upright, plan)
     if plan.strategy is not None:
         # libvips keeps where an area was cut out as a negative offset.
         place = Box(-shown.xoffset, -shown.yoffset, shown.width, shown.height)
         plan = replace(plan, crop=place, strategy=None)
     if spec.background is GeneratedBackground.DOMINANT:
-        spec = replace(spec, background=canvas.dominant(affected(shown, spec)))
+        spec = replace(spec, background=canvas.dominant_colour(apply_effects(shown, spec)))
     return spec, plan

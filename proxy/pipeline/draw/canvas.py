@@ -10,7 +10,7 @@ import pyvips
 from proxy.geometry.boxes import Box, Margins, Size
 from proxy.options.values.colours import TRANSPARENT, WHITE, Colour, GeneratedBackground
 from proxy.options.values.edges import Edge
-from proxy.pipeline.decode.alpha import weighted, with_alpha
+from proxy.pipeline.decode.alpha import on_premultiplied, with_alpha
 
 Background = Colour | GeneratedBackground | None
 
@@ -21,20 +21,20 @@ _HISTOGRAM_SIDE = 64
 _HISTOGRAM_SHIFT = 4
 
 
-def barred(image: pyvips.Image, canvas: Box, background: Background) -> pyvips.Image:
+def on_canvas(image: pyvips.Image, canvas: Box, background: Background) -> pyvips.Image:
     """The picture at `left`, `top` of a canvas of `width` x `height`. Bars stand beside it, not under it."""
     if background is GeneratedBackground.BLURRED:
-        ground = blurred(image, Size(canvas.width, canvas.height))
+        ground = blurred_background(image, Size(canvas.width, canvas.height))
         if image.hasalpha():
             ground = with_alpha(ground)
         return ground.insert(image, canvas.left, canvas.top)
-    return embedded(image, canvas, solid(image, background))
+    return embed_in(image, canvas, solid_colour(image, background))
 
 
 def rotated(image: pyvips.Image, angle: float, size: Size, background: Background) -> pyvips.Image:
     """Turned clockwise by `angle` degrees around its middle, on a canvas of exactly `size`."""
-    ground = blurred(image, size) if background is GeneratedBackground.BLURRED else None
-    corner = TRANSPARENT if ground is not None else solid(image, background)
+    ground = blurred_background(image, size) if background is GeneratedBackground.BLURRED else None
+    corner = TRANSPARENT if ground is not None else solid_colour(image, background)
     if corner.alpha < 255:
         image = with_alpha(image)
     turned = _turned(image, angle, size, corner)
@@ -53,7 +53,7 @@ def extended(image: pyvips.Image, margins: Margins, edge: Edge, background: Back
         margins.top + image.height + margins.bottom,
     )
     if edge is Edge.BACKGROUND:
-        return barred(image, canvas, background)
+        return on_canvas(image, canvas, background)
     return image.embed(canvas.left, canvas.top, canvas.width, canvas.height, extend=edge.value)
 
 
@@ -62,16 +62,18 @@ def flattened(image: pyvips.Image, background: Background) -> pyvips.Image:
     if not image.hasalpha():
         return image
     if background is GeneratedBackground.BLURRED:
-        image = blurred(image, Size(image.width, image.height)).composite2(image, "over").cast("uchar")
+        image = (
+            blurred_background(image, Size(image.width, image.height)).composite2(image, "over").cast("uchar")
+        )
     ground = (
         WHITE
         if background is None or background is GeneratedBackground.BLURRED
-        else _over_white(solid(image, background))
+        else _over_white(solid_colour(image, background))
     )
     return image.flatten(background=_colours(ground))
 
 
-def dominant(image: pyvips.Image) -> Colour:
+def dominant_colour(image: pyvips.Image) -> Colour:
     """
     The mean of the fullest cell of a colour histogram, transparent pixels left out; white when there are
     no others.
@@ -87,12 +89,12 @@ def dominant(image: pyvips.Image) -> Colour:
     return Colour(red, green, blue)
 
 
-def solid(image: pyvips.Image, background: Background) -> Colour:
+def solid_colour(image: pyvips.Image, background: Background) -> Colour:
     """The one colour of a background. None given: transparent for a picture that has alpha, else white."""
     if isinstance(background, Colour):
         return background
     if background is GeneratedBackground.DOMINANT:
-        return dominant(image)
+        return dominant_colour(image)
     return TRANSPARENT if image.hasalpha() else WHITE
 
 
@@ -105,7 +107,7 @@ def _over_white(colour: Colour) -> Colour:
     return Colour(*(round(255 + (value - 255) * share) for value in _colours(colour)))
 
 
-def embedded(image: pyvips.Image, canvas: Box, colour: Colour) -> pyvips.Image:
+def embed_in(image: pyvips.Image, canvas: Box, colour: Colour) -> pyvips.Image:
     if colour.alpha < 255:
         image = with_alpha(image)
     ground = [*_colours(colour), colour.alpha][: image.bands]
@@ -120,7 +122,7 @@ def _turned(image: pyvips.Image, angle: float, size: Size, corner: Colour) -> py
     x, y = (image.width - 1) / 2, (image.height - 1) / 2
     share = corner.alpha / 255
     ground = [*(round(value * share) for value in _colours(corner)), corner.alpha]
-    return weighted(
+    return on_premultiplied(
         image,
         lambda picture: picture.affine(
             [cosine, -sine, sine, cosine],
@@ -135,13 +137,13 @@ def _turned(image: pyvips.Image, angle: float, size: Size, corner: Colour) -> py
     )
 
 
-def blurred(image: pyvips.Image, size: Size) -> pyvips.Image:
+def blurred_background(image: pyvips.Image, size: Size) -> pyvips.Image:
     """An opaque, blurred copy that covers `size`."""
     # Scaling asks for the same rows again and again; what is still to be made would be made each time.
     image = image.copy_memory()
     scale = _BLURRED_SIDE / max(size.width, size.height)
     width, height = (max(1, round(side * scale)) for side in (size.width, size.height))
-    opaque = image.flatten(background=_colours(dominant(image))) if image.hasalpha() else image
+    opaque = image.flatten(background=_colours(dominant_colour(image))) if image.hasalpha() else image
     across = max(width / image.width, height / image.height)
     small = opaque.resize(max(across, 1 / image.width), vscale=max(across, 1 / image.height))
     small = small.crop((small.width - width) // 2, (small.height - height) // 2, width, height)
@@ -152,7 +154,7 @@ def blurred(image: pyvips.Image, size: Size) -> pyvips.Image:
 def _small(image: pyvips.Image, side: int) -> pyvips.Image:
     scale = min(1.0, side / max(image.width, image.height))
     across, down = max(scale, 1 / image.width), max(scale, 1 / image.height)
-    return with_alpha(weighted(image, lambda picture: picture.resize(across, vscale=down)))
+    return with_alpha(on_premultiplied(image, lambda picture: picture.resize(across, vscale=down)))
 
 
 def _pixels(image: pyvips.Image) -> list[tuple[int, ...]]:

@@ -11,13 +11,13 @@ from proxy.geometry.boxes import Box, Size
 from proxy.geometry.plan import Corners, Radius
 from proxy.options.values.colours import Colour, GeneratedBackground
 from proxy.pipeline.decode.alpha import with_alpha
-from proxy.pipeline.draw.canvas import Background, blurred, embedded, solid
+from proxy.pipeline.draw.canvas import Background, blurred_background, embed_in, solid_colour
 
-MOST_KEPT = 1_000_000
+MAX_CACHED_MASK_PIXELS = 1_000_000
 """px, of 4 bytes each, that a mask may have to be kept for the next frame."""
 
 
-def outlined(
+def with_corners_and_border(
     image: pyvips.Image, radii: Corners | None, line: int, colour: Colour, background: Background
 ) -> pyvips.Image:
     """
@@ -27,25 +27,25 @@ def outlined(
     size = Size(image.width + 2 * line, image.height + 2 * line)
     canvas = Box(line, line, size.width, size.height)
     if radii is None:
-        return embedded(image, canvas, colour)
-    inner = _inside(Size(image.width, image.height), radii).embed(*_box(canvas))
-    outer = _inside(size, _wider(radii, line)) if line else inner
+        return embed_in(image, canvas, colour)
+    inner = _coverage(Size(image.width, image.height), radii).embed(*_box(canvas))
+    outer = _coverage(size, _enlarged_radii(radii, line)) if line else inner
     mixed = with_alpha(image).embed(*_box(canvas)).premultiply() * inner
     if line:
         mixed += (outer - inner).clamp(min=0, max=1) * _premultiplied(colour)
     unsolid = background is None or background is GeneratedBackground.BLURRED
-    ground = background if unsolid else solid(image, background)
+    ground = background if unsolid else solid_colour(image, background)
     if isinstance(ground, Colour):
         mixed += (outer * -1 + 1) * _premultiplied(ground)
     elif ground is not None:
-        mixed += with_alpha(blurred(image, size)) * (outer * -1 + 1)
+        mixed += with_alpha(blurred_background(image, size)) * (outer * -1 + 1)
     mixed = mixed.copy(interpretation=image.interpretation).unpremultiply().rint().cast("uchar")
     # What is opaque through and through stays so.
     covered = ground is not None and (ground is GeneratedBackground.BLURRED or _opaque(ground))
     seen_through = image.hasalpha() or not covered or (line and not _opaque(colour))
-    whole = embedded(image, canvas, colour) if line else image
+    whole = embed_in(image, canvas, colour) if line else image
     whole = with_alpha(whole) if seen_through else whole
-    return _with_corners(whole, mixed.extract_band(0, n=whole.bands), _wider(radii, line))
+    return _with_corners(whole, mixed.extract_band(0, n=whole.bands), _enlarged_radii(radii, line))
 
 
 def _with_corners(whole: pyvips.Image, mixed: pyvips.Image, radii: Corners) -> pyvips.Image:
@@ -72,18 +72,18 @@ def _box(box: Box) -> tuple[int, int, int, int]:
     return box.left, box.top, box.width, box.height
 
 
-def _wider(radii: Corners, by: int) -> Corners:
+def _enlarged_radii(radii: Corners, by: int) -> Corners:
     """A corner that is square stays square."""
     one, two, three, four = ((x + by, y + by) if x and y else (0.0, 0.0) for x, y in radii)
     return one, two, three, four
 
 
-def _inside(size: Size, radii: Corners) -> pyvips.Image:
-    return _kept_mask(size, radii) if size.pixels <= MOST_KEPT else _mask(size, radii)
+def _coverage(size: Size, radii: Corners) -> pyvips.Image:
+    return _cached_mask(size, radii) if size.pixels <= MAX_CACHED_MASK_PIXELS else _mask(size, radii)
 
 
 @lru_cache(maxsize=2)
-def _kept_mask(size: Size, radii: Corners) -> pyvips.Image:
+def _cached_mask(size: Size, radii: Corners) -> pyvips.Image:
     """All frames of an animation have the same one, and making it is most of the work."""
     return _mask(size, radii).copy_memory()
 

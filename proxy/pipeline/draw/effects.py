@@ -16,7 +16,7 @@ import pyvips
 
 from proxy.options.spec import OPTIONS, Spec
 from proxy.options.values.colours import Colour, Tint
-from proxy.pipeline.decode.alpha import Work, apart, weighted, with_alpha
+from proxy.pipeline.decode.alpha import ImageFunction, on_colours, on_premultiplied, with_alpha
 
 _MILD_BLUR = ([[1, 1, 1], [1, 1, 1], [1, 1, 1]], 9)
 _MILD_SHARPEN = ([[-1, -1, -1], [-1, 32, -1], [-1, -1, -1]], 24)
@@ -42,28 +42,28 @@ def median(image: pyvips.Image, size: int) -> pyvips.Image:
     size = min(size, image.width, image.height)
     fine = _FINE_MEDIAN * min(1.0, (_FINE_PIXELS / image.width / image.height) ** 0.5)
     factor = max(1, int(size / fine))
-    return weighted(
-        image, lambda picture: _smaller(picture, factor, lambda small: small.median(size // factor))
+    return on_premultiplied(
+        image, lambda picture: _on_smaller_copy(picture, factor, lambda small: small.median(size // factor))
     )
 
 
 def threshold(image: pyvips.Image, least: int) -> pyvips.Image:
     """Black and white, by luminance."""
-    return apart(image, lambda colours: (colours.colourspace("b-w") >= least).colourspace("srgb"))
+    return on_colours(image, lambda colours: (colours.colourspace("b-w") >= least).colourspace("srgb"))
 
 
 def pixelate(image: pyvips.Image, size: int) -> pyvips.Image:
     """Means of squares of `size` px, counted from the top left corner."""
     size = min(size, max(image.width, image.height))
-    small = weighted(image, lambda picture: picture.shrink(size, size, ceil=True))
+    small = on_premultiplied(image, lambda picture: picture.shrink(size, size, ceil=True))
     return small.zoom(size, size).crop(0, 0, image.width, image.height)
 
 
 def blur(image: pyvips.Image, value: tuple[float, ...]) -> pyvips.Image:
     """Gaussian with a sigma in px; bare: a 3x3 box."""
     if not value:
-        return weighted(image, lambda picture: _convolved(picture, *_MILD_BLUR))
-    return weighted(image, lambda picture: _blurred(picture, value[0]))
+        return on_premultiplied(image, lambda picture: _convolved(picture, *_MILD_BLUR))
+    return on_premultiplied(image, lambda picture: _blurred(picture, value[0]))
 
 
 def unflatten(image: pyvips.Image, wanted: bool) -> pyvips.Image:
@@ -77,7 +77,7 @@ def modulate(
     image: pyvips.Image, brightness: float, saturation: float, hue: float, lightness: float
 ) -> pyvips.Image:
     """Lightness times `brightness` plus `lightness`, chroma times `saturation`, `hue` added: CIE LCh."""
-    return apart(
+    return on_colours(
         image,
         lambda colours: (
             colours.colourspace("lch")
@@ -90,9 +90,9 @@ def modulate(
 def sharpen(image: pyvips.Image, value: tuple[float, ...]) -> pyvips.Image:
     """Sigma in px, slope in flat areas, slope in jagged ones (of lightness in CIELAB); bare: a 3x3 kernel."""
     if not value:
-        return weighted(image, lambda picture: _convolved(picture, *_MILD_SHARPEN))
+        return on_premultiplied(image, lambda picture: _convolved(picture, *_MILD_SHARPEN))
     sigma, flat, jagged = value
-    return weighted(
+    return on_premultiplied(
         image, lambda picture: picture.sharpen(sigma=sigma, m1=flat, m2=jagged).colourspace("srgb")
     )
 
@@ -100,24 +100,24 @@ def sharpen(image: pyvips.Image, value: tuple[float, ...]) -> pyvips.Image:
 def linear(image: pyvips.Image, value: tuple[float, ...]) -> pyvips.Image:
     """`factor * channel + offset`."""
     factor, offset = value
-    return apart(image, lambda colours: colours.linear(factor, offset, uchar=True))
+    return on_colours(image, lambda colours: colours.linear(factor, offset, uchar=True))
 
 
 def contrast(image: pyvips.Image, factor: float) -> pyvips.Image:
     """The distance from the middle of the scale times `factor`, in each channel."""
-    return apart(image, lambda colours: colours.linear(factor, 127.5 * (1 - factor) + 0.5, uchar=True))
+    return on_colours(image, lambda colours: colours.linear(factor, 127.5 * (1 - factor) + 0.5, uchar=True))
 
 
 def normalize(image: pyvips.Image, wanted: bool) -> pyvips.Image:
     """CIELAB's lightness from its 1st to its 99th percentile, stretched to the whole scale."""
-    return apart(image, _normalized)
+    return on_colours(image, _normalize_lightness)
 
 
 def tint(image: pyvips.Image, value: Tint) -> pyvips.Image:
     """Luminance, with the hue and chroma of a colour; less of it towards black and white."""
     share = value.percent / 100
-    tinted = apart(image, lambda colours: colours.colourspace("b-w").maplut(_shades(value.colour)))
-    return _mixed(image, tinted, share)
+    tinted = on_colours(image, lambda colours: colours.colourspace("b-w").maplut(_shades(value.colour)))
+    return _mix(image, tinted, share)
 
 
 def sepia(image: pyvips.Image, percent: float) -> pyvips.Image:
@@ -127,7 +127,7 @@ def sepia(image: pyvips.Image, percent: float) -> pyvips.Image:
         [share * weight + (1 - share) * (row == column) for column, weight in enumerate(weights)]
         for row, weights in enumerate(_SEPIA)
     ]
-    return apart(image, lambda colours: colours.recomb(matrix).rint().cast("uchar"))
+    return on_colours(image, lambda colours: colours.recomb(matrix).rint().cast("uchar"))
 
 
 def duotone(image: pyvips.Image, ends: tuple[Colour, Colour]) -> pyvips.Image:
@@ -136,12 +136,12 @@ def duotone(image: pyvips.Image, ends: tuple[Colour, Colour]) -> pyvips.Image:
     share = pyvips.Image.identity() / 255
     scale = share * [light[band] - dark[band] for band in range(3)] + list(dark)
     lut = scale.rint().cast("uchar").copy(interpretation="srgb")
-    return apart(image, lambda colours: colours.colourspace("b-w").maplut(lut))
+    return on_colours(image, lambda colours: colours.colourspace("b-w").maplut(lut))
 
 
 def negate(image: pyvips.Image, wanted: bool) -> pyvips.Image:
     """255 minus each channel."""
-    return apart(image, lambda colours: colours.invert())
+    return on_colours(image, lambda colours: colours.invert())
 
 
 def opacity(image: pyvips.Image, share: float) -> pyvips.Image:
@@ -170,7 +170,7 @@ EFFECTS: tuple[tuple[Callable[..., pyvips.Image], tuple[str, ...]], ...] = (
 )
 
 
-def affected(image: pyvips.Image, spec: Spec) -> pyvips.Image:
+def apply_effects(image: pyvips.Image, spec: Spec) -> pyvips.Image:
     """`image` after all effects that `spec` asks for."""
     for effect, names in EFFECTS:
         values: list[Any] = [getattr(spec, name) for name in names]
@@ -185,10 +185,10 @@ def _convolved(image: pyvips.Image, kernel: list[list[int]], scale: int) -> pyvi
 
 def _blurred(image: pyvips.Image, sigma: float) -> pyvips.Image:
     factor = max(1, int(min(sigma / _FINE_BLUR, image.width, image.height)))
-    return _smaller(image, factor, lambda small: small.gaussblur(sigma / factor))
+    return _on_smaller_copy(image, factor, lambda small: small.gaussblur(sigma / factor))
 
 
-def _smaller(image: pyvips.Image, factor: int, work: Work) -> pyvips.Image:
+def _on_smaller_copy(image: pyvips.Image, factor: int, work: ImageFunction) -> pyvips.Image:
     """`work` on a copy whose sides are divided by `factor`, at the size of `image`."""
     if factor == 1:
         return work(image)
@@ -197,7 +197,7 @@ def _smaller(image: pyvips.Image, factor: int, work: Work) -> pyvips.Image:
     return small.resize(image.width / small.width, vscale=image.height / small.height, kernel="cubic")
 
 
-def _normalized(colours: pyvips.Image) -> pyvips.Image:
+def _normalize_lightness(colours: pyvips.Image) -> pyvips.Image:
     lab = colours.colourspace("lab")
     lightness = lab[0]
     darkest, lightest = lightness.percent(1), lightness.percent(99)
@@ -219,5 +219,5 @@ def _shades(colour: Colour) -> pyvips.Image:
     return shades.colourspace("srgb", source_space="lab")
 
 
-def _mixed(image: pyvips.Image, other: pyvips.Image, share: float) -> pyvips.Image:
+def _mix(image: pyvips.Image, other: pyvips.Image, share: float) -> pyvips.Image:
     return other if share == 1 else (image * (1 - share) + other * share).rint().cast("uchar")

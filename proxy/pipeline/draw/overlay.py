@@ -13,10 +13,10 @@ from proxy.model.errors import UnusableOriginal, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.options.spec import Spec
 from proxy.options.values.overlays import BlendMode
-from proxy.pipeline.decode.alpha import apart, with_alpha
-from proxy.pipeline.decode.colour import in_colours_of
+from proxy.pipeline.decode.alpha import on_colours, with_alpha
+from proxy.pipeline.decode.colour import to_space_of
 from proxy.pipeline.decode.source import open_original
-from proxy.pipeline.draw.text import lettering
+from proxy.pipeline.draw.text import render_text
 
 _MODES = {
     BlendMode.OVER: "over", BlendMode.MULTIPLY: "multiply", BlendMode.SCREEN: "screen",
@@ -37,7 +37,7 @@ class Layer:
     mode: str
 
 
-def layer(
+def make_layer(
     spec: Spec, body: bytes | memoryview | None, under: pyvips.Image, plan: Plan, limits: Limits
 ) -> Layer | None:
     """
@@ -47,20 +47,20 @@ def layer(
     """
     canvas, dpr = plan.result, plan.dpr
     if spec.text is not None:
-        image, box = lettering(spec, canvas, dpr)
+        image, box = render_text(spec, canvas, dpr)
     elif spec.overlay is not None and body is not None:
         image, box = _picture(spec, body, canvas, dpr, limits)
-        image = apart(image, lambda colours: in_colours_of(under, colours))
+        image = on_colours(image, lambda colours: to_space_of(under, colours))
     else:
         return None
     if spec.overlay_opacity < 100:
-        image = _faded(image, spec.overlay_opacity / 100)
+        image = _with_opacity(image, spec.overlay_opacity / 100)
     if spec.overlay_tile:
-        image, box = _tiled(image, overlay.gaps(spec, canvas, dpr), canvas), Box(0, 0, 0, 0)
+        image, box = _tile(image, overlay.tile_gaps(spec, canvas, dpr), canvas), Box(0, 0, 0, 0)
     return Layer(image.copy_memory(), box.left, box.top, _MODES[spec.overlay_blend])
 
 
-def laid(image: pyvips.Image, over: Layer | None) -> pyvips.Image:
+def lay_over(image: pyvips.Image, over: Layer | None) -> pyvips.Image:
     """`over` lies on `image`, which keeps its bands: what was opaque stays so."""
     if over is None:
         return image
@@ -77,19 +77,19 @@ def _picture(
     try:
         original = open_original(body, limits)
         size = original.header.upright
-        box = overlay.placed(spec, canvas, size, dpr)
+        box = overlay.overlay_box(spec, canvas, size, dpr)
         return with_alpha(original.scaled(Box(0, 0, size.width, size.height), box.size)), box
     except UnusableOriginal as error:
         message = f"the overlay {spec.overlay!r}: {error.message}"
         raise UnusableOverlay(message, option="overlay", value=spec.overlay) from error
 
 
-def _faded(image: pyvips.Image, share: float) -> pyvips.Image:
+def _with_opacity(image: pyvips.Image, share: float) -> pyvips.Image:
     colours, alpha = image.extract_band(0, n=3), image.extract_band(3)
     return colours.bandjoin((alpha * share).rint().cast("uchar"))
 
 
-def _tiled(image: pyvips.Image, gaps: tuple[int, int], canvas: Size) -> pyvips.Image:
+def _tile(image: pyvips.Image, gaps: tuple[int, int], canvas: Size) -> pyvips.Image:
     tile = image.embed(0, 0, image.width + gaps[0], image.height + gaps[1], extend="black")
     across, down = -(-canvas.width // tile.width), -(-canvas.height // tile.height)
     return tile.replicate(across, down).crop(0, 0, canvas.width, canvas.height)

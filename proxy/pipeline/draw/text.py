@@ -21,14 +21,14 @@ FONT = "DejaVu Sans"
 
 _ALIGN = {TextAlign.LEFT: "low", TextAlign.CENTER: "centre", TextAlign.RIGHT: "high"}
 
-_LONG = 2
+_BREAK_FACTOR = 2
 """Times its room: a word that is longer is broken, since it could not be read any more if it were shrunk."""
 
-_RADIUS = 4
+_THICKEN_STEP = 4
 """px that an outline grows in one pass; what it costs grows with the square."""
 
 
-def lettering(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
+def render_text(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
     """
     RGBA, and where it lies on `canvas`: wrapped between words, and within those that are far too long, then
     made smaller when it is wider than asked for or higher than the canvas.
@@ -36,21 +36,21 @@ def lettering(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
     Raises InvalidValue when there is nothing to see in the text.
     """
     line = round_px(spec.text_outline.width * exact(dpr)) if spec.text_outline else 0
-    size = overlay.lettered(spec, canvas, dpr)
-    widest = overlay.wrapped(spec, canvas, dpr)
+    size = overlay.font_size(spec, canvas, dpr)
+    widest = overlay.wrap_width(spec, canvas, dpr)
     with libvips(InvalidValue, "'text' has nothing in it that can be drawn"):
         room = max(widest - 2 * line, 1)
         letters = _letters(spec, size, room, "word")
-        if letters.width > _LONG * room:
+        if letters.width > _BREAK_FACTOR * room:
             letters = _letters(spec, size, room, "word-char")
-        image = _inked(letters, spec.text_color or WHITE)
+        image = _fill(letters, spec.text_color or WHITE)
         if spec.text_outline:
-            thick = _grown(
+            thick = _thicken(
                 letters.embed(line, line, letters.width + 2 * line, letters.height + 2 * line), line
             )
-            outline = _inked(thick, spec.text_outline.color)
+            outline = _fill(thick, spec.text_outline.color)
             image = outline.composite2(image, "over", x=line, y=line).rint().cast("uchar")
-        image = _fitting(image, Size(widest, canvas.height))
+        image = _fit(image, Size(widest, canvas.height))
     found = Size(image.width, image.height)
     x, y = spec.overlay_x or 0.0, spec.overlay_y or 0.0
     left, top = position(canvas, found, spec.overlay_position, x, y, exact(dpr))
@@ -68,16 +68,16 @@ def _letters(spec: Spec, size: int, width: int, wrap: str) -> pyvips.Image:
     ).copy_memory()
 
 
-def _inked(mask: pyvips.Image, colour: Colour) -> pyvips.Image:
+def _fill(mask: pyvips.Image, colour: Colour) -> pyvips.Image:
     alpha = mask if colour.alpha == 255 else (mask * (colour.alpha / 255)).rint().cast("uchar")
     flat = mask.new_from_image([colour.red, colour.green, colour.blue])
     return flat.copy(interpretation="srgb").bandjoin(alpha)
 
 
-def _grown(mask: pyvips.Image, radius: int) -> pyvips.Image:
+def _thicken(mask: pyvips.Image, radius: int) -> pyvips.Image:
     """Every letter `radius` px thicker on all sides. Discs add up to a disc, so small steps will do."""
     while radius > 0:
-        step = min(radius, _RADIUS)
+        step = min(radius, _THICKEN_STEP)
         mask = mask.conv(_disc(step), precision="integer").cast("uchar").copy_memory()
         radius -= step
     return mask
@@ -91,8 +91,8 @@ def _disc(radius: int) -> pyvips.Image:
     )
 
 
-def _fitting(image: pyvips.Image, room: Size) -> pyvips.Image:
-    size = overlay.within(Size(image.width, image.height), room)
+def _fit(image: pyvips.Image, room: Size) -> pyvips.Image:
+    size = overlay.shrink_into(Size(image.width, image.height), room)
     if size == Size(image.width, image.height):
         return image
     across, down = size.width / image.width, size.height / image.height

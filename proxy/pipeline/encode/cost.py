@@ -13,7 +13,7 @@ from proxy.geometry.boxes import Size
 from proxy.model.media import FORMATS, Format
 from proxy.model.negotiation import Bucket, choose
 from proxy.pipeline.encode.order import Order, SaverSettings
-from proxy.pipeline.encode.quality_search import SAMPLED, TILE, TILES
+from proxy.pipeline.encode.quality_search import MAX_WHOLE_SEARCH_PIXELS, TILE_SIDE, TILES_PER_SIDE
 from proxy.pipeline.encode.savers import EFFORT_RANGES, SAVERS, savable
 
 MAX_ENCODE_SECONDS = 4.0
@@ -86,8 +86,8 @@ def avif_seconds(size: Size, order: Order) -> float:
     seconds = once
     if own.get("lossless"):
         seconds = once * AVIF_LOSSLESS_FACTOR
-    elif order.by_looks and size.pixels > SAMPLED:
-        seconds = once + AVIF_SEARCH_SECONDS_PER_MEGAPIXEL * (TILE * TILES) ** 2 / 1_000_000
+    elif order.by_looks and size.pixels > MAX_WHOLE_SEARCH_PIXELS:
+        seconds = once + AVIF_SEARCH_SECONDS_PER_MEGAPIXEL * (TILE_SIDE * TILES_PER_SIDE) ** 2 / 1_000_000
     elif order.by_looks:
         seconds = AVIF_SEARCH_SECONDS_PER_MEGAPIXEL * size.pixels / 1_000_000
     seconds += 0 if order.max_bytes is None else ENCODINGS_TO_FIT_BYTES * once

@@ -25,13 +25,17 @@ def jpeg_quality(body: Body) -> int | None:
     1..100, that of libjpeg whose table is as coarse as the first one of `body`; `None` when there is none.
     """
     try:
-        table = _first_table(body)
+        table = _luminance_sum(body)
     except (struct.error, IndexError):
         return None
-    return None if table is None else min(range(1, 101), key=lambda quality: abs(_sums()[quality] - table))
+    return (
+        None
+        if table is None
+        else min(range(1, 101), key=lambda quality: abs(_sums_by_quality()[quality] - table))
+    )
 
 
-def _first_table(body: Body) -> int | None:
+def _luminance_sum(body: Body) -> int | None:
     """The sum of the steps of table 0, whatever their order (T.81 B.2.4.1)."""
     at = 2
     while True:
@@ -51,7 +55,7 @@ def _first_table(body: Body) -> int | None:
 
 
 @cache
-def _sums() -> dict[int, int]:
+def _sums_by_quality() -> dict[int, int]:
     sums = {}
     for quality in range(1, 101):
         scale = 5000 // quality if quality < 50 else 200 - 2 * quality

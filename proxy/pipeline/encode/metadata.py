@@ -11,7 +11,7 @@ from proxy.options.spec import Keep
 
 _EXIF, _XMP, _IPTC, ICC, _OTHER = (1 << bit for bit in range(5))
 
-FLAGS: Mapping[Keep, int] = {
+KEEP_FLAGS: Mapping[Keep, int] = {
     Keep.NONE: 0,
     Keep.COPYRIGHT: _EXIF,
     Keep.ICC: ICC,
@@ -20,9 +20,9 @@ FLAGS: Mapping[Keep, int] = {
 }
 """libvips' VipsForeignKeep, which its savers take."""
 
-RIGHTS = frozenset({"Artist", "Copyright"})
+RIGHTS_FIELDS = frozenset({"Artist", "Copyright"})
 
-SHOOTING = frozenset(
+CAMERA_FIELDS = frozenset(
     re.findall(
         r"\w+",
         """
@@ -42,12 +42,15 @@ camera. Places (GPS), serial numbers, owners, maker notes, free text and the emb
 what a crop has removed, are not on it.
 """
 
-_ALLOWED: Mapping[Keep, frozenset[str]] = {Keep.COPYRIGHT: RIGHTS, Keep.EXIF: RIGHTS | SHOOTING}
+_ALLOWED: Mapping[Keep, frozenset[str]] = {
+    Keep.COPYRIGHT: RIGHTS_FIELDS,
+    Keep.EXIF: RIGHTS_FIELDS | CAMERA_FIELDS,
+}
 
 _FIELD = re.compile(r"exif-ifd[0-9]-(.+)")
 
 
-def kept(image: pyvips.Image, keep: Keep) -> pyvips.Image:
+def with_allowed_metadata(image: pyvips.Image, keep: Keep) -> pyvips.Image:
     """`image` with the metadata that a saver may write; it writes the kinds that FLAGS names."""
     image = image.copy()
     # AVIF and TIFF write an orientation with or without metadata, AVIF by turning its picture.
@@ -55,16 +58,16 @@ def kept(image: pyvips.Image, keep: Keep) -> pyvips.Image:
     if keep is Keep.NONE:
         return image
     for name in image.get_fields():
-        if _goes(name, keep):
+        if _is_dropped(name, keep):
             image.remove(name)
-    if FLAGS[keep] & ICC and not image.get_typeof("icc-profile-data"):
+    if KEEP_FLAGS[keep] & ICC and not image.get_typeof("icc-profile-data"):
         image.set_type(
             pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "srgb")
         )
     return image
 
 
-def _goes(name: str, keep: Keep) -> bool:
+def _is_dropped(name: str, keep: Keep) -> bool:
     if name in ("exif-ifd0-Orientation", "jpeg-thumbnail-data"):
         # A thumbnail shows what a crop has removed; libvips writes none without this field.
         return True

@@ -10,8 +10,8 @@ from proxy.model.media import Format
 from proxy.options.spec import Keep
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode.quality_curves import (
-    CURVES,
-    TARGETS,
+    SIMILARITY_CURVES,
+    SIMILARITY_TARGETS,
     similarity_at,
 )
 
@@ -42,8 +42,8 @@ class Order:
     def target(self) -> float:
         """Similarity. A plain quality among several formats is JPEG's, which people have in mind."""
         if isinstance(self.quality, int):
-            return similarity_at(CURVES[Format.JPEG], self.quality)
-        return TARGETS[self.quality or AutoQuality.GOOD]
+            return similarity_at(SIMILARITY_CURVES[Format.JPEG], self.quality)
+        return SIMILARITY_TARGETS[self.quality or AutoQuality.GOOD]
 
     @property
     def by_looks(self) -> bool:

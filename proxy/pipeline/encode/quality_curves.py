@@ -13,17 +13,17 @@ from itertools import pairwise
 from proxy.model.media import Format
 from proxy.options.values.kinds import AutoQuality
 
-TARGETS: Mapping[AutoQuality, float] = {
+SIMILARITY_TARGETS: Mapping[AutoQuality, float] = {
     AutoQuality.BEST: 85.0,
     AutoQuality.GOOD: 76.0,
     AutoQuality.ECO: 68.0,
     AutoQuality.LOW: 58.0,
 }
-"""As `similarity.Reference` measures it: 90 cannot be told from the picture, 70 hardly, 50 shows."""
+"""As `SimilarityReference` measures it: 90 cannot be told from the picture, 70 hardly, 50 shows."""
 
 Curve = tuple[tuple[int, float], ...]
 
-CURVES: Mapping[Format, Curve] = {
+SIMILARITY_CURVES: Mapping[Format, Curve] = {
     Format.JPEG: (
         (1, 0.0), (15, 19.2), (30, 50.0), (45, 60.8), (60, 68.3), (72, 73.5), (80, 78.8), (86, 82.7),
         (91, 89.1), (95, 91.9), (100, 97.0),
@@ -47,26 +47,26 @@ By quality, the similarity of the median of 22 photographs and drawings like pho
 """
 
 
-FULL_CHROMA: Curve = (
+FULL_CHROMA_CURVE: Curve = (
     (1, 5.0), (15, 33.0), (30, 57.0), (48, 68.0), (68, 76.0), (78, 82.0), (84, 85.0), (90, 88.5), (95, 91.9),
     (100, 97.0),
 )  # fmt: skip
 """Of JPEG where colours have as many pixels as lightness: from FULL_CHROMA_FROM on, the smaller file."""
 
-FULL_CHROMA_FROM = 82.0
+FULL_CHROMA_TARGET = 82.0
 
 
 def similarity_at(curve: Curve, quality: float) -> float:
     """What `quality` usually gives."""
-    return _between([each for each, _ in curve], [each for _, each in curve], quality)
+    return _interpolate([each for each, _ in curve], [each for _, each in curve], quality)
 
 
 def quality_for(curve: Curve, similarity: float) -> int:
     """The quality that usually gives it, 1..100."""
-    return round(_between([each for _, each in curve], [each for each, _ in curve], similarity))
+    return round(_interpolate([each for _, each in curve], [each for each, _ in curve], similarity))
 
 
-def _between(xs: list[float], ys: list[float], x: float) -> float:
+def _interpolate(xs: list[float], ys: list[float], x: float) -> float:
     if not xs[0] < x < xs[-1]:
         return ys[0] if x <= xs[0] else ys[-1]
     at = bisect_left(xs, x)

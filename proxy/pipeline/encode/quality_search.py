@@ -18,31 +18,31 @@ import pyvips
 from proxy.model.media import Format
 from proxy.options.spec import Keep
 from proxy.pipeline.decode.loaders import LOADERS
-from proxy.pipeline.encode.quality_curves import CURVES, Curve, quality_for, similarity_at
-from proxy.pipeline.encode.savers import encoded
-from proxy.pipeline.encode.similarity import Reference
+from proxy.pipeline.encode.quality_curves import SIMILARITY_CURVES, Curve, quality_for, similarity_at
+from proxy.pipeline.encode.savers import encode_image
+from proxy.pipeline.encode.similarity import SimilarityReference
 
-TOLERANCE = 1.5
+SIMILARITY_TOLERANCE = 1.5
 """Points of similarity above the target that are not worth another encoding."""
 
-MISS = 0.5
+SIMILARITY_SHORTFALL = 0.5
 """Points below the target that nobody sees."""
 
-MOST_TRIES = 4
-MOST_TRIES_FOR_BYTES = 8
+MAX_SIMILARITY_TRIES = 4
+MAX_BYTES_TRIES = 8
 
-SLIGHT = 0.02
+UNUSED_BYTES_SHARE = 0.02
 """Share of the bytes allowed that may stay unused."""
 
-SAMPLED = 1_500_000
+MAX_WHOLE_SEARCH_PIXELS = 1_500_000
 """Px of a picture above which similarity is searched for on tiles of it."""
 
-TILE = 256
-TILES = 4
+TILE_SIDE = 256
+TILES_PER_SIDE = 4
 """Tiles of TILE px, TILES across and TILES down: as much as a picture of a megapixel."""
 
 
-class Tries:
+class Encodings:
     """
     One picture in one format, encoded at some qualities, at each one once. `curve` is what its qualities
     usually give under `settings`.
@@ -53,14 +53,14 @@ class Tries:
         image: pyvips.Image,
         format: Format,
         keep: Keep,
-        reference: Callable[[], Reference] | None = None,
+        reference: Callable[[], SimilarityReference] | None = None,
         *,
         curve: Curve | None = None,
         **settings: Any,
     ) -> None:
         self.image = image
         self.format = format
-        self.curve = curve or CURVES[format]
+        self.curve = curve or SIMILARITY_CURVES[format]
         self.settings = settings
         self._keep = keep
         self._reference = reference
@@ -71,17 +71,19 @@ class Tries:
         return len(self._bodies)
 
     @cached_property
-    def reference(self) -> Reference:
-        return self._reference() if self._reference else Reference.of(self.image)
+    def reference(self) -> SimilarityReference:
+        return self._reference() if self._reference else SimilarityReference.of(self.image)
 
     def body(self, quality: int) -> bytes:
         if quality not in self._bodies:
-            self._bodies[quality] = encoded(self.image, self.format, quality, self._keep, **self.settings)
+            self._bodies[quality] = encode_image(
+                self.image, self.format, quality, self._keep, **self.settings
+            )
         return self._bodies[quality]
 
     def similarity(self, quality: int) -> float:
         if quality not in self._similarities:
-            shown = shown_as(self.body(quality), self.format, self.image)
+            shown = decode_like(self.body(quality), self.format, self.image)
             self._similarities[quality] = self.reference.similarity(shown)
         return self._similarities[quality]
 
@@ -114,13 +116,15 @@ class _Line:
         return (point[1] > y) == (near_y > y)
 
 
-def quality_reaching(tries: Tries, target: float, highest: int = 100) -> int:
+def quality_reaching(tries: Encodings, target: float, highest: int = 100) -> int:
     """
     The quality, up to `highest`, of the smallest file found whose similarity is `target` or just above; where
     none was found, of the most similar one.
     """
-    if tries.image.width * tries.image.height > SAMPLED:
-        tries = Tries(tiles(tries.image), tries.format, Keep.NONE, curve=tries.curve, **tries.settings)
+    if tries.image.width * tries.image.height > MAX_WHOLE_SEARCH_PIXELS:
+        tries = Encodings(
+            sample_tiles(tries.image), tries.format, Keep.NONE, curve=tries.curve, **tries.settings
+        )
     line = _Line(slope=1.0)
     below, above = 0, highest + 1
     quality = min(highest, quality_for(tries.curve, target))
@@ -128,7 +132,10 @@ def quality_reaching(tries: Tries, target: float, highest: int = 100) -> int:
     while True:
         tried.append(quality)
         reached = tries.similarity(quality)
-        if target - MISS <= reached <= target + TOLERANCE or len(tried) == MOST_TRIES:
+        if (
+            target - SIMILARITY_SHORTFALL <= reached <= target + SIMILARITY_TOLERANCE
+            or len(tried) == MAX_SIMILARITY_TRIES
+        ):
             break
         if reached < target:
             below = max(below, quality)
@@ -137,44 +144,46 @@ def quality_reaching(tries: Tries, target: float, highest: int = 100) -> int:
         if above - below <= 1:
             break
         line.points.append((_loss(similarity_at(tries.curve, quality)), _loss(reached)))
-        wanted = quality_for(tries.curve, 100 - math.exp(line.x_at(_loss(target + TOLERANCE / 3))))
+        wanted = quality_for(tries.curve, 100 - math.exp(line.x_at(_loss(target + SIMILARITY_TOLERANCE / 3))))
         quality = min(max(wanted, below + 1), above - 1)
-    passing = [each for each in tried if tries.similarity(each) >= target - MISS]
+    passing = [each for each in tried if tries.similarity(each) >= target - SIMILARITY_SHORTFALL]
     return min(passing) if passing else max(tried, key=tries.similarity)
 
 
-def quality_within(tries: Tries, most: int, highest: int) -> int | None:
+def quality_within(tries: Encodings, most: int, highest: int) -> int | None:
     """The highest quality found, up to `highest`, whose file has at most `most` bytes; None: not even 1."""
     line = _Line(slope=-1.4)
     fits, exceeds = 0, highest + 1
     quality = highest
-    for _ in range(MOST_TRIES_FOR_BYTES):
+    for _ in range(MAX_BYTES_TRIES):
         size = len(tries.body(quality))
         if size <= most:
             fits = quality
         else:
             exceeds = quality
-        if exceeds - fits <= 1 or most * (1 - SLIGHT) <= size <= most:
+        if exceeds - fits <= 1 or most * (1 - UNUSED_BYTES_SHARE) <= size <= most:
             return fits or None
         line.points.append((_loss(similarity_at(tries.curve, quality)), math.log(size)))
-        wanted = quality_for(tries.curve, 100 - math.exp(line.x_at(math.log(most * (1 - SLIGHT / 2)))))
+        wanted = quality_for(
+            tries.curve, 100 - math.exp(line.x_at(math.log(most * (1 - UNUSED_BYTES_SHARE / 2))))
+        )
         quality = min(max(wanted, fits + 1), exceeds - 1)
     return fits or (1 if len(tries.body(1)) <= most else None)
 
 
-def shown_as(body: bytes, format: Format, image: pyvips.Image) -> pyvips.Image:
+def decode_like(body: bytes, format: Format, image: pyvips.Image) -> pyvips.Image:
     """What `body` shows, with the bands of `image`, which it was made of."""
     shown = getattr(pyvips.Image, LOADERS[format])(body).colourspace("srgb")
     return shown.addalpha() if image.hasalpha() and not shown.hasalpha() else shown
 
 
-def tiles(image: pyvips.Image) -> pyvips.Image:
+def sample_tiles(image: pyvips.Image) -> pyvips.Image:
     """A picture of `image`'s looks and of a size that searching can afford."""
-    width, height = min(TILE, image.width), min(TILE, image.height)
-    across = [(image.width - width) * at // (TILES - 1) for at in range(TILES)]
-    down = [(image.height - height) * at // (TILES - 1) for at in range(TILES)]
+    width, height = min(TILE_SIDE, image.width), min(TILE_SIDE, image.height)
+    across = [(image.width - width) * at // (TILES_PER_SIDE - 1) for at in range(TILES_PER_SIDE)]
+    down = [(image.height - height) * at // (TILES_PER_SIDE - 1) for at in range(TILES_PER_SIDE)]
     return pyvips.Image.arrayjoin(
-        [image.crop(left, top, width, height) for top in down for left in across], across=TILES
+        [image.crop(left, top, width, height) for top in down for left in across], across=TILES_PER_SIDE
     ).copy_memory()
 
 

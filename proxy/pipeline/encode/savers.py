@@ -11,8 +11,8 @@ import pyvips
 
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Chroma, Keep, Spec
-from proxy.pipeline.decode.colour import is_named
-from proxy.pipeline.encode.metadata import FLAGS, ICC, kept
+from proxy.pipeline.decode.colour import needs_profile
+from proxy.pipeline.encode.metadata import ICC, KEEP_FLAGS, with_allowed_metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +87,12 @@ def savable() -> frozenset[Format]:
 
 def _saves(picture: pyvips.Image, format: Format) -> bool:
     try:
-        return bool(encoded(picture, format))
+        return bool(encode_image(picture, format))
     except (pyvips.Error, AttributeError):
         return False
 
 
-def encoded(
+def encode_image(
     image: pyvips.Image,
     format: Format,
     quality: int | None = None,
@@ -104,16 +104,16 @@ def encoded(
     settings = {**saver.settings, **more}
     if saver.quality is not None:
         settings["Q"] = quality or saver.quality
-    save = getattr(kept(image, keep), saver.operation)
-    flags = FLAGS[keep] | (ICC if is_named(image) else 0)
+    save = getattr(with_allowed_metadata(image, keep), saver.operation)
+    flags = KEEP_FLAGS[keep] | (ICC if needs_profile(image) else 0)
     written: bytes = save(keep=flags, **settings)
-    return see_through(written) if format is Format.WEBP and image.hasalpha() else written
+    return flag_webp_alpha(written) if format is Format.WEBP and image.hasalpha() else written
 
 
 _WEBP_ALPHA = 0x10
 
 
-def see_through(webp: bytes) -> bytes:
+def flag_webp_alpha(webp: bytes) -> bytes:
     """
     RFC 9649, 2.7: says that there is transparency. libwebp says so where a frame has some, and not where
     frames leave some of the canvas alone: whoever trusts the flag sees black there.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import pyvips
 
-BLOCK = 4
+BLOCK_SIDE = 4
 """Sides of the blocks in which structure is compared, in px of each size."""
 
-SMALLEST = 2 * BLOCK * BLOCK
+MIN_SIDE = 2 * BLOCK_SIDE * BLOCK_SIDE
 """Sides that a picture needs, in px, so that there is a block at every size."""
 
 _FLOOR = 0.0009
@@ -61,7 +61,7 @@ class _Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class SimilarityReference:
     """A picture that others are compared with: made once, for any number of comparisons."""
 
     full: _Size
@@ -69,7 +69,7 @@ class Reference:
     eighth: _Size
 
     @classmethod
-    def of(cls, image: pyvips.Image) -> Reference:
+    def of(cls, image: pyvips.Image) -> SimilarityReference:
         """`image` is 8-bit RGB, with or without alpha."""
         return cls(*_sizes(image))
 
@@ -92,8 +92,8 @@ def similarity_of(losses: Sequence[float]) -> float:
 
 def _sizes(image: pyvips.Image) -> Iterator[_Size]:
     opaque = _opaque(image)
-    yield _size(_eyed(opaque, (_LIGHTNESS,)))
-    half = _size(_eyed(opaque.shrink(2, 2), _XYB))
+    yield _size(_perceptual(opaque, (_LIGHTNESS,)))
+    half = _size(_perceptual(opaque.shrink(2, 2), _XYB))
     yield half
     yield _size(half.mean)
 
@@ -102,37 +102,39 @@ def _opaque(image: pyvips.Image) -> pyvips.Image:
     """Transparency shows on what lies behind it: the picture on white above the picture on black."""
     if image.hasalpha():
         image = image.flatten(background=[255] * 3).join(image.flatten(background=[0] * 3), "vertical")
-    width, height = (max(side, SMALLEST) for side in (image.width, image.height))
+    width, height = (max(side, MIN_SIDE) for side in (image.width, image.height))
     if (width, height) != (image.width, image.height):
         image = image.embed(0, 0, width, height, extend="copy")
     return image
 
 
-def _eyed(image: pyvips.Image, bands: tuple[tuple[float, ...], ...]) -> pyvips.Image:
+def _perceptual(image: pyvips.Image, bands: tuple[tuple[float, ...], ...]) -> pyvips.Image:
     return image.maplut(_RESPONSE).recomb(pyvips.Image.new_from_array([list(band) for band in bands]))
 
 
 def _size(image: pyvips.Image) -> _Size:
-    image = image.crop(0, 0, image.width // BLOCK * BLOCK, image.height // BLOCK * BLOCK).copy_memory()
+    image = image.crop(
+        0, 0, image.width // BLOCK_SIDE * BLOCK_SIDE, image.height // BLOCK_SIDE * BLOCK_SIDE
+    ).copy_memory()
     mean = _blocks(image)
     return _Size(image, mean, (_blocks(image * image) - mean * mean).copy_memory())
 
 
 def _blocks(image: pyvips.Image) -> pyvips.Image:
     # In memory, since several read it and libvips would make it again for each.
-    return image.shrink(BLOCK, BLOCK).copy_memory()
+    return image.shrink(BLOCK_SIDE, BLOCK_SIDE).copy_memory()
 
 
 def _losses(wanted: tuple[_Size, ...], given: tuple[_Size, ...]) -> Iterator[float]:
     """Of structure: what is lost on average in lightness, then in the worst places, then at large."""
-    full, half, eighth = (_lost(*sizes) for sizes in zip(wanted, given, strict=True))
+    full, half, eighth = (_block_loss(*sizes) for sizes in zip(wanted, given, strict=True))
     yield full.avg()
     squared = half * half
     yield from (average**0.25 for average in _averages(squared * squared))
     yield from _averages(eighth)[:2]
 
 
-def _lost(wanted: _Size, given: _Size) -> pyvips.Image:
+def _block_loss(wanted: _Size, given: _Size) -> pyvips.Image:
     """1 - SSIM of each block, as SSIMULACRA2 has it: the darker of two pictures is no nearer."""
     apart = (wanted.image - given.image).copy_memory()
     shift = _blocks(apart)

@@ -11,26 +11,26 @@ import pyvips
 from proxy.model.errors import ResultTooLarge
 from proxy.model.media import FORMATS, Format
 from proxy.options.values.kinds import AutoQuality
-from proxy.pipeline.decode.colour import greyed
+from proxy.pipeline.decode.colour import as_greyscale
 from proxy.pipeline.encode.cost import MAX_ENCODE_SECONDS
-from proxy.pipeline.encode.metadata import FLAGS, ICC
+from proxy.pipeline.encode.metadata import ICC, KEEP_FLAGS
 from proxy.pipeline.encode.order import Order, SaverSettings
 from proxy.pipeline.encode.quality_curves import (
-    FULL_CHROMA,
-    FULL_CHROMA_FROM,
-    TARGETS,
+    FULL_CHROMA_CURVE,
+    FULL_CHROMA_TARGET,
+    SIMILARITY_TARGETS,
     quality_for,
 )
-from proxy.pipeline.encode.quality_search import Tries, quality_reaching, quality_within, shown_as
-from proxy.pipeline.encode.savers import SAVERS, encoded
-from proxy.pipeline.encode.similarity import Reference
+from proxy.pipeline.encode.quality_search import Encodings, decode_like, quality_reaching, quality_within
+from proxy.pipeline.encode.savers import SAVERS, encode_image
+from proxy.pipeline.encode.similarity import SimilarityReference
 
-SAME = 2.0
+SIMILAR_WITHIN = 2.0
 """Points of similarity between files that look alike."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Variant:
     """Settings of a saver, and the seconds that a megapixel of a photograph takes with them on one core."""
 
     settings: SaverSettings
@@ -38,20 +38,20 @@ class Way:
     exact: bool = True
 
 
-WAYS: Mapping[Format, Sequence[Way]] = {
+VARIANTS: Mapping[Format, Sequence[Variant]] = {
     Format.PNG: (
-        Way({}, 0.06),
-        Way({"compression": 9, "filter": "all"}, 0.39),
-        Way({"compression": 9, "palette": True, "bitdepth": 8, "dither": 0.0}, 0.65),
+        Variant({}, 0.06),
+        Variant({"compression": 9, "filter": "all"}, 0.39),
+        Variant({"compression": 9, "palette": True, "bitdepth": 8, "dither": 0.0}, 0.65),
         *(
-            Way({"compression": 9, "palette": True, "bitdepth": bits}, seconds, exact=False)
+            Variant({"compression": 9, "palette": True, "bitdepth": bits}, seconds, exact=False)
             for bits, seconds in ((8, 0.65), (4, 0.32), (2, 0.14), (1, 0.12))
         ),
     ),
     Format.GIF: (
-        Way({}, 0.35),
+        Variant({}, 0.35),
         *(
-            Way({"bitdepth": bits}, seconds, exact=False)
+            Variant({"bitdepth": bits}, seconds, exact=False)
             for bits, seconds in ((7, 0.31), (6, 0.2), (5, 0.12), (4, 0.1), (3, 0.08), (2, 0.07), (1, 0.06))
         ),
     ),
@@ -64,7 +64,7 @@ palette is one of them when it holds every colour. Then what is left when the fi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class EncodedFile:
     """`similarity` is told only where it was asked for; None is that of the very same pixels."""
 
     body: bytes = field(repr=False)
@@ -76,10 +76,10 @@ class File:
         return most is None or len(self.body) <= most
 
 
-def written(image: pyvips.Image, order: Order) -> File:
+def encode_smallest(image: pyvips.Image, order: Order) -> EncodedFile:
     """Raises ResultTooLarge when no quality makes it as small as `max_bytes`."""
-    reference = cache(lambda: Reference.of(image))
-    files = [_written_as(format, image, order, reference) for format in order.formats]
+    reference = cache(lambda: SimilarityReference.of(image))
+    files = [_encode_as(format, image, order, reference) for format in order.formats]
     fitting = [file for file in files if file.fits(order.max_bytes)]
     if not fitting:
         smallest = min(len(file.body) for file in files)
@@ -88,10 +88,10 @@ def written(image: pyvips.Image, order: Order) -> File:
             f"{smallest}",
             option="mb", value=str(order.max_bytes), allowed=f"{smallest} or more", smallest=smallest,
         )  # fmt: skip
-    return _chosen(fitting, order)
+    return _choose(fitting, order)
 
 
-def _chosen(files: Sequence[File], order: Order) -> File:
+def _choose(files: Sequence[EncodedFile], order: Order) -> EncodedFile:
     """
     The smallest of those alike; where `max_bytes` took so much from some that they are not alike, the most
     similar.
@@ -100,31 +100,31 @@ def _chosen(files: Sequence[File], order: Order) -> File:
         return files[0]
     if order.max_bytes is not None:
         nearest = max(file.similarity() for file in files)
-        files = [file for file in files if file.similarity() >= min(nearest, order.target) - SAME]
+        files = [file for file in files if file.similarity() >= min(nearest, order.target) - SIMILAR_WITHIN]
     return min(files, key=lambda file: len(file.body))
 
 
-def _written_as(
-    format: Format, image: pyvips.Image, order: Order, reference: Callable[[], Reference]
-) -> File:
+def _encode_as(
+    format: Format, image: pyvips.Image, order: Order, reference: Callable[[], SimilarityReference]
+) -> EncodedFile:
     if not FORMATS[format].quality:
         return _without_quality(format, image, order, reference)
     own = order.settings.get(format, {})
     if own.get("lossless"):
-        return File(body=encoded(image, format, None, order.keep, **own), format=format)
-    tries = Tries(image, format, order.keep, reference, **own)
+        return EncodedFile(body=encode_image(image, format, None, order.keep, **own), format=format)
+    tries = Encodings(image, format, order.keep, reference, **own)
     chroma = own.get("subsample_mode")
     if format is Format.JPEG and (
-        chroma == "off" or (chroma is None and order.by_looks and order.target >= FULL_CHROMA_FROM)
+        chroma == "off" or (chroma is None and order.by_looks and order.target >= FULL_CHROMA_TARGET)
     ):
         own = {**own, "subsample_mode": "off"}
-        tries = Tries(image, format, order.keep, reference, curve=FULL_CHROMA, **own)
+        tries = Encodings(image, format, order.keep, reference, curve=FULL_CHROMA_CURVE, **own)
     quality = _quality(tries, order)
     if order.max_bytes is not None and len(tries.body(quality)) > order.max_bytes:
         quality = quality_within(tries, order.max_bytes, quality) or 1
     elif order.original_bytes is not None and len(tries.body(quality)) > order.original_bytes:
         quality = _as_small_as_the_original(tries, order.original_bytes, quality)
-    return File(
+    return EncodedFile(
         body=tries.body(quality),
         format=format,
         encodings=len(tries),
@@ -132,7 +132,7 @@ def _written_as(
     )
 
 
-def _quality(tries: Tries, order: Order) -> int:
+def _quality(tries: Encodings, order: Order) -> int:
     """What is asked for, but no more than the original had: nothing is won by keeping its flaws exactly."""
     highest = order.original_quality or 100
     if order.by_looks and order.still:
@@ -143,37 +143,37 @@ def _quality(tries: Tries, order: Order) -> int:
     return min(highest, asked or highest)
 
 
-def _as_small_as_the_original(tries: Tries, most: int, highest: int) -> int:
+def _as_small_as_the_original(tries: Encodings, most: int, highest: int) -> int:
     """But not for any price: of a small file, what was asked to be kept may be more than the picture."""
     quality = quality_within(tries, most, highest)
-    lowest = TARGETS[AutoQuality.LOW]
+    lowest = SIMILARITY_TARGETS[AutoQuality.LOW]
     if quality is None or tries.similarity(quality) < lowest:
         return quality_reaching(tries, lowest, highest)
     return quality
 
 
 def _without_quality(
-    format: Format, image: pyvips.Image, order: Order, reference: Callable[[], Reference]
-) -> File:
+    format: Format, image: pyvips.Image, order: Order, reference: Callable[[], SimilarityReference]
+) -> EncodedFile:
     """The first way to write it that is small enough, else the smallest; colours go only for `max_bytes`."""
-    smallest: File | None = None
+    smallest: EncodedFile | None = None
     count = 0
     lossy = order.max_bytes is not None and order.still
     # An sRGB profile may not be in a file of greys.
-    with_profile = FLAGS[order.keep] & ICC
-    grey = greyed(image) if order.original_grey and format is Format.PNG and not with_profile else None
-    for way in bearable_ways(format, image.width * image.height, lossy=lossy):
+    with_profile = KEEP_FLAGS[order.keep] & ICC
+    grey = as_greyscale(image) if order.original_grey and format is Format.PNG and not with_profile else None
+    for way in affordable_variants(format, image.width * image.height, lossy=lossy):
         settings, exact = way.settings, way.exact
         shown = image if grey is None or settings.get("palette") else grey
-        body = encoded(shown, format, None, order.keep, **{**order.settings.get(format, {}), **settings})
+        body = encode_image(shown, format, None, order.keep, **{**order.settings.get(format, {}), **settings})
         count += 1
-        if exact and settings.get("palette") and not _same(image, body, format):
+        if exact and settings.get("palette") and not _same_pixels(image, body, format):
             continue
-        file = File(
+        file = EncodedFile(
             body=body,
             format=format,
             encodings=count,
-            similarity=(lambda: 100.0) if exact else _measured(image, body, format, reference),
+            similarity=(lambda: 100.0) if exact else _similarity_of(image, body, format, reference),
         )
         if smallest is None or len(body) < len(smallest.body):
             smallest = file
@@ -183,9 +183,9 @@ def _without_quality(
     return smallest
 
 
-def bearable_ways(format: Format, pixels: int, *, lossy: bool) -> Sequence[Way]:
+def affordable_variants(format: Format, pixels: int, *, lossy: bool) -> Sequence[Variant]:
     """Without those that take longest, until the rest can all be tried in time; the last is the smallest."""
-    first, *others = WAYS.get(format, (Way({}, 0.0),))
+    first, *others = VARIANTS.get(format, (Variant({}, 0.0),))
     left = [way for way in others if lossy or way.exact]
     fewest = 1 if lossy else 0
     while (
@@ -195,11 +195,11 @@ def bearable_ways(format: Format, pixels: int, *, lossy: bool) -> Sequence[Way]:
     return first, *left
 
 
-def _measured(
-    image: pyvips.Image, body: bytes, format: Format, reference: Callable[[], Reference]
+def _similarity_of(
+    image: pyvips.Image, body: bytes, format: Format, reference: Callable[[], SimilarityReference]
 ) -> Callable[[], float]:
-    return lambda: reference().similarity(shown_as(body, format, image))
+    return lambda: reference().similarity(decode_like(body, format, image))
 
 
-def _same(image: pyvips.Image, body: bytes, format: Format) -> bool:
-    return bool((shown_as(body, format, image) - image).abs().max() == 0)
+def _same_pixels(image: pyvips.Image, body: bytes, format: Format) -> bool:
+    return bool((decode_like(body, format, image) - image).abs().max() == 0)

@@ -12,34 +12,34 @@ from typing import Any
 import pyvips
 
 from proxy.geometry.boxes import Box, Size
-from proxy.geometry.faces import centred, gathered, nearness, stretched
+from proxy.geometry.faces import centre_on, group_faces, scale_box, zoom_on
 from proxy.geometry.plan import Plan
-from proxy.geometry.visible import View, forward, narrowed
+from proxy.geometry.visible import View, narrow_view, to_result
 from proxy.model.errors import TooCostly
 from proxy.model.media import Note
 from proxy.options.values.positions import Strategy
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.source import Source
+from proxy.pipeline.decode.source import PixelSource
 from proxy.pipeline.draw.canvas import flattened
 
-LOOKED_AT = 1000
+SEARCHED_SIDE = 1000
 """px of the longer side of what is searched: faces of 80 px and more are found, an eighth of a square."""
 
-LARGEST_ZOOM = 2.0
+MAX_SEARCH_ZOOM = 2.0
 """Small pictures are made larger for it by no more than this: more px have no more to show."""
 
-CERTAIN = 0.0
+DETECTION_THRESHOLD = 0.0
 """dlib's own threshold: what is below is more often no face than one."""
 
 
-def looked_at(size: Size) -> Size:
+def searched_size(size: Size) -> Size:
     """The size of the copy in which faces are looked for."""
-    scale = min(LARGEST_ZOOM, LOOKED_AT / max(size.width, size.height))
+    scale = min(MAX_SEARCH_ZOOM, SEARCHED_SIDE / max(size.width, size.height))
     return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
 
 
 def plan_around_faces(
-    source: Source, kept: Box, plan: Plan, *, nearer: bool
+    source: PixelSource, kept: Box, plan: Plan, *, nearer: bool
 ) -> tuple[Plan, tuple[Note, ...]]:
     """
     The plan for what is `kept` of the upright picture, with boxes in place of the strategy `face`, or with
@@ -52,46 +52,46 @@ def plan_around_faces(
     searched = kept
     if plan.region_strategy is None:
         searched = replace(region, left=kept.left + region.left, top=kept.top + region.top)
-    copy = looked_at(searched.size)
-    found = faces_in(source.scaled(searched, copy))
+    copy = searched_size(searched.size)
+    found = detect_faces(source.scaled(searched, copy))
     if not found:
         note = Note.NO_FACE_DETECTOR if found is None else Note.NO_FACE
-        return _attentive(plan), (note,)
-    faces = [stretched(face, copy, searched.size) for face in found]
+        return _with_attention(plan), (note,)
+    faces = [scale_box(face, copy, searched.size) for face in found]
     if plan.region_strategy is not None:
-        region = centred(gathered(faces, region.size), kept.size, region.size)
+        region = centre_on(group_faces(faces, region.size), kept.size, region.size)
         faces = [replace(face, left=face.left - region.left, top=face.top - region.top) for face in faces]
     plan = replace(plan, region=region, region_strategy=None)
     if plan.strategy is not None:
-        plan = _around(faces, plan, nearer=nearer)
+        plan = _crop_around(faces, plan, nearer=nearer)
     return plan, ()
 
 
-def _around(faces: list[Box], plan: Plan, *, nearer: bool) -> Plan:
+def _crop_around(faces: list[Box], plan: Plan, *, nearer: bool) -> Plan:
     """`faces` are px of the region."""
     view = View(
         region=plan.region, resize=plan.resize, turn=plan.turn, flip=plan.flip, flop=plan.flop, crop=plan.crop
     )
-    around = _gathered(faces, view)
+    around = _group_in_view(faces, view)
     if nearer:
         own = max(1.0, plan.region.width / plan.resize.width)
-        factor = min(nearness(around, plan.crop.size), own)
+        factor = min(zoom_on(around, plan.crop.size), own)
         grown = Size(round(plan.resize.width * factor), round(plan.resize.height * factor))
         view = replace(view, resize=grown)
-        around = _gathered(faces, view)
+        around = _group_in_view(faces, view)
     outer = view.resize.swapped if view.turn % 2 else view.resize
-    view = replace(view, crop=centred(around, outer, plan.crop.size))
+    view = replace(view, crop=centre_on(around, outer, plan.crop.size))
     if view.resize != plan.resize:
-        view = narrowed(view)
+        view = narrow_view(view)
     return replace(plan, region=view.region, resize=view.resize, crop=view.crop, strategy=None)
 
 
-def _gathered(faces: list[Box], view: View) -> Box:
-    turned = [forward(stretched(face, view.region.size, view.resize), view.resize, view) for face in faces]
-    return gathered(turned, view.crop.size)
+def _group_in_view(faces: list[Box], view: View) -> Box:
+    turned = [to_result(scale_box(face, view.region.size, view.resize), view.resize, view) for face in faces]
+    return group_faces(turned, view.crop.size)
 
 
-def _attentive(plan: Plan) -> Plan:
+def _with_attention(plan: Plan) -> Plan:
     instead = {Strategy.FACE: Strategy.ATTENTION}
     return replace(
         plan,
@@ -100,7 +100,7 @@ def _attentive(plan: Plan) -> Plan:
     )
 
 
-def faces_in(image: pyvips.Image) -> list[Box] | None:
+def detect_faces(image: pyvips.Image) -> list[Box] | None:
     """px of `image`, the surest first. `None`: nobody here knows faces."""
     found_by = detector()
     if found_by is None:
@@ -110,7 +110,7 @@ def faces_in(image: pyvips.Image) -> list[Box] | None:
     with libvips(TooCostly, "there was not enough memory to look for faces"):
         grey = bytes(flattened(image, None).colourspace("b-w").write_to_memory())
     pixels = numpy.frombuffer(grey, numpy.uint8).reshape(image.height, image.width)
-    found, _, _ = found_by.run(pixels, 0, CERTAIN)
+    found, _, _ = found_by.run(pixels, 0, DETECTION_THRESHOLD)
     return [_inside(face, image) for face in found]
 
 

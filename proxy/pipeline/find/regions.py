@@ -18,19 +18,19 @@ from proxy.model.media import Note
 from proxy.options.spec import Mode, Spec
 from proxy.options.values.edges import Trim
 from proxy.pipeline.decode.libvips import libvips
-from proxy.pipeline.decode.source import Source
-from proxy.pipeline.draw.compose import chosen
+from proxy.pipeline.decode.source import PixelSource
+from proxy.pipeline.draw.compose import smart_crop_offset
 from proxy.pipeline.find.faces import plan_around_faces
 
-_LOOKED_AT = 1_000_000
+_SEARCHED_PIXELS = 1_000_000
 """Pixels. Larger pictures are searched in a smaller copy first, and then only around what was found there."""
 
-_GLANCE = 512
+_STRATEGY_SIDE = 512
 """A strategy sees no more in more px than this on the longer side; libvips' own looks at 32."""
 
 
 def plan_regions(
-    source: Source, spec: Spec, limits: Limits, max_side: int | None = None
+    source: PixelSource, spec: Spec, limits: Limits, max_side: int | None = None
 ) -> tuple[Plan, tuple[Note, ...]]:
     """
     Plan `source`, and look in it for what the plan leaves open. Returns the plan, its region in px of the
@@ -39,21 +39,21 @@ def plan_regions(
     Raises UnusableOriginal and ResultTooLarge.
     """
     with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
-        kept = _trimmed(source, spec.trim)
+        kept = _trim(source, spec.trim)
         settled = plan(spec, kept.size, limits, max_side)
         settled, notes = plan_around_faces(source, kept, settled, nearer=spec.mode is Mode.THUMB)
-        left, top = _place(source, kept, settled)
+        left, top = _region_offset(source, kept, settled)
     return replace(settled, region=replace(settled.region, left=kept.left + left, top=kept.top + top)), notes
 
 
-def _place(source: Source, kept: Box, plan: Plan) -> tuple[int, int]:
+def _region_offset(source: PixelSource, kept: Box, plan: Plan) -> tuple[int, int]:
     """Left and top of the region in what was kept."""
     region = plan.region
     if plan.region_strategy is None or region.size == kept.size:
         return region.left, region.top
-    scale = min(1.0, _GLANCE / kept.size.longest)
+    scale = min(1.0, _STRATEGY_SIDE / kept.size.longest)
     small = source.scaled(kept, _times(kept.size, scale))
-    left, top = chosen(small, _times(region.size, scale), plan.region_strategy)
+    left, top = smart_crop_offset(small, _times(region.size, scale), plan.region_strategy)
     return (
         min(round(left / scale), kept.width - region.width),
         min(round(top / scale), kept.height - region.height),
@@ -64,7 +64,7 @@ def _times(size: Size, scale: float) -> Size:
     return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
 
 
-def _trimmed(source: Source, trim: Trim | None) -> Box:
+def _trim(source: PixelSource, trim: Trim | None) -> Box:
     """What is left of the upright picture; all of it when it is border through and through."""
     size = source.header.upright
     whole = Box(0, 0, size.width, size.height)
@@ -73,26 +73,26 @@ def _trimmed(source: Source, trim: Trim | None) -> Box:
     image = source.scaled(whole, size)
     colour = trim.colour and [trim.colour.red, trim.colour.green, trim.colour.blue, trim.colour.alpha]
     ground = [*(colour or image(0, 0)), 255.0][: 4 if image.hasalpha() else 3]
-    return _content(image, ground, trim.threshold) or whole
+    return _content_box(image, ground, trim.threshold) or whole
 
 
-def _content(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
-    step = math.ceil(math.sqrt(image.width * image.height / _LOOKED_AT))
+def _content_box(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
+    step = math.ceil(math.sqrt(image.width * image.height / _SEARCHED_PIXELS))
     if step == 1:
-        return _found(image, ground, threshold)
-    small = _found(image.shrink(step, step, ceil=True), ground, threshold)
+        return _bounds(image, ground, threshold)
+    small = _bounds(image.shrink(step, step, ceil=True), ground, threshold)
     if small is None:
         return None
-    near = _around(image, small, step)
-    return _sharpened(image, near, 3 * step, ground, threshold)
+    near = _enlarged(image, small, step)
+    return _refine(image, near, 3 * step, ground, threshold)
 
 
-def _sharpened(image: pyvips.Image, near: Box, depth: int, ground: list[float], threshold: float) -> Box:
+def _refine(image: pyvips.Image, near: Box, depth: int, ground: list[float], threshold: float) -> Box:
     """The same edges to the pixel: each lies in a strip of `depth` px along one side of `near`."""
     right, bottom = near.left + near.width, near.top + near.height
 
     def strip(box: Box) -> Box:
-        found = _found(image.crop(box.left, box.top, box.width, box.height), ground, threshold)
+        found = _bounds(image.crop(box.left, box.top, box.width, box.height), ground, threshold)
         inside = found or Box(0, 0, box.width, box.height)
         return replace(inside, left=box.left + inside.left, top=box.top + inside.top)
 
@@ -104,7 +104,7 @@ def _sharpened(image: pyvips.Image, near: Box, depth: int, ground: list[float], 
     return Box(left, top, east.left + east.width - left, south.top + south.height - top)
 
 
-def _around(image: pyvips.Image, small: Box, step: int) -> Box:
+def _enlarged(image: pyvips.Image, small: Box, step: int) -> Box:
     """A box of a copy that is `step` times smaller, and one of its pixels more on each side."""
     left, top = max(0, small.left - 1) * step, max(0, small.top - 1) * step
     right = min(image.width, (small.left + small.width + 1) * step)
@@ -112,7 +112,7 @@ def _around(image: pyvips.Image, small: Box, step: int) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _found(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
+def _bounds(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
     """What differs from the ground in its colours or in its alpha: sharp's way to see transparency."""
     # A median of 3x3 keeps grains out of the picture, and needs as much to look at.
     settings = {"threshold": threshold, "line_art": min(image.width, image.height) < 3}

@@ -15,9 +15,9 @@ from proxy.model.errors import BrokenImage, ProxyError, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.options.spec import Spec
-from proxy.pipeline.decode.bmp_pixels import MOST_RUNS, unrolled
+from proxy.pipeline.decode.bmp_pixels import MAX_RLE_BYTES, decode_rle
 from proxy.pipeline.decode.header import read_header
-from proxy.pipeline.decode.loaders import loadable, opened
+from proxy.pipeline.decode.loaders import loadable, open_image
 from proxy.pipeline.render import render
 
 LIMITS = Limits()
@@ -42,7 +42,7 @@ def pillow(picture: Image.Image, format: str, **more: object) -> bytes:
 
 
 def pixels(body: bytes, format: Incoming, bands: int) -> bytes:
-    image = opened(body, format)
+    image = open_image(body, format)
     assert image.bands == bands
     return bytes(image.write_to_memory())
 
@@ -147,13 +147,13 @@ def test_a_negative_height_is_a_picture_from_the_top_down() -> None:
 def test_runs_of_eight_bits() -> None:
     # Three of 5; 7 8 9 as they are (and a byte to make it even); end of row; skip 2 across and 1 down; end.
     packed = bytes((3, 5, 0, 3, 7, 8, 9, 0, 0, 0, 0, 2, 2, 1, 2, 6, 0, 1))
-    assert unrolled(packed, 6, 3, 8) == bytes((5, 5, 5, 7, 8, 9, *[0] * 6, 0, 0, 6, 6, 0, 0))
+    assert decode_rle(packed, 6, 3, 8) == bytes((5, 5, 5, 7, 8, 9, *[0] * 6, 0, 0, 6, 6, 0, 0))
 
 
 def test_runs_of_four_bits() -> None:
     # Five of 1 and 2 by turns; 3 4 5 as they are (two bytes); end of row; a run that is longer than the row.
     packed = bytes((5, 0x12, 0, 3, 0x34, 0x50, 0, 0, 200, 0x67, 0, 1))
-    assert unrolled(packed, 8, 2, 4) == bytes((1, 2, 1, 2, 1, 3, 4, 5, 6, 7, 6, 7, 6, 7, 6, 7))
+    assert decode_rle(packed, 8, 2, 4) == bytes((1, 2, 1, 2, 1, 3, 4, 5, 6, 7, 6, 7, 6, 7, 6, 7))
 
 
 def test_a_run_length_encoded_picture_is_painted() -> None:
@@ -163,8 +163,8 @@ def test_a_run_length_encoded_picture_is_painted() -> None:
 
 
 def test_more_runs_than_there_is_time_for_are_refused() -> None:
-    body = bmp(bytes(MOST_RUNS + 1), size=(2, 2), depth=8, compression=1, palette=((0, 0, 0),))
-    with pytest.raises(TooCostly, match=str(MOST_RUNS)):
+    body = bmp(bytes(MAX_RLE_BYTES + 1), size=(2, 2), depth=8, compression=1, palette=((0, 0, 0),))
+    with pytest.raises(TooCostly, match=str(MAX_RLE_BYTES)):
         read_header(body, LIMITS)
 
 
@@ -230,7 +230,7 @@ def test_damage_is_told_and_no_surprise(body: bytes, flips: list[tuple[int, int]
 @given(st.binary(max_size=60), st.integers(1, 9), st.integers(1, 9), st.sampled_from([4, 8]))
 def test_no_runs_are_a_surprise(packed: bytes, width: int, height: int, depth: int) -> None:
     try:
-        assert len(unrolled(packed, width, height, depth)) == width * height
+        assert len(decode_rle(packed, width, height, depth)) == width * height
     except BrokenImage:
         return
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.model.media import Format
 from proxy.pipeline.decode.containers import extent
-from proxy.pipeline.decode.loaders import SAMPLES
+from proxy.pipeline.decode.loaders import LOADER_SAMPLES
 from tests.pictures import HERE, plain, saved
 
 SIZES = [(1, 1), (16, 16), (17, 301), (640, 33)]
@@ -46,7 +46,7 @@ def codestream(*fields: tuple[int, int]) -> bytes:
 @pytest.mark.parametrize(
     ("body", "size"),
     [
-        (SAMPLES[Format.JXL], (2, 2)),
+        (LOADER_SAMPLES[Format.JXL], (2, 2)),
         (codestream((1, 1), (4, 5), (1, 3)), (40, 40)),
         (codestream((1, 1), (4, 5), (0, 3), (7, 5)), (64, 40)),
         (codestream((0, 1), (0, 2), (299, 9), (0, 3), (1, 2), (4000 - 1, 13)), (4000, 300)),

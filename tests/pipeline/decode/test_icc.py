@@ -5,7 +5,7 @@ import pyvips
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.pipeline.decode.icc import MAX_BYTES, colour_space, description, is_srgb
+from proxy.pipeline.decode.icc import MAX_PROFILE_BYTES, is_srgb, profile_description, profile_space
 from tests.pipeline.profiles import ADOBE, SRGB, formula, gamma, grey, matrix, table
 
 
@@ -33,13 +33,13 @@ def test_whatever_differs_or_is_unclear_is_not(profile: bytes) -> None:
 def test_libvips_own_profiles_are_told_apart() -> None:
     assert is_srgb(pyvips.Operation.call("profile_load", "srgb"))
     assert not is_srgb(pyvips.Operation.call("profile_load", "p3"))
-    assert colour_space(pyvips.Operation.call("profile_load", "cmyk")) == "cmyk"
+    assert profile_space(pyvips.Operation.call("profile_load", "cmyk")) == "cmyk"
 
 
 def test_a_profile_over_a_megabyte_is_not_worth_reading() -> None:
     profile = matrix(SRGB, formula())
-    assert colour_space(profile + bytes(MAX_BYTES - len(profile))) == "rgb"
-    assert colour_space(profile + bytes(MAX_BYTES - len(profile) + 1)) is None
+    assert profile_space(profile + bytes(MAX_PROFILE_BYTES - len(profile))) == "rgb"
+    assert profile_space(profile + bytes(MAX_PROFILE_BYTES - len(profile) + 1)) is None
 
 
 @given(flips=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255))), cut=st.integers(0, 2000))
@@ -53,9 +53,9 @@ def test_no_damage_is_a_surprise(flips: list[tuple[int, int]], cut: int) -> None
 @pytest.mark.parametrize(("name", "called"), [("srgb", "sRGB"), ("p3", "sP3C"), ("cmyk", "Chemical proof")])
 def test_a_profile_says_its_name(name: str, called: str) -> None:
     """Those that libvips brings: one in each of the two ways to write it."""
-    assert description(pyvips.Operation.call("profile_load", name)) == called
+    assert profile_description(pyvips.Operation.call("profile_load", name)) == called
 
 
 def test_damage_has_no_name() -> None:
-    assert description(b"") is None
-    assert description(bytes(200)) is None
+    assert profile_description(b"") is None
+    assert profile_description(bytes(200)) is None

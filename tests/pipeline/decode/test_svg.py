@@ -9,7 +9,7 @@ from proxy.model.errors import BrokenImage, NotAnImage, ProxyError, TooCostly, T
 from proxy.model.limits import Limits
 from proxy.model.media import Format, InputOnly
 from proxy.model.negotiation import Bucket
-from proxy.pipeline.decode.loaders import SAMPLES, loadable
+from proxy.pipeline.decode.loaders import LOADER_SAMPLES, loadable
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import loaded, near, pixel, plain, saved
@@ -142,7 +142,7 @@ def test_a_stretched_drawing_is_bounded() -> None:
 
 def test_what_this_libvips_decodes_was_found_by_decoding() -> None:
     assert loadable() >= {*Format, InputOnly.SVG} - {Format.JXL}
-    for source, sample in SAMPLES.items():
+    for source, sample in LOADER_SAMPLES.items():
         if source in loadable():
             assert render(sample, parse_options("f_png"), LIMITS).width >= 1
         else:

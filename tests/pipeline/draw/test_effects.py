@@ -8,7 +8,7 @@ import pytest
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import OPTIONS, Spec
-from proxy.pipeline.draw.effects import EFFECTS, affected
+from proxy.pipeline.draw.effects import EFFECTS, apply_effects
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import (
@@ -49,7 +49,7 @@ ASKED = [
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 50), (64, 48)])
 def test_an_effect_keeps_size_kind_and_transparency(asked: str, alpha: bool, width: int, height: int) -> None:
     image = photo(width, height).addalpha() if alpha else photo(width, height)
-    after = affected(image, parse_options(asked))
+    after = apply_effects(image, parse_options(asked))
     assert (after.width, after.height) == (width, height)
     assert (after.bands, after.format, after.interpretation) == (image.bands, "uchar", "srgb")
     if alpha:
@@ -65,7 +65,7 @@ COLOUR_EFFECTS = [
 @pytest.mark.parametrize("asked", COLOUR_EFFECTS)
 def test_a_colour_effect_leaves_transparency_alone(asked: str) -> None:
     image = disc(60, 60, 220, 120, 40)
-    after = affected(image, parse_options(asked))
+    after = apply_effects(image, parse_options(asked))
     assert (after[3] - image[3]).abs().max() == 0
     assert (after - image).abs().max() > 0
 
@@ -73,13 +73,13 @@ def test_a_colour_effect_leaves_transparency_alone(asked: str) -> None:
 @pytest.mark.parametrize("asked", ["median_5", "blur", "blur_3", "pixelate_4"])
 def test_hidden_colours_do_not_bleed(asked: str) -> None:
     """The disc lies on transparent black: not averaged with it, its edge is as bright as its middle."""
-    after = affected(disc(80, 80, 220, 120, 40), parse_options(asked))
+    after = apply_effects(disc(80, 80, 220, 120, 40), parse_options(asked))
     seen = (after[3] > 40).ifthenelse(after.extract_band(0, n=3), [220, 120, 40])
     assert (seen - [220, 120, 40]).abs().max() <= 8
 
 
 def flat(asked: str, *colour: int) -> tuple[int, ...]:
-    return pixel(affected(plain(40, 40, *colour), parse_options(asked)), 0.5, 0.5)
+    return pixel(apply_effects(plain(40, 40, *colour), parse_options(asked)), 0.5, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_tint_gives_the_middle_its_colour() -> None:
 def test_normalize_fills_the_scale() -> None:
     dull = (photo(120, 90)[0] * 0.6 + [40, 40, 40]).cast("uchar").copy(interpretation="srgb")
     before, after = (
-        image.colourspace("lab")[0] for image in (dull, affected(dull, parse_options("normalize")))
+        image.colourspace("lab")[0] for image in (dull, apply_effects(dull, parse_options("normalize")))
     )
     assert after.min() < 5 < before.min()
     assert after.max() - after.min() > 1.5 * (before.max() - before.min())
-    assert (affected(plain(9, 9, 70, 70, 70), Spec(normalize=True)) - 70).abs().max() == 0
+    assert (apply_effects(plain(9, 9, 70, 70, 70), Spec(normalize=True)) - 70).abs().max() == 0
 
 
 def test_pixelate_makes_squares_from_the_top_left() -> None:
-    after = affected(gradient(50, 40), Spec(pixelate=16))
+    after = apply_effects(gradient(50, 40), Spec(pixelate=16))
     for left, top in ((0, 0), (16, 16), (32, 0), (48, 32)):
         square = after.crop(left, top, min(16, 50 - left), min(16, 40 - top))
         assert square.deviate() == square.extract_band(0, n=3).deviate()
@@ -146,21 +146,21 @@ def test_pixelate_makes_squares_from_the_top_left() -> None:
 
 def test_median_removes_a_speck_and_keeps_an_edge() -> None:
     image = quadrants(40, 40).insert(plain(1, 1, 255, 255, 255), 8, 8)
-    assert pixel(affected(image, Spec(median=3)), 0.2, 0.2) == CORNERS[0]
-    assert pixel(affected(image, Spec(median=3)), 0.5, 0.2) == CORNERS[1]
+    assert pixel(apply_effects(image, Spec(median=3)), 0.2, 0.2) == CORNERS[0]
+    assert pixel(apply_effects(image, Spec(median=3)), 0.5, 0.2) == CORNERS[1]
 
 
 def test_white_becomes_transparent() -> None:
     image = quadrants(40, 40).insert(plain(10, 10, 255, 255, 255), 0, 0)
-    after = affected(image, Spec(unflatten=True))
+    after = apply_effects(image, Spec(unflatten=True))
     assert [after(5, 5)[3], after(15, 5)[3]] == [0, 255]
     half = image.bandjoin(128).copy(interpretation="srgb")
-    assert affected(half, Spec(unflatten=True))(15, 5)[3] == 128
+    assert apply_effects(half, Spec(unflatten=True))(15, 5)[3] == 128
 
 
 def test_opacity_thins_what_is_there() -> None:
-    assert affected(plain(9, 9, 1, 2, 3), Spec(opacity=0.4))(4, 4) == [1, 2, 3, 102]
-    after = affected(disc(60, 60, 220, 120, 40), Spec(opacity=0.5))
+    assert apply_effects(plain(9, 9, 1, 2, 3), Spec(opacity=0.4))(4, 4) == [1, 2, 3, 102]
+    after = apply_effects(disc(60, 60, 220, 120, 40), Spec(opacity=0.5))
     assert [after(0, 0)[3], after(30, 30)[3]] == [0, 128]
 
 
@@ -179,7 +179,9 @@ def test_a_large_effect_on_a_smaller_copy_looks_the_same(asked: str) -> None:
     image = photo(300, 220)
     name, _, size = asked.partition("_")
     other = f"{name}_{float(size) - 1:g}"
-    difference = (affected(image, parse_options(asked)) - affected(image, parse_options(other))).abs()
+    difference = (
+        apply_effects(image, parse_options(asked)) - apply_effects(image, parse_options(other))
+    ).abs()
     assert difference.avg() < 3
 
 
@@ -187,7 +189,7 @@ def test_a_median_of_many_pixels_is_made_on_a_smaller_copy_sooner() -> None:
     """On all of these 12 million it takes 6 s."""
     image = photo(4000, 3000)
     started = process_time()
-    after = affected(image, parse_options("median_31")).copy_memory()
+    after = apply_effects(image, parse_options("median_31")).copy_memory()
     assert process_time() - started < 3.5
     small, other = (each.resize(0.05).crop(5, 5, 190, 140) for each in (after, image))
     assert (small - other).abs().avg() < 3
@@ -198,7 +200,7 @@ def test_a_median_of_many_pixels_is_made_on_a_smaller_copy_sooner() -> None:
 )
 def test_what_is_flat_stays_as_it_is(asked: str) -> None:
     image = plain(40, 40, 90, 130, 170)
-    after = affected(image, parse_options(asked))
+    after = apply_effects(image, parse_options(asked))
     assert (after.cast("float") - image.cast("float")).abs().max() <= 1
 
 
@@ -206,15 +208,15 @@ def test_blur_calms_and_sharpen_excites() -> None:
     image = photo(120, 90)
     rough = image.sobel().avg()
     assert (
-        affected(image, Spec(blur=(3.0,))).sobel().avg()
+        apply_effects(image, Spec(blur=(3.0,))).sobel().avg()
         < rough
-        < affected(image, Spec(sharpen=())).sobel().avg()
+        < apply_effects(image, Spec(sharpen=())).sobel().avg()
     )
-    assert affected(image, Spec(sharpen=(2.0, 1.0, 2.0))).sobel().avg() > rough
+    assert apply_effects(image, Spec(sharpen=(2.0, 1.0, 2.0))).sobel().avg() > rough
 
 
 def test_grayscale_keeps_lightness_and_transparency() -> None:
-    grey = affected(disc(60, 60, 0, 200, 0), Spec(grayscale=True))
+    grey = apply_effects(disc(60, 60, 0, 200, 0), Spec(grayscale=True))
     red, green, blue, alpha = grey(30, 30)
     assert red == green == blue
     assert 150 < red < 190
@@ -224,4 +226,4 @@ def test_grayscale_keeps_lightness_and_transparency() -> None:
 
 def test_nothing_asked_is_the_very_image() -> None:
     image = quadrants(4, 4)
-    assert affected(image, Spec()) is image
+    assert apply_effects(image, Spec()) is image

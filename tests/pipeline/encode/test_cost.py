@@ -19,7 +19,7 @@ from proxy.pipeline.encode.cost import (
 )
 from proxy.pipeline.encode.order import Order
 from proxy.pipeline.encode.savers import EFFORT_RANGES
-from proxy.pipeline.encode.smallest import WAYS, bearable_ways
+from proxy.pipeline.encode.smallest import VARIANTS, affordable_variants
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import disc, loaded, photo, saved
@@ -74,14 +74,14 @@ def test_an_avif_never_takes_more_than_there_is(more: dict[str, object]) -> None
         assert found.settings[Format.AVIF]["effort"] == 4 or avif_seconds(size, larger) > MAX_ENCODE_SECONDS
 
 
-@pytest.mark.parametrize("format", WAYS)
+@pytest.mark.parametrize("format", VARIANTS)
 def test_a_large_picture_is_written_in_fewer_ways(format: Format) -> None:
-    assert bearable_ways(format, 1_000_000, lossy=True) == WAYS[format]
-    few = bearable_ways(format, 12_000_000, lossy=True)
-    assert few[0] == WAYS[format][0]
-    assert few[-1] == WAYS[format][-1]
+    assert affordable_variants(format, 1_000_000, lossy=True) == VARIANTS[format]
+    few = affordable_variants(format, 12_000_000, lossy=True)
+    assert few[0] == VARIANTS[format][0]
+    assert few[-1] == VARIANTS[format][-1]
     assert sum(way.seconds for way in few) * 12 <= MAX_ENCODE_SECONDS or len(few) == 2
-    assert all(way.exact for way in bearable_ways(format, 1, lossy=False))
+    assert all(way.exact for way in affordable_variants(format, 1, lossy=False))
 
 
 @pytest.mark.parametrize(

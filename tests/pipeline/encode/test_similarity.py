@@ -9,8 +9,8 @@ import pyvips
 
 from proxy.model.media import Format
 from proxy.options.spec import Keep
-from proxy.pipeline.encode.quality_search import Tries, shown_as, tiles
-from proxy.pipeline.encode.similarity import Reference
+from proxy.pipeline.encode.quality_search import Encodings, decode_like, sample_tiles
+from proxy.pipeline.encode.similarity import SimilarityReference
 from tests.pictures import disc, photo, plain, saved
 
 SCORES = {
@@ -28,9 +28,9 @@ SCORES = {
 
 def test_it_agrees_with_ssimulacra2() -> None:
     picture = photo(480, 320).copy_memory()
-    reference = Reference.of(picture)
+    reference = SimilarityReference.of(picture)
     found = {
-        (format, quality): Tries(picture, format, Keep.NONE, lambda: reference).similarity(quality)
+        (format, quality): Encodings(picture, format, Keep.NONE, lambda: reference).similarity(quality)
         for format, quality in SCORES
     }
     assert found == pytest.approx(SCORES, abs=4)
@@ -43,7 +43,7 @@ def test_a_picture_is_the_same_as_itself(
     size: tuple[int, int], draw: Callable[[int, int], pyvips.Image]
 ) -> None:
     picture = draw(*size).copy_memory()
-    assert Reference.of(picture).similarity(picture) == 100
+    assert SimilarityReference.of(picture).similarity(picture) == 100
 
 
 @pytest.mark.parametrize("format", [Format.JPEG, Format.WEBP, Format.AVIF])
@@ -52,7 +52,7 @@ def test_less_quality_is_less_similar(format: Format, alpha: bool) -> None:
     picture = photo(300, 200).copy_memory()
     if alpha and format is not Format.JPEG:
         picture = picture.bandjoin(disc(300, 200, 9, 9, 9)[3]).copy_memory()
-    tries = Tries(picture, format, Keep.NONE)
+    tries = Encodings(picture, format, Keep.NONE)
     found = [tries.similarity(quality) for quality in (95, 75, 50, 25)]
     assert found == sorted(set(found), reverse=True)
     assert found[0] > 80
@@ -62,7 +62,10 @@ def test_what_lies_under_transparency_does_not_count() -> None:
     seen = disc(200, 200, 200, 90, 20)
     hidden = (seen[3] == 0).ifthenelse([0, 255, 0], seen[0:3]).cast("uchar").bandjoin(seen[3])
     assert (
-        Reference.of(seen.copy_memory()).similarity(hidden.copy(interpretation="srgb").copy_memory()) == 100
+        SimilarityReference.of(seen.copy_memory()).similarity(
+            hidden.copy(interpretation="srgb").copy_memory()
+        )
+        == 100
     )
 
 
@@ -70,16 +73,16 @@ def test_another_transparency_counts_on_every_background() -> None:
     for level in (0, 255):
         opaque = plain(64, 64, level, level, level).bandjoin(255).copy(interpretation="srgb").copy_memory()
         half = plain(64, 64, level, level, level).bandjoin(128).copy(interpretation="srgb").copy_memory()
-        assert Reference.of(opaque).similarity(half) < 50
+        assert SimilarityReference.of(opaque).similarity(half) < 50
 
 
 def test_an_alpha_that_an_encoder_leaves_out_is_opaque() -> None:
     picture = photo(64, 48).bandjoin(255).copy(interpretation="srgb").copy_memory()
-    assert shown_as(saved(picture, Format.WEBP), Format.WEBP, picture).bands == 4
+    assert decode_like(saved(picture, Format.WEBP), Format.WEBP, picture).bands == 4
 
 
 def test_tiles_have_the_size_that_is_affordable_and_the_looks() -> None:
     picture = photo(2000, 1100).copy_memory()
-    part = tiles(picture)
+    part = sample_tiles(picture)
     assert (part.width, part.height) == (1024, 1024)
     assert part.avg() == pytest.approx(picture.avg(), abs=8)

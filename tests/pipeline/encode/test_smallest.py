@@ -16,9 +16,15 @@ from proxy.model.media import Format
 from proxy.model.negotiation import Bucket
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode.jpeg_quality import jpeg_quality
-from proxy.pipeline.encode.quality_curves import CURVES, FULL_CHROMA, TARGETS, quality_for, similarity_at
-from proxy.pipeline.encode.quality_search import MOST_TRIES, MOST_TRIES_FOR_BYTES, shown_as
-from proxy.pipeline.encode.similarity import Reference
+from proxy.pipeline.encode.quality_curves import (
+    FULL_CHROMA_CURVE,
+    SIMILARITY_CURVES,
+    SIMILARITY_TARGETS,
+    quality_for,
+    similarity_at,
+)
+from proxy.pipeline.encode.quality_search import MAX_BYTES_TRIES, MAX_SIMILARITY_TRIES, decode_like
+from proxy.pipeline.encode.similarity import SimilarityReference
 from proxy.pipeline.render import render
 from proxy.pipeline.stages import Rendered
 from proxy.url.grammar import parse_options
@@ -39,7 +45,9 @@ def made(body: bytes, options: str, accepted: Bucket = BOTH) -> Rendered:
 
 
 def similarity(rendered: Rendered, image: pyvips.Image) -> float:
-    return Reference.of(image.copy_memory()).similarity(shown_as(rendered.body, rendered.format, image))
+    return SimilarityReference.of(image.copy_memory()).similarity(
+        decode_like(rendered.body, rendered.format, image)
+    )
 
 
 @pytest.mark.parametrize("level", AutoQuality)
@@ -49,9 +57,9 @@ def test_a_level_looks_the_same_in_every_format(level: AutoQuality) -> None:
         for seed in (1, 5):
             rendered = made(picture(seed), f"q_{level},f_{format}")
             reached.append(similarity(rendered, photo(360, 240, seed)))
-            assert rendered.encodings <= MOST_TRIES
-    assert all(TARGETS[level] - 1 <= each <= TARGETS[level] + 5 for each in reached)
-    assert statistics.mean(reached) == pytest.approx(TARGETS[level], abs=2)
+            assert rendered.encodings <= MAX_SIMILARITY_TRIES
+    assert all(SIMILARITY_TARGETS[level] - 1 <= each <= SIMILARITY_TARGETS[level] + 5 for each in reached)
+    assert statistics.mean(reached) == pytest.approx(SIMILARITY_TARGETS[level], abs=2)
 
 
 def test_three_encodings_are_enough_on_average() -> None:
@@ -72,16 +80,16 @@ def test_a_large_picture_is_searched_on_tiles_and_encoded_once() -> None:
     image = photo(1800, 1000, 3)
     rendered = made(saved(image, Format.PNG), "q_auto,f_jpeg")
     assert rendered.encodings == 1
-    assert similarity(rendered, image) == pytest.approx(TARGETS[AutoQuality.GOOD], abs=4)
+    assert similarity(rendered, image) == pytest.approx(SIMILARITY_TARGETS[AutoQuality.GOOD], abs=4)
 
 
 @pytest.mark.parametrize("format", LOSSY)
 def test_transparent_pictures_are_searched_as_well(format: Format) -> None:
     image = photo(300, 200, 2).bandjoin(disc(300, 200, 0, 0, 0)[3]).copy(interpretation="srgb")
     rendered = made(saved(image, Format.PNG), f"q_auto,f_{format}")
-    assert rendered.encodings <= MOST_TRIES
+    assert rendered.encodings <= MAX_SIMILARITY_TRIES
     if format is not Format.JPEG:
-        assert similarity(rendered, image) > TARGETS[AutoQuality.GOOD] - 1
+        assert similarity(rendered, image) > SIMILARITY_TARGETS[AutoQuality.GOOD] - 1
 
 
 @pytest.mark.parametrize("format", [Format.GIF, Format.WEBP])
@@ -98,7 +106,7 @@ def test_the_best_quality_that_fits(format: Format, share: float) -> None:
     most = int(len(made(picture(1), f"q_70,f_{format}").body) * share)
     rendered = made(picture(1), f"q_88,mb_{most},f_{format}")
     assert len(rendered.body) <= most
-    assert rendered.encodings <= MOST_TRIES_FOR_BYTES + 1
+    assert rendered.encodings <= MAX_BYTES_TRIES + 1
     ceiling = made(picture(1), f"q_88,f_{format}").body
     assert len(rendered.body) > 0.85 * most or rendered.body == ceiling
 
@@ -145,7 +153,7 @@ def test_the_best_is_the_smallest_of_what_is_accepted(accepted: Bucket, formats:
     assert best.format in formats
     for format in {Format.JPEG, *(each for each in LOSSY if getattr(accepted, each, False))}:
         assert len(best.body) <= len(made(picture(2), f"f_{format},q_auto").body)
-    assert similarity(best, photo(360, 240, 2)) > TARGETS[AutoQuality.GOOD] - 1
+    assert similarity(best, photo(360, 240, 2)) > SIMILARITY_TARGETS[AutoQuality.GOOD] - 1
 
 
 def test_what_a_png_holds_in_fewer_bytes_stays_a_png() -> None:
@@ -166,7 +174,7 @@ def test_the_best_keeps_transparency() -> None:
 def test_a_quality_among_formats_is_that_of_a_jpeg() -> None:
     few, many = (made(picture(1), f"f_best,q_{quality}") for quality in (40, 90))
     assert len(few.body) < len(many.body)
-    wanted = similarity_at(CURVES[Format.JPEG], 40)
+    wanted = similarity_at(SIMILARITY_CURVES[Format.JPEG], 40)
     assert similarity(few, photo(360, 240)) == pytest.approx(wanted, abs=3)
 
 
@@ -200,7 +208,7 @@ def test_an_original_of_few_colours_stays_as_small() -> None:
 def test_a_small_original_is_not_spoilt_to_save_bytes_that_a_profile_takes() -> None:
     body = saved(photo(60, 40), Format.WEBP, Q=40, keep=0)
     rendered = made(body, "keep_icc")
-    assert similarity(rendered, loaded(body)) > TARGETS[AutoQuality.LOW] - 1
+    assert similarity(rendered, loaded(body)) > SIMILARITY_TARGETS[AutoQuality.LOW] - 1
 
 
 def test_another_size_may_have_more_bytes() -> None:
@@ -221,7 +229,7 @@ def test_no_bytes_break_the_reader_of_qualities(junk: bytes, start: bytes) -> No
     assert jpeg_quality(start + junk) is None
 
 
-@pytest.mark.parametrize("curve", [*CURVES.values(), FULL_CHROMA])
+@pytest.mark.parametrize("curve", [*SIMILARITY_CURVES.values(), FULL_CHROMA_CURVE])
 def test_a_curve_rises_and_reads_both_ways(curve: tuple[tuple[int, float], ...]) -> None:
     assert [*curve] == sorted(curve)
     assert len({similarity for _, similarity in curve}) == len(curve)

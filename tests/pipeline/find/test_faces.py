@@ -13,7 +13,7 @@ import pyvips
 from proxy.geometry.boxes import Box
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
-from proxy.pipeline.find.faces import faces_in
+from proxy.pipeline.find.faces import detect_faces
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.pictures import loaded, photo, plain, saved, tagged
@@ -26,11 +26,11 @@ def faces_of(options: str, picture: pyvips.Image) -> int:
     """How many faces are in sight in what the options make of the picture."""
     rendered = render(saved(picture, Format.PNG), parse_options(options), LIMITS)
     assert rendered.notes == ()
-    return len(faces_in(enlarged(loaded(rendered.body))) or ())
+    return len(detect_faces(enlarged(loaded(rendered.body))) or ())
 
 
 def only(image: pyvips.Image) -> Box:
-    faces = faces_in(image) or []
+    faces = detect_faces(image) or []
     assert len(faces) == 1
     return faces[0]
 
@@ -86,14 +86,14 @@ UNDO: dict[str, Callable[[pyvips.Image], pyvips.Image]] = {
 def test_turns_and_mirrors_take_the_faces_along(turn: str) -> None:
     body = saved(crowd(1200, 300, (950, 90, 130)), Format.PNG)
     kept = loaded(render(body, parse_options(f"w_300,h_300,g_face,{turn}"), LIMITS).body)
-    assert len(faces_in(UNDO[turn](kept).copy_memory()) or ()) == 1
+    assert len(detect_faces(UNDO[turn](kept).copy_memory()) or ()) == 1
 
 
 def test_orientation_comes_before_faces() -> None:
     picture = crowd(1000, 300, (700, 90, 120))
     lying = saved(tagged(picture.rot270(), orientation=6), Format.JPEG)
     kept = loaded(render(lying, parse_options("w_300,h_300,g_face"), LIMITS).body)
-    assert len(faces_in(kept) or []) == 1
+    assert len(detect_faces(kept) or []) == 1
 
 
 def test_a_region_may_be_cut_around_a_face() -> None:
@@ -156,7 +156,7 @@ def test_an_animation_is_cut_around_the_face_of_its_first_frame() -> None:
     frames.set_type(pyvips.GValue.array_int_type, "delay", [100, 100])
     rendered = render(saved(frames, Format.WEBP), parse_options("w_200,h_200,g_face"), LIMITS)
     assert rendered.frames == 2
-    assert len(faces_in(loaded(rendered.body)) or ()) == 1
+    assert len(detect_faces(loaded(rendered.body)) or ()) == 1
 
 
 def test_without_the_extra_the_eye_decides_and_a_note_says_so(tmp_path: Path) -> None:
