@@ -1,5 +1,5 @@
 """
-What encodings take in time: the tables of `proxy/pipeline/encode/cost.py`, the seconds of `WAYS` in
+What encodings take in time: the tables of `proxy/pipeline/encode/cost.py`, the seconds of `VARIANTS` in
 `smallest.py` and `FRAME_COST` of `proxy/pipeline/render_plan.py`, measured again.
 
     python benchmarks/fit_cost.py [--pictures FOLDER] [--check] [--rounds 3] [--quick]
@@ -28,10 +28,10 @@ from proxy.model.media import Format
 from proxy.options.spec import Keep
 from proxy.options.values.kinds import AutoQuality
 from proxy.pipeline.encode import cost
-from proxy.pipeline.encode.quality_curves import TARGETS
-from proxy.pipeline.encode.quality_search import Tries, quality_reaching, quality_within
-from proxy.pipeline.encode.savers import EFFORT_RANGES, SAVERS, encoded, savable
-from proxy.pipeline.encode.smallest import WAYS
+from proxy.pipeline.encode.quality_curves import SIMILARITY_TARGETS
+from proxy.pipeline.encode.quality_search import Encodings, quality_reaching, quality_within
+from proxy.pipeline.encode.savers import EFFORT_RANGES, SAVERS, encode_image, savable
+from proxy.pipeline.encode.smallest import VARIANTS
 from proxy.pipeline.render_plan import FRAME_COST
 from proxy.samples import scenes
 
@@ -64,7 +64,7 @@ def rows() -> Iterator[Row]:
     yield from by_effort(Format.AVIF, [once * factor for factor in cost.AVIF_EFFORT_FACTORS])
     yield from by_effort(Format.AVIF, [0, once * cost.AVIF_LOSSLESS_FACTOR], lossless=True)
     yield Row("avif, a search", cost.AVIF_SEARCH_SECONDS_PER_MEGAPIXEL, searched)
-    for format, ways in WAYS.items():
+    for format, ways in VARIANTS.items():
         for way in ways:
             said = ", ".join(f"{name} {value}" for name, value in way.settings.items())
             yield Row(f"{format}: {said or 'as usual'}", way.seconds, partial(saved, format, **way.settings))
@@ -81,11 +81,11 @@ def by_effort(format: Format, seconds: Sequence[float], **more: object) -> Itera
 
 
 def saved(format: Format, image: pyvips.Image, **settings: object) -> bytes:
-    return encoded(image, format, **settings)
+    return encode_image(image, format, **settings)
 
 
 def searched(image: pyvips.Image) -> object:
-    return quality_reaching(Tries(image, Format.AVIF, Keep.NONE), TARGETS[AutoQuality.GOOD])
+    return quality_reaching(Encodings(image, Format.AVIF, Keep.NONE), SIMILARITY_TARGETS[AutoQuality.GOOD])
 
 
 def seconds_of(work: Work, image: pyvips.Image) -> float:
@@ -114,7 +114,7 @@ def encodings_to_fit(pictures: Pictures) -> float:
         for image in pictures.values():
             most = len(saved(format, image))
             for share in (0.7, 0.4, 0.2):
-                tries = Tries(image, format, Keep.NONE)
+                tries = Encodings(image, format, Keep.NONE)
                 quality_within(tries, round(most * share), highest)
                 counts.append(len(tries))
     return statistics.mean(counts)

@@ -10,8 +10,8 @@ minutes.
 
 The committed curves are of 22 photographs and drawings like photographs (JPEG XL: six), which are not in the
 repository. The 26 drawn pictures here are within 2.8 points of the curves of JPEG, 1.5 of WebP, 2.9 of AVIF
-and 3.0 of FULL_CHROMA where similarity is checked; AVIF of quality 30, below that, is 7.6 points better than
-its curve says. The nine photographs of scikit-image (see `pictures.py`) are within 4.2, 3.5, 4.1 and 2.7.
+and 3.0 of FULL_CHROMA_CURVE where similarity is checked; AVIF of quality 30, below that, is 7.6 points better
+than its curve says. The nine photographs of scikit-image (see `pictures.py`) are within 4.2, 3.5, 4.1, 2.7.
 A JPEG with full chroma is as small from 80 on with the drawn ones, and 1 to 4 % smaller from 82 to 88 with
 the photographs.
 """
@@ -34,13 +34,19 @@ import pyvips
 from benchmarks.pictures import Pictures, like_photographs, of_folder, one_small
 from proxy.model.media import Format
 from proxy.options.spec import Keep
-from proxy.pipeline.encode.quality_curves import CURVES, FULL_CHROMA, FULL_CHROMA_FROM, TARGETS, Curve
-from proxy.pipeline.encode.quality_search import Tries
+from proxy.pipeline.encode.quality_curves import (
+    FULL_CHROMA_CURVE,
+    FULL_CHROMA_TARGET,
+    SIMILARITY_CURVES,
+    SIMILARITY_TARGETS,
+    Curve,
+)
+from proxy.pipeline.encode.quality_search import Encodings
 from proxy.pipeline.encode.savers import savable
-from proxy.pipeline.encode.similarity import Reference
+from proxy.pipeline.encode.similarity import SimilarityReference
 
-CHECKED = (min(TARGETS.values()), 90.0)
-"""Points of similarity between which a curve is checked: all of TARGETS lie there."""
+CHECKED = (min(SIMILARITY_TARGETS.values()), 90.0)
+"""Points of similarity between which a curve is checked: all of SIMILARITY_TARGETS lie there."""
 
 TOLERANCE = 5.0
 """Points that a curve may be off: another set of pictures moves the medians by up to 4."""
@@ -57,9 +63,12 @@ class Fitted:
 
 
 FITTED = (
-    *(Fitted(name=format.name, format=format, curve=curve) for format, curve in CURVES.items()),
+    *(Fitted(name=format.name, format=format, curve=curve) for format, curve in SIMILARITY_CURVES.items()),
     Fitted(
-        name="FULL_CHROMA", format=Format.JPEG, curve=FULL_CHROMA, settings={"subsample_mode": "off"}
+        name="FULL_CHROMA_CURVE",
+        format=Format.JPEG,
+        curve=FULL_CHROMA_CURVE,
+        settings={"subsample_mode": "off"},
     ),
 )  # fmt: skip
 
@@ -73,7 +82,9 @@ def samples_of(fitted: Fitted, pictures: Pictures) -> list[list[Sample]]:
 
 
 def samples_of_one(fitted: Fitted, image: pyvips.Image) -> list[Sample]:
-    tries = Tries(image, fitted.format, Keep.NONE, partial(Reference.of, image), **fitted.settings)
+    tries = Encodings(
+        image, fitted.format, Keep.NONE, partial(SimilarityReference.of, image), **fitted.settings
+    )
     return [(tries.similarity(quality), len(tries.body(quality))) for quality, _ in fitted.curve]
 
 
@@ -103,7 +114,7 @@ def worst(found: Mapping[int, float]) -> float:
 def chroma_shares(auto: Sequence[Sequence[Sample]], full: Sequence[Sequence[Sample]]) -> dict[int, float]:
     """
     By similarity, the bytes of a JPEG with full chroma over those of one with the saver's own, median of the
-    pictures: FULL_CHROMA_FROM is where that falls below 1.
+    pictures: FULL_CHROMA_TARGET is where that falls below 1.
     """
     shares = {}
     for similarity in range(66, 92, 2):
@@ -162,8 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(shown(fitted, measured, off), flush=True)
         if worst(off) > TOLERANCE:
             failed.append(fitted.name)
-    shares = chroma_shares(found[Format.JPEG.name], found["FULL_CHROMA"])
-    print(f"bytes with full chroma, by similarity (FULL_CHROMA_FROM is {FULL_CHROMA_FROM:.0f}):")
+    shares = chroma_shares(found[Format.JPEG.name], found["FULL_CHROMA_CURVE"])
+    print(f"bytes with full chroma, by similarity (FULL_CHROMA_TARGET is {FULL_CHROMA_TARGET:.0f}):")
     print("    " + " ".join(f"{similarity}:{share:.2f}" for similarity, share in shares.items()))
     if given.check and failed:
         print(f"off by more than {TOLERANCE} points: {', '.join(failed)}", file=sys.stderr)

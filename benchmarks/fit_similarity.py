@@ -36,9 +36,9 @@ from numpy.typing import NDArray
 
 from benchmarks.pictures import Pictures, flat, like_photographs, of_folder, one_small
 from proxy.model.media import Format
-from proxy.pipeline.encode.quality_search import shown_as
-from proxy.pipeline.encode.savers import encoded
-from proxy.pipeline.encode.similarity import POWER, SLOPE, WEIGHTS, Reference
+from proxy.pipeline.encode.quality_search import decode_like
+from proxy.pipeline.encode.savers import encode_image
+from proxy.pipeline.encode.similarity import POWER, SLOPE, WEIGHTS, SimilarityReference
 
 PROGRAM = "ssimulacra2_rs"
 QUALITIES = {
@@ -85,10 +85,10 @@ def encodings(pictures: Pictures, folder: Path) -> Iterator[tuple[tuple[float, .
     for number, image in enumerate(pictures.values()):
         original = folder / f"{number}.png"
         image.pngsave(str(original), compression=1)
-        reference = Reference.of(image)
+        reference = SimilarityReference.of(image)
         for format, qualities in QUALITIES.items():
             for quality in qualities:
-                shown = shown_as(encoded(image, format, quality), format, image)
+                shown = decode_like(encode_image(image, format, quality), format, image)
                 path = folder / f"{number}-{format}-{quality}.png"
                 shown.pngsave(str(path), compression=1)
                 yield reference.losses(shown), original, path

@@ -11,7 +11,7 @@ from benchmarks import fit_cost, fit_quality_curves, fit_similarity
 from benchmarks.fit_quality_curves import Fitted, bytes_at, chroma_shares, deviations, median_curve, worst
 from proxy.model.media import Format
 from proxy.pipeline.encode import cost
-from proxy.pipeline.encode.quality_curves import CURVES
+from proxy.pipeline.encode.quality_curves import SIMILARITY_CURVES
 from proxy.pipeline.encode.savers import savable
 
 Output = pytest.CaptureFixture[str]
@@ -24,7 +24,7 @@ STUB = """#!/bin/sh
 def test_curves_of_all_formats_that_are_written_here_are_measured(capsys: Output) -> None:
     assert fit_quality_curves.main(["--quick"]) == 0
     said = capsys.readouterr().out
-    assert all(f"{format.name}: ((1, " in said for format in CURVES if format in savable())
+    assert all(f"{format.name}: ((1, " in said for format in SIMILARITY_CURVES if format in savable())
 
 
 def test_curves_that_hold_are_no_failure(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:

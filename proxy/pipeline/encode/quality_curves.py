@@ -43,7 +43,7 @@ SIMILARITY_CURVES: Mapping[Format, Curve] = {
 }  # fmt: skip
 """
 By quality, the similarity of the median of 22 photographs and drawings like photographs; of JPEG XL, of six.
-`benchmarks/fit_quality_curves.py` measures them, and FULL_CHROMA and FULL_CHROMA_FROM, again.
+`benchmarks/fit_quality_curves.py` measures them, and FULL_CHROMA_CURVE and FULL_CHROMA_TARGET, again.
 """
 
 
@@ -51,7 +51,7 @@ FULL_CHROMA_CURVE: Curve = (
     (1, 5.0), (15, 33.0), (30, 57.0), (48, 68.0), (68, 76.0), (78, 82.0), (84, 85.0), (90, 88.5), (95, 91.9),
     (100, 97.0),
 )  # fmt: skip
-"""Of JPEG where colours have as many pixels as lightness: from FULL_CHROMA_FROM on, the smaller file."""
+"""Of JPEG where colours have as many pixels as lightness: from FULL_CHROMA_TARGET on, the smaller file."""
 
 FULL_CHROMA_TARGET = 82.0
 

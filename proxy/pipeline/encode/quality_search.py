@@ -39,7 +39,7 @@ MAX_WHOLE_SEARCH_PIXELS = 1_500_000
 
 TILE_SIDE = 256
 TILES_PER_SIDE = 4
-"""Tiles of TILE px, TILES across and TILES down: as much as a picture of a megapixel."""
+"""Tiles of TILE_SIDE px, so many across and so many down: as much as a picture of a megapixel."""
 
 
 class Encodings:
