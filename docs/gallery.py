@@ -1,8 +1,8 @@
 """
-docs/gallery.md: every option that changes a picture, as a pair of pictures without and with it.
+Generate docs/gallery.md: a pair of pictures, without and with it, for every option that changes a picture.
 
-`make gallery` draws the pictures anew, through a server of its own, from the examples of the option table and
-the originals that `make run` draws. A test holds the page to the table.
+`make gallery` renders the examples of the option table by a server of its own, from the originals that
+`make run` draws. A test compares the page with the table.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from proxy.url.grammar import read_item, split_items
 DOCS = Path(__file__).parent
 PAGE, PICTURES = DOCS / "gallery.md", DOCS / "gallery"
 
-SHOWN: Mapping[str, str] = {
+BEST_ORIGINALS: Mapping[str, str] = {
     **dict.fromkeys(("animated", "page", "frames", "page_from_1"), "clock.gif"),
     **dict.fromkeys(("flatten", "unflatten", "opacity", "lossless"), "logo.png"),
     **dict.fromkeys(
@@ -42,24 +42,24 @@ SHOWN: Mapping[str, str] = {
     "enlarge": "placeholder.png",
     **dict.fromkeys(("trim", "e_trim"), "placeholder.png"),
 }
-"""The original that shows an option best; mountains.jpg when it is not here."""
+"""By option, the original that shows it best; mountains.jpg for the others."""
 
-OTHERWISE: Mapping[str, str] = {"format": "w_300,f_jpeg"}
-"""What stands on the left where leaving the option out would be left to the server."""
+COMPARED_WITH: Mapping[str, str] = {"format": "w_300,f_jpeg"}
+"""By option, what it is compared with, where the server would decide without it."""
 
-INSTEAD: Mapping[str, str] = {"overlay": "w_300,l_logo,lw_0.3"}
-"""Examples that need no more than presets.yaml, where the table's own needs settings that it leaves out."""
+EXAMPLES: Mapping[str, str] = {"overlay": "w_300,l_logo,lw_0.3"}
+"""Examples for options whose example in the table needs more than presets.yaml."""
 
-UNSEEN = frozenset({"keep"})
-"""These change a file, and nothing that can be seen."""
+INVISIBLE = frozenset({"keep"})
+"""Options that change a file, but not what the picture looks like."""
 
 TITLES: Mapping[str, str] = {
     "size": "Size", "turn": "Turning", "canvas": "Around and behind", "effect": "Effects",
     "overlay": "Overlays", "output": "Files",
 }  # fmt: skip
 
-WIDEST = 300
-CHECKER = 8
+MAX_WIDTH = 300
+CHECKER_SIZE = 8
 
 INTRODUCTION = """\
 # What the options do
@@ -79,29 +79,29 @@ class Pair:
     example: str
 
 
-def pairs() -> Iterator[Pair]:
+def all_pairs() -> Iterator[Pair]:
     for option in (*OPTIONS.values(), *SHORTHANDS):
-        if option.about != "delivery" and option.name not in UNSEEN:
+        if option.about != "delivery" and option.name not in INVISIBLE:
             yield pair(option)
 
 
 def pair(option: Option) -> Pair:
-    example = INSTEAD.get(option.name, option.example)
-    fields = read_item(next(item for item in split_items(example) if of(option, item)))
-    rest = [item for item in split_items(example) if not of(option, item)]
+    example = EXAMPLES.get(option.name, option.example)
+    fields = read_item(next(item for item in split_items(example) if is_of(option, item)))
+    rest = [item for item in split_items(example) if not is_of(option, item)]
     without = ",".join(item for item in rest if not read_item(item).keys() & fields.keys()) or "_"
-    without = OTHERWISE.get(option.name, without)
-    return Pair(option, SHOWN.get(option.name, "mountains.jpg"), without, example)
+    without = COMPARED_WITH.get(option.name, without)
+    return Pair(option, BEST_ORIGINALS.get(option.name, "mountains.jpg"), without, example)
 
 
-def of(option: Option, item: str) -> bool:
+def is_of(option: Option, item: str) -> bool:
     return any(re.fullmatch(rf"{re.escape(name)}([_:=].*)?", item, re.DOTALL) for name in option.names)
 
 
 def page(cell: Callable[[str, str], str]) -> str:
-    """`cell` makes a cell of the table of options and an original."""
+    """Return the page; `cell` makes a table cell from options and an original."""
     rows: dict[str, list[tuple[str, str, str]]] = {}
-    for each in pairs():
+    for each in all_pairs():
         names = " ".join(map(tables.code, each.option.names))
         rows.setdefault(each.option.about, []).append(
             (
@@ -123,7 +123,7 @@ def file_name(options: str, original: str) -> str:
 
 
 @contextmanager
-def serving(originals: Path) -> Iterator[httpx.Client]:
+def run_server(originals: Path) -> Iterator[httpx.Client]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -150,27 +150,29 @@ def is_ready(client: httpx.Client) -> bool:
         return False
 
 
-def drawn(client: httpx.Client, options: str, original: str) -> str:
-    """The cell of a picture, which is written beside the page. Raises httpx.HTTPStatusError."""
+def draw_cell(client: httpx.Client, options: str, original: str) -> str:
+    """Render a picture to a file beside the page, and return its table cell. Raises httpx.HTTPStatusError."""
     asked = options if re.search(r"(^|,)f(ormat)?_", options) else f"{options},f_webp".removeprefix("_,")
     answer = client.get(f"/{asked}/{original}").raise_for_status()
     format = answer.headers["content-type"].removeprefix("image/")
     image = pyvips.Image.new_from_buffer(answer.content, "")
     name = f"{file_name(options, original)}.{format}"
-    (PICTURES / name).write_bytes(answer.content if image.get_n_pages() > 1 else shown(image, answer.content))
+    (PICTURES / name).write_bytes(
+        answer.content if image.get_n_pages() > 1 else preview(image, answer.content)
+    )
     size = f"{image.width}x{image.get_page_height()} px, {len(answer.content) / 1000:.1f} kB"
-    width = min(image.width, WIDEST)
+    width = min(image.width, MAX_WIDTH)
     return f'<img src="gallery/{name}" width="{width}" alt="{options}"><br>`{options}`<br>{size}'
 
 
-def shown(image: pyvips.Image, body: bytes) -> bytes:
-    """The file as it came, unless it is larger than on the page, or has transparency, which is to be seen."""
+def preview(image: pyvips.Image, body: bytes) -> bytes:
+    """Return the file as it is, or a smaller one on checkers if it is larger than the page or transparent."""
     transparent = image.hasalpha() and image[-1].min() < 255
-    if image.width <= 2 * WIDEST and not transparent:
+    if image.width <= 2 * MAX_WIDTH and not transparent:
         return body
-    image = image.resize(min(1, WIDEST / image.width))
+    image = image.resize(min(1, MAX_WIDTH / image.width))
     if transparent:
-        at = (pyvips.Image.xyz(image.width, image.height) / CHECKER).floor()
+        at = (pyvips.Image.xyz(image.width, image.height) / CHECKER_SIZE).floor()
         grey = (at[0] + at[1]) % 2 * -30 + 245
         ground = grey.bandjoin([grey, grey]).cast("uchar").copy(interpretation="srgb")
         image = ground.composite2(image, "over").flatten().cast("uchar")
@@ -182,10 +184,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         originals = Path(folder)
         subprocess.run([sys.executable, "-m", "proxy.samples", originals], check=True)
-        with serving(originals) as client:
+        with run_server(originals) as client:
             shutil.rmtree(PICTURES, ignore_errors=True)
             PICTURES.mkdir()
-            PAGE.write_text(page(lambda options, original: drawn(client, options, original)))
+            PAGE.write_text(page(lambda options, original: draw_cell(client, options, original)))
 
 
 if __name__ == "__main__":
