@@ -36,6 +36,9 @@ class InputOnly(StrEnum):
 Incoming = Format | InputOnly
 """All formats that originals may have."""
 
+Body = bytes | memoryview
+"""The bytes of a file, or of a part of it."""
+
 
 class Note(StrEnum):
     """What a client would not expect of a rendition: told in a header, since the picture cannot say it."""

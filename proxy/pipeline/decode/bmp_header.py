@@ -11,8 +11,8 @@ import struct
 from dataclasses import dataclass, field, replace
 
 from proxy.model.errors import BrokenImage
+from proxy.model.media import Body
 
-Body = bytes | memoryview
 Masks = tuple[int, int, int, int]
 """Of red, green, blue and alpha; alpha's is 0 where there is none."""
 

@@ -14,8 +14,9 @@ from dataclasses import replace
 import pyvips
 
 from proxy.model.errors import BrokenImage, TooCostly
+from proxy.model.media import Body
 from proxy.pipeline.decode import ico
-from proxy.pipeline.decode.bmp_header import Bitmap, Body, parse_bmp, parse_icon_bitmap
+from proxy.pipeline.decode.bmp_header import Bitmap, parse_bmp, parse_icon_bitmap
 
 MAX_RLE_BYTES = 4_000_000
 """Bytes of run-length encoded rows: they take a second."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from proxy.model.media import Format, Incoming, InputOnly
+from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.pipeline.decode import bmp_header, ico
 
-Body = bytes | memoryview
 Extent = tuple[int, int]
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import struct
 
 from proxy.model.errors import BrokenImage
+from proxy.model.media import Body
 from proxy.pipeline.decode.bmp_header import parse_icon_bitmap
-
-Body = bytes | memoryview
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

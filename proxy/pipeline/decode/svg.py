@@ -17,12 +17,9 @@ from xml.parsers import expat
 
 from proxy.model.errors import BrokenImage, NotAnImage, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
-from proxy.model.media import Format
-from proxy.pipeline.decode.containers import extent
+from proxy.model.media import Body, Format
+from proxy.pipeline.decode.containers import Extent, extent
 from proxy.pipeline.decode.sniff import sniff
-
-Body = bytes | memoryview
-Extent = tuple[int, int]
 
 MAX_SVG_BYTES = 1_000_000
 """40 kB have taken 5 s and 1.5 GB in the header alone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from functools import cache
 
-Body = bytes | memoryview
+from proxy.model.media import Body
 
 _ANNEX_K = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
