@@ -29,9 +29,7 @@ from proxy.origins.sources import Source
 from proxy.purges.log import open_purge_log
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
-from proxy.renditions.request import RenditionRequest
-from proxy.renditions.served import Served
-from proxy.renditions.service import Renditions
+from proxy.renditions import RenditionRequest, Renditions, Served
 from proxy.requests.read import ParsedRequest, ServingTerms, read_request
 from proxy.url.build import format_path
 

@@ -14,9 +14,7 @@ from proxy.origins.sources import Sources
 from proxy.purges.log import PurgeLog
 from proxy.purges.marks import PurgeView
 from proxy.renderers.client import RendererClient
-from proxy.renditions.cluster import open_leadership
-from proxy.renditions.originals import Originals
-from proxy.renditions.service import Renditions
+from proxy.renditions import Originals, Renditions, open_leadership
 from proxy.requests.read import ServingTerms
 from proxy.telemetry.metrics import Metrics
 

@@ -69,26 +69,31 @@ def _rebuilt(kind: type[ProxyError], message: str, facts: dict[str, Any]) -> Pro
 
 
 class InvalidRequest(ProxyError):
-    """The URL is wrong, and will stay wrong until its author changes it."""
+    """The URL is wrong, and stays wrong until its author changes it."""
 
 
-class UnknownOption(InvalidRequest): ...
+class UnknownOption(InvalidRequest):
+    """No option has that name."""
 
 
-class RepeatedOption(InvalidRequest): ...
+class RepeatedOption(InvalidRequest):
+    """One option, under the same name or two, was given twice."""
 
 
 class ConflictingOptions(InvalidRequest):
     """Each option is fine, and they cannot both hold."""
 
 
-class InvalidValue(InvalidRequest): ...
+class InvalidValue(InvalidRequest):
+    """The option does not take that value."""
 
 
-class UnknownPreset(InvalidRequest): ...
+class UnknownPreset(InvalidRequest):
+    """No preset has that name."""
 
 
-class UnknownOverlay(InvalidRequest): ...
+class UnknownOverlay(InvalidRequest):
+    """No overlay has that name in presets.yaml."""
 
 
 class InvalidKey(InvalidRequest):
@@ -103,24 +108,28 @@ class Forbidden(ProxyError):
     """The URL is well formed, and this deployment does not serve it."""
 
 
-class BadSignature(Forbidden): ...
+class BadSignature(Forbidden):
+    """The signature is wrong, or a required one is missing."""
 
 
 class PolicyRefused(Forbidden):
     """Unsigned, and the policy for unsigned URLs does not let this one through."""
 
 
-class SourceNotAllowed(Forbidden): ...
+class SourceNotAllowed(Forbidden):
+    """The key leads to a host that this deployment does not fetch from."""
 
 
-class Expired(Forbidden): ...
+class Expired(Forbidden):
+    """The URL was good until a time that has passed."""
 
 
-class OriginalNotFound(ProxyError): ...
+class OriginalNotFound(ProxyError):
+    """The origin has no original under that key."""
 
 
 class OriginalForbidden(OriginalNotFound):
-    """The origin does not give it to us. An object store says so of what is absent, too."""
+    """The origin refuses this proxy the original. Object stores refuse what is absent, too."""
 
 
 class OriginalTooLarge(ProxyError):
@@ -152,7 +161,7 @@ class NoSuchPage(UnusableOriginal):
 
 
 class UnusableOverlay(UnusableOriginal):
-    """What was to lie over the picture is not there, or no picture can be made of it."""
+    """The overlay is not there, or no picture can be made of it."""
 
 
 class ResultTooLarge(ProxyError):
@@ -164,14 +173,15 @@ class OriginFailed(ProxyError):
 
 
 class OriginRefused(OriginFailed):
-    """The origin does not know us: no credentials, or wrong ones."""
+    """The origin refuses this proxy everything: no credentials, or wrong ones."""
 
 
-class OriginTimedOut(OriginFailed): ...
+class OriginTimedOut(OriginFailed):
+    """The origin did not answer in time."""
 
 
 class Overloaded(ProxyError):
-    """Too much to do right now. `retry_after` is in seconds."""
+    """This deployment has too much to do right now. The fact `retry_after` is in seconds."""
 
 
 def without_traceback(error: ProxyError) -> ProxyError:

@@ -1,4 +1,4 @@
-"""How much of everything one deployment is willing to read, decode and make."""
+"""How much a deployment reads, decodes and makes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bytes, pixels (over all frames), sides in px, seconds. `formats` are those accepted; `None`: all."""
+    """
+    Bounds on originals and renditions.
+
+    Bytes are those of an encoded original, pixels are counted over all frames, sides are in px, times in
+    seconds. `formats` are those that originals may have, `None` for all. `render_timeout` is for one job of a
+    renderer; `avif_budget` is how long an AVIF may take while a client waits.
+    """
 
     max_source_bytes: int = 50_000_000
     max_source_pixels: int = 50_000_000
@@ -22,7 +28,7 @@ class Limits:
     @property
     def max_interlaced_pixels(self) -> int:
         """
-        Progressive and interlaced images are held whole while they are decoded (JPEG: coefficients of
-        2 bytes each), so they get half of what others get.
+        Pixels of a progressive or interlaced original: half of the others', because it stays in memory as a
+        whole while it is decoded (JPEG: coefficients of 2 bytes each).
         """
         return self.max_source_pixels // 2

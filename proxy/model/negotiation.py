@@ -1,4 +1,4 @@
-"""What `f_auto` and `f_best` become: an Accept header as one of four buckets, and a bucket as formats."""
+"""Content negotiation for `f_auto` and `f_best`: from an Accept header to a bucket, and on to formats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from proxy.model.media import Format
 
-MAX_ACCEPT_CHARACTERS = 4096  # characters; browsers send about 100
+MAX_ACCEPT_CHARACTERS = 4096
+"""Longer Accept headers grant nothing; browsers send about 100 characters."""
 
 # Both are linear: a quote always matches, to its end or to the end of the header.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -17,7 +18,7 @@ _WEIGHT = re.compile(r"0?\.[0-9]{1,6}|0\.?|1(?:\.0{0,6})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """The little of an Accept header that matters, so that it can be part of a cache key."""
+    """The part of an Accept header that decides, small enough to be part of a cache key."""
 
     avif: bool = False
     webp: bool = False
@@ -25,9 +26,9 @@ class Bucket:
 
 def bucket(accept: str | None) -> Bucket:
     """
-    Reduce an Accept header (RFC 9110 section 12.5.1), `None` when there was none, to what it says of avif
-    and webp by name: wildcards do not count, since every client sends them, and q=0 refuses. Nothing is
-    granted by a weight that cannot be read, or by a header over 4 kB.
+    Return what an Accept header (RFC 9110 section 12.5.1), `None` when there was none, says of avif and webp
+    by name. Wildcards do not count, since every client sends them, and q=0 refuses. Nothing is granted by a
+    weight that cannot be read, or by a header that is too long.
     """
     if not accept or len(accept) > MAX_ACCEPT_CHARACTERS:
         return Bucket()
@@ -52,12 +53,12 @@ def _wanted(parameters: list[str]) -> bool:
 
 
 def format_bucket(bucket: Bucket) -> str:
-    """`avif,webp`, `avif`, `webp` or `-`."""
+    """Return `bucket` as text: `avif,webp`, `avif`, `webp` or `-`."""
     return ",".join(name for name in ("avif", "webp") if getattr(bucket, name)) or "-"
 
 
 def parse_bucket(text: str) -> Bucket:
-    """The inverse of `format_bucket`; raises KeyError on any other text."""
+    """Return the bucket that `format_bucket` wrote. Raises KeyError for any other text."""
     return _BUCKETS[text]
 
 
@@ -80,8 +81,8 @@ def candidates(accepted: Bucket, savable: frozenset[Format], *, alpha: bool) -> 
 
 def choose(accepted: Bucket, savable: frozenset[Format], *, alpha: bool, animated: bool) -> Format:
     """
-    The format that `f_auto` stands for, among those that can be saved here; jpeg when nothing else is left.
-    `alpha` and `animated` tell of the picture to be saved.
+    Return the format that `f_auto` stands for, among the `savable` ones; jpeg when no other is left. `alpha`
+    and `animated` are what the picture is.
     """
     candidates = (
         (Format.WEBP, animated and accepted.webp),

@@ -1,4 +1,4 @@
-"""Where originals come from: the default origin, named ones, and what each of them is held to."""
+"""Where originals come from: the default origin and named ones, each with its limits and credentials."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import cache
 
-DEFAULT = "default"
-REMOTE = "remote"
-"""The names, in tags, of the origin without a name and of keys that are whole URLs."""
+DEFAULT_ORIGIN = "default"
+"""The name of the default origin, in metrics and purge tags, where it has none of its own."""
+
+REMOTE_ORIGIN = "remote"
+"""The name, in metrics and purge tags, of all origins of keys that are whole URLs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
-    """`to` may say `\\1` for a group of `match`, which has to match all of a key."""
+    """Asks an origin for `to` where `match` matches a whole key; `to` may say `\\1` for a group of it."""
 
     match: re.Pattern[str]
     to: str
 
 
-_WHERE = ("endpoint", "account_name")
+_STORE_OPTIONS = ("endpoint", "account_name")
 """The options that say which of several stores has a bucket of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """
-    One origin. `private` lets its host resolve to private addresses. `timeout` is seconds for one answer,
-    `max_bytes` bytes of one original, `max_age` seconds for which an original is fresh whatever the origin
-    says, `concurrency` how many are fetched at a time. `headers` are sent along by HTTP; `secrets` and
-    `options` are what an object store wants to be told, by obstore's names.
+    One origin, as an operator describes it.
+
+    `private` lets its host resolve to private addresses. `timeout` is in seconds, for one answer; `max_bytes`
+    is for one original. An original is fresh for `max_age` seconds, whatever the origin says. `concurrency`
+    is how many are fetched at a time. `headers` are sent along by HTTP; `options` and `secrets` are for
+    object stores, by obstore's names.
     """
 
     url: str = field(repr=False)
@@ -50,14 +54,14 @@ class Source:
     @property
     def place(self) -> str:
         """
-        What tells its originals from another origin's under the same keys. Without the credentials, which may
-        change while the place stays the same.
+        A digest that tells its originals from another origin's under the same keys. Credentials are not in
+        it: they may change while the place stays the same.
         """
         rules = tuple((rule.match.pattern, rule.to) for rule in self.rewrite)
-        return _place(self.url, tuple(self.options.get(name, "") for name in _WHERE), rules)
+        return _place(self.url, tuple(self.options.get(name, "") for name in _STORE_OPTIONS), rules)
 
     def rewritten(self, key: str) -> str:
-        """The key under which the origin has it: by the first rule that matches."""
+        """Return the key under which the origin has the original: by the first rule that matches."""
         for rule in self.rewrite:
             if found := rule.match.fullmatch(key):
                 return found.expand(rule.to)
@@ -95,8 +99,10 @@ class LocatedKey:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """
-    `default` is for keys whose first segment is no name of `named`; without one there are none such. It may
-    be one of `named`: `chosen` says which, and the two are one origin.
+    All origins of a deployment.
+
+    A key whose first segment is a name in `named` leads there, every other key to `default`, or nowhere if
+    there is none. `chosen` is the name of `default` where it is one of `named`.
     """
 
     default: Source | None
@@ -105,11 +111,11 @@ class Sources:
 
     @property
     def private(self) -> Sources:
-        """The same, and all of them may be on private networks."""
+        """The same origins, all of which may be on private networks."""
         return self.each(lambda source: replace(source, private=True))
 
     def each(self, change: Callable[[Source], Source]) -> Sources:
-        """The same, and all of them changed."""
+        """Return the same origins, each changed by `change`."""
         named = {name: change(source) for name, source in self.named.items()}
         return replace(self, default=self.default and change(self.default), named=named)
 
@@ -119,8 +125,8 @@ class Sources:
         if name in self.named:
             return _located(key, Route.NAMED, name, below, self.named[name])
         if is_url(key):
-            return _located(key, Route.REMOTE, REMOTE, key, None)
-        return _located(key, Route.DEFAULT, self.chosen or DEFAULT, key, self.default)
+            return _located(key, Route.REMOTE, REMOTE_ORIGIN, key, None)
+        return _located(key, Route.DEFAULT, self.chosen or DEFAULT_ORIGIN, key, self.default)
 
 
 NOWHERE = Sources(default=None)
@@ -143,4 +149,5 @@ def _located(key: str, route: Route, origin: str, origin_key: str, source: Sourc
 
 
 def is_url(key: str) -> bool:
+    """Return whether `key` is a whole URL, whose host is its origin."""
     return key[:8].lower().startswith(("http://", "https://"))

@@ -12,7 +12,7 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.origins.sources import NOWHERE, Sources
-from proxy.renditions.request import RenditionRequest, rendition_request
+from proxy.renditions import RenditionRequest, rendition_request
 from proxy.requests.policy import check_policy
 from proxy.url.grammar import read_options, resolve_options
 from proxy.url.path import Address, split_path

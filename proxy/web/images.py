@@ -17,8 +17,7 @@ from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.model.outcome import HIT, PREFLIGHT, Outcome
 from proxy.purges.marks import PurgeSubject
-from proxy.renditions.served import Served
-from proxy.renditions.service import Renditions
+from proxy.renditions import Renditions, Served
 from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
 from proxy.url.grammar import parse_options
 from proxy.web.conditional import conditional_response

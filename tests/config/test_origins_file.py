@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.origin_fields import COMMON_FIELDS, FIELDS_BY_SCHEME, ORIGIN_FIELDS
 from proxy.config.origins_file import InvalidSources, load_sources, read_origins, read_pairs, read_sources
-from proxy.origins.sources import DEFAULT, REMOTE, Rewrite, Source, Sources
+from proxy.origins.sources import DEFAULT_ORIGIN, REMOTE_ORIGIN, Rewrite, Source, Sources
 from tests.paths import ROOT
 
 WHOLE = r"""
@@ -74,7 +74,7 @@ def test_no_secret_is_shown(whole: Sources) -> None:
         ("shop", "shop"),
         ("shopping/a.jpg", "photos"),
         ("a/shop/b.jpg", "photos"),
-        ("https://shop/a.jpg", REMOTE),
+        ("https://shop/a.jpg", REMOTE_ORIGIN),
     ],
 )
 def test_the_first_segment_of_a_key_is_the_name(whole: Sources, key: str, name: str) -> None:
@@ -198,7 +198,7 @@ def test_every_name_means_something_for_some_kind_of_origin() -> None:
 
 def test_an_origin_without_a_name_has_none() -> None:
     sources = Sources(default=Source(url="/x"), named={"a": Source(url="/a")})
-    assert sources.locate("b/c.jpg").origin == DEFAULT
+    assert sources.locate("b/c.jpg").origin == DEFAULT_ORIGIN
 
 
 def test_the_setting_is_a_file_or_what_stands_in_one(tmp_path: Path) -> None:
