@@ -28,7 +28,7 @@ from proxy.renderers import Job, JobKind
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import counts
 from proxy.telemetry import logs
-from proxy.telemetry.metrics import DeploymentFacts, Metrics, exposed
+from proxy.telemetry.metrics import DeploymentFacts, Metrics, render_exposition
 from proxy.url.path import INFO_PREFIX
 from proxy.web import pages
 from proxy.web.access_log import AccessLog
@@ -165,7 +165,7 @@ class Exposition:
 
     async def __call__(self) -> bytes:
         self._sample()
-        return await asyncio.to_thread(exposed, self._metrics, self._facts, self._folder)
+        return await asyncio.to_thread(render_exposition, self._metrics, self._facts, self._folder)
 
     async def keep_sampling(self) -> None:
         """Sample this process once a second, since another one may be asked for the metrics of both."""

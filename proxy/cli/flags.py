@@ -1,4 +1,4 @@
-"""The settings as flags of `serve`, and on paper: nothing about one is written twice."""
+"""The settings as flags of `serve`, and as the tables that document them; both are made from `Settings`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _bare(annotation: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SettingRow:
     """One setting as documentation shows it."""
 
     flag: str
@@ -75,9 +75,10 @@ class Row:
     meaning: str
 
 
-def settings_table() -> list[Row]:
+def settings_table() -> list[SettingRow]:
+    """Return all settings, in the order of `Settings`."""
     return [
-        Row(
+        SettingRow(
             flag=flag_name(name),
             environment=variable_name(name),
             default=_shown(field),
@@ -99,12 +100,14 @@ def _shown(field: FieldInfo) -> str:
 
 
 def settings_listing() -> str:
+    """Return the settings as text for a terminal."""
     return tables.listing(
         (row.flag, (row.meaning, f"{row.environment}, default: {row.default}")) for row in settings_table()
     )
 
 
 def settings_markdown() -> str:
+    """Return the settings as a table of Markdown."""
     return tables.markdown(
         ("flag", "environment", "default", "means"),
         (

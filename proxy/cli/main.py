@@ -1,4 +1,4 @@
-"""The command line: each command reads what it is given, asks one function, and prints the answer."""
+"""The command line: each command reads its arguments, calls one function, and prints what that returns."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would 
 
 
 class Commands(TyperGroup):
-    """Turns what was refused, wherever it was, to sentences on stderr and the exit code of a usage error."""
+    """A group of commands that turns errors into sentences on stderr and the exit code 2."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own name for it
         try:
@@ -91,7 +91,7 @@ def serve_command(**given: Any) -> None:
 
 
 def draw_samples(folder: Path) -> None:
-    """Something to look at where no origin was named; in a process of its own, because it runs libvips."""
+    """Draw sample images to begin with, in a process of its own: one that has run libvips must not fork."""
     if folder.exists():
         return
     typer.echo(f"no {folder}: drawing sample pictures there", err=True)
@@ -181,7 +181,7 @@ def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, 
 
 
 def expiry(text: str, now: float) -> int:
-    """Unix seconds, rounded up. Raises Refused for the past and for what is no time."""
+    """Read a time from now, or a date in unix seconds; return unix seconds. Raises Refused."""
     try:
         seconds = SECONDS.parse(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`image-proxy purge`: asks a server that runs to forget, as anybody with its admin token can."""
+"""`image-proxy purge`: ask a running server to purge, by its page /-/purge and with its admin token."""
 
 from __future__ import annotations
 
@@ -47,23 +47,24 @@ def purge_command(
     if not any(named.values()):
         raise Refused("name something to purge: a KEY, --tag, --preset or --prefix")
     settings = load_settings()
-    counts = request(server or address(settings), named | {"soft": soft}, settings)
+    counts = send_purge(server or local_address(settings), named | {"soft": soft}, settings)
     done = "made stale" if soft else "purged"
     typer.echo(f"{done}: {', '.join(counted(field, counts[field]) for field in named if counts[field])}")
 
 
 def counted(field: str, count: int) -> str:
-    """`field` is a list of a request, which are all plural."""
+    """`1 key`, `2 keys`: `field` is one of `SINGULAR`."""
     return f"{count} {field if count != 1 else SINGULAR[field]}"
 
 
-def address(settings: Settings) -> str:
+def local_address(settings: Settings) -> str:
+    """The URL at which the settings of this machine would have a server run."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # not to bind to
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.mount}"
 
 
-def request(server: str, asked: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """What the server answers. Raises Refused, with what it says."""
+def send_purge(server: str, asked: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Ask `server` to purge, and return how many names it counted by field. Raises Refused."""
     import httpx  # which no other command needs
 
     token = settings.admin_token.get_secret_value() if settings.admin_token else None

@@ -1,7 +1,7 @@
-"""How a command says no: it has a module of its own because every command may."""
+"""The error that any command may end with."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """What was asked for on the command line cannot be. The message says why, and is all that is printed."""
+    """A command cannot do what it was given. Its message is printed to stderr, and the exit code is 2."""

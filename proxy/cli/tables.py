@@ -1,4 +1,4 @@
-"""Tables on paper: for a terminal and for Markdown. What stands in them is made elsewhere."""
+"""Tables as text, for a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDEST_TERM = 24  # characters; a longer term stands on a line of its own
 
 
 def listing(entries: Iterable[tuple[str, Sequence[str]]], width: int = 100) -> str:
-    """Each term with its lines beside it, wrapped to `width` characters; no word is ever cut."""
+    """Return each term with its paragraphs beside it, wrapped to `width` characters; no word is ever cut."""
     entries = list(entries)
     column = 2 + max((len(term) for term, _ in entries if len(term) <= WIDEST_TERM), default=WIDEST_TERM)
     indent = " " * column
@@ -30,16 +30,18 @@ def listing(entries: Iterable[tuple[str, Sequence[str]]], width: int = 100) -> s
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of GitHub's Markdown. https://github.github.com/gfm/#tables-extension-"""
+    """Return a table of GitHub's Markdown. https://github.github.com/gfm/#tables-extension-"""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def code(text: str) -> str:
+    """Return `text` as code in Markdown."""
     return f"`{text}`"
 
 
 def options_listing() -> str:
+    """Return the option table as text for a terminal."""
     return listing(
         (
             ", ".join(row["names"]),
@@ -50,6 +52,7 @@ def options_listing() -> str:
 
 
 def options_markdown() -> str:
+    """Return the option table as a table of Markdown."""
     return markdown(
         ("option", "takes", "means", "example"),
         (

@@ -1,4 +1,4 @@
 """What operators see of a running deployment: log lines and metrics.
 
-In: events and counts, told by the rooms above. Out: lines on stderr, and a Prometheus exposition.
+In: events and counts from the rooms above. Out: lines on stderr, and an exposition in Prometheus' format.
 """

@@ -1,4 +1,4 @@
-"""Logs: events with fields on stderr, one line each, that neither leak a secret nor obey what a URL says."""
+"""Logs: events with fields on stderr, one line each, with secrets masked and control characters escaped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from typing import Any, Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-LONGEST_TEXT = 256  # characters of one field
+MAX_TEXT_LENGTH = 256
+"""Characters of one field."""
+
 MASK = "***"
 
 _CONFIDENTIAL = re.compile(r"(?:secret|signature|token|authorization|cookie|password)s?")
@@ -23,7 +25,7 @@ _CHATTY = ("httpx", "aiohttp", "watchfiles", "pyvips")
 
 
 class Stderr:
-    """Whatever `sys.stderr` is when a line is written: who replaces and closes it does not stop the logs."""
+    """A stream that writes to what `sys.stderr` is at that moment, in case it is replaced and closed."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -41,9 +43,9 @@ def configure(format: Literal["human", "json"], level: str) -> None:
     begin: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        stamp,
+        add_timestamp,
     ]
-    finish: list[Processor] = [structlog.processors.format_exc_info, clean, _renderer(format)]
+    finish: list[Processor] = [structlog.processors.format_exc_info, mask_and_escape, _renderer(format)]
     structlog.configure(
         processors=begin + finish,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -81,8 +83,8 @@ def _adopt_standard_library(begin: list[Processor], finish: list[Processor], thr
     access.handlers, access.propagate = [], False  # uvicorn asks hasHandlers() before it makes a line
 
 
-def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """When it was, in UTC (RFC 3339), to the microsecond."""
+def add_timestamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the time in UTC to the microsecond (RFC 3339). A structlog processor."""
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     event["timestamp"] = f"{_second(seconds)}.{microseconds:06}Z"
     return event
@@ -93,19 +95,19 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def mask_and_escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """
-    Mask what stands under a confidential name (`admin_token`, `Authorization`) at any depth, and escape
-    every text; a traceback keeps its lines.
+    Mask what has a confidential name (`admin_token`, `Authorization`) at any depth, and escape every text;
+    a traceback keeps its lines. A structlog processor.
     """
     exception = event.pop("exception", None)
     for name, value in event.items():
         kind = type(value)  # nearly all are plain: every request has a line
-        plain = kind in _NUMBERS or (kind is str and value.isprintable() and len(value) <= LONGEST_TEXT)
+        plain = kind in _NUMBERS or (kind is str and value.isprintable() and len(value) <= MAX_TEXT_LENGTH)
         if not plain or _is_confidential(name):
             event[name] = _cleaned(name, value)
     if isinstance(exception, str):
-        event["exception"] = "\n".join(escape(line, 4 * LONGEST_TEXT) for line in exception.split("\n"))
+        event["exception"] = "\n".join(escape(line, 4 * MAX_TEXT_LENGTH) for line in exception.split("\n"))
     return event
 
 
@@ -129,11 +131,12 @@ def _is_confidential(name: str) -> bool:
     return any(_CONFIDENTIAL.fullmatch(word) for word in re.split(r"[^a-z]", name.lower()))
 
 
-def escape(text: str, limit: int = LONGEST_TEXT) -> str:
+def escape(text: str, limit: int = MAX_TEXT_LENGTH) -> str:
     """
-    `text` on one line of at most `limit` characters that cannot steer a terminal: control, ANSI and
-    bidirectional characters, lone surrogates and odd spaces become Python escapes. Escaping what is
-    escaped changes nothing.
+    Return `text` on one line of at most `limit` characters that cannot steer a terminal.
+
+    Control, ANSI and bidirectional characters, lone surrogates and unusual spaces become Python escapes.
+    Escaping what is escaped changes nothing.
     """
     if text.isprintable() and len(text) <= limit:
         return text

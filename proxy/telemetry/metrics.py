@@ -1,6 +1,6 @@
 """
-What is counted for Prometheus: every metric, by names and labels that only we choose. No label is ever made
-from a URL, so the number of series does not grow with what is asked for.
+The metrics for Prometheus: every name and label is chosen here. No label is ever made from a URL, so the
+number of series does not grow with what clients request.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus_client, when it is imported, to count in files that processes share."""
 
 NAMESPACE = "image_proxy"
-MADE_IN = ("decode", "transform", "encode")
-STAGES = ("queue", "fetch", *MADE_IN)
-LONGEST = 3_600
-"""Seconds: what took longer was told by a renderer that is not itself any more."""
+RENDER_STAGES = ("decode", "transform", "encode")
+STAGES = ("queue", "fetch", *RENDER_STAGES)
+MAX_STAGE_SECONDS = 3_600
+"""A longer time comes from a renderer that hostile bytes have taken over, and is not counted."""
 
 REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -96,24 +96,27 @@ class Metrics:
             self._errors.labels(code).inc()
 
     def made(self, queue_seconds: float, timings: object) -> None:
-        """`timings` are seconds by stage, as a process told them that hostile bytes may own."""
+        """
+        Count a rendering. `timings` are seconds by stage, from a process that hostile bytes may have taken
+        over: nothing about them is taken for granted.
+        """
         self._stages["queue"].observe(queue_seconds)
-        for stage in MADE_IN:
+        for stage in RENDER_STAGES:
             seconds = timings.get(stage) if isinstance(timings, dict) else None
-            if isinstance(seconds, float) and 0 <= seconds < LONGEST:
+            if isinstance(seconds, float) and 0 <= seconds < MAX_STAGE_SECONDS:
                 self._stages[stage].observe(seconds)
 
     def fetched(self, origin: str, outcome: str, seconds: float) -> None:
-        """`origin` is the name of one that is configured, `outcome` an error's code or `fetched`."""
+        """Count a fetch. `origin` is the name of a configured one, `outcome` an error's code or `fetched`."""
         self._stages["fetch"].observe(seconds)
         self._fetches.labels(origin, outcome).inc()
 
     def watch(self, cache: str, stats: Callable[[], Iterable[Stats]]) -> None:
-        """Counts what the tiers of a cache count themselves, each time that `sample` is called."""
+        """Count what the tiers of `cache` count themselves, each time that `sample` is called."""
         self._caches[cache] = stats
 
     def sample(self, *, waiting: int, running: int) -> None:
-        """What is not counted as it happens. `waiting` and `running` are jobs."""
+        """Count what is not counted as it happens. `waiting` and `running` are numbers of jobs."""
         self._jobs.labels("waiting").set(waiting)
         self._jobs.labels("running").set(running)
         for name, stats in self._caches.items():
@@ -126,7 +129,10 @@ class Metrics:
 
 
 class DeploymentFacts(Collector):
-    """What all processes of a deployment know alike: its version, and renderers (at work; ended badly)."""
+    """
+    What is the same in all processes of a deployment: its version, and how many renderers are running and
+    have died, which `renderers` returns, or `None` if that is not known.
+    """
 
     def __init__(self, renderers: Callable[[], tuple[int, int] | None]) -> None:
         self._renderers = renderers
@@ -145,23 +151,25 @@ class DeploymentFacts(Collector):
             )
 
 
-def exposed(metrics: Metrics, facts: DeploymentFacts, processes: Path | None) -> bytes:
+def render_exposition(metrics: Metrics, facts: DeploymentFacts, processes: Path | None) -> bytes:
     """
-    All in Prometheus' text format 0.0.4. With `processes`, the folder in which several web processes count,
-    it is the sum over them, and over those that are gone.
+    Return all metrics in Prometheus' text format 0.0.4.
+
+    With `processes`, the folder in which several web processes count, it is the sum over them, and over those
+    that have ended.
     """
     registry = CollectorRegistry()
     registry.register(facts)
     if processes is None:
         registry.register(metrics.registry)
     else:
-        forget_the_dead(processes)
+        remove_dead_gauges(processes)
         registry.register(MultiProcessCollector(None, str(processes)))  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 
-def forget_the_dead(processes: Path) -> None:
-    """What a process counted stays counted when it ends; the jobs that it had do not."""
+def remove_dead_gauges(processes: Path) -> None:
+    """Remove the jobs of processes that have ended. What they counted stays counted."""
     for file in processes.glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         try:

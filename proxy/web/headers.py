@@ -1,4 +1,4 @@
-"""The headers of a rendition, each from the value that decides it."""
+"""Response headers, each made from the value that decides it."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"cross-origin-resource-policy", b"cross-origin"),
 )
-"""On every answer: pictures are for every page, and nothing that we send is ever a document or a script."""
+"""Of every response: every site may show our images, and no browser takes one for a document or a script."""
 
 
 def cache_control(lifetimes: Lifetimes, *, age: float, immutable: bool, left: float | None) -> bytes:
     """
-    RFC 9111 section 5.2.2, RFC 5861, RFC 8246. There is no Age header, because CDNs read it differently:
-    what a rendition of this `age` has left is what is said. Nothing outlives `left`, the seconds until a
-    signed URL ends.
+    Return the Cache-Control of a rendition of `age` seconds (RFC 9111 section 5.2.2, RFC 5861, RFC 8246).
+
+    It has what is left of each lifetime, and there is no Age header, which CDNs read differently. Nothing
+    outlives `left`, the seconds until the URL ends.
     """
-    spent = max(0, int(age))
+    elapsed = max(0, int(age))
     longest = max(lifetimes.max_age, lifetimes.s_maxage)
-    fresh = max(0, longest - spent)
-    most = max(0, int(left)) if left is not None else longest + lifetimes.retention
-    fresh = min(fresh, most)
-    over = max(0, spent - longest)
+    fresh = max(0, longest - elapsed)
+    limit = max(0, int(left)) if left is not None else longest + lifetimes.retention
+    fresh = min(fresh, limit)
+    staleness = max(0, elapsed - longest)
     lengths = {
         "max-age": min(lifetimes.max_age, fresh),
-        "s-maxage": min(max(0, lifetimes.s_maxage - spent), fresh),
+        "s-maxage": min(max(0, lifetimes.s_maxage - elapsed), fresh),
         # Fresh and stale together end with the URL.
-        "stale-while-revalidate": min(lifetimes.stale_while_revalidate - over, most - fresh),
-        "stale-if-error": min(lifetimes.stale_if_error - over, most - fresh),
+        "stale-while-revalidate": min(lifetimes.stale_while_revalidate - staleness, limit - fresh),
+        "stale-if-error": min(lifetimes.stale_if_error - staleness, limit - fresh),
     }
     directives = [
         "public",
@@ -49,30 +50,33 @@ def cache_control(lifetimes: Lifetimes, *, age: float, immutable: bool, left: fl
 
 
 NO_STORE = b"no-store"
-"""Of a rendition whose original nobody but its origin may keep."""
-
+"""The Cache-Control of a rendition whose original no cache may store, as its origin said."""
 
 MAX_TAGS = 16
 MAX_TAG_BYTES = 1_000
-"""Bytes of all tags of an answer: CDNs refuse, or cut, what is much longer."""
+"""Of one response: CDNs refuse or cut what is much longer."""
 
 
 def tag_headers(subject: PurgeSubject) -> list[tuple[bytes, bytes]]:
-    """What a CDN purges by, and `/-/purge` too."""
-    found = limited_tags(subject.tags)
-    return [(b"cache-tag", ",".join(found).encode()), (b"surrogate-key", " ".join(found).encode())]
+    """Return the headers with the tags that a CDN, and /-/purge, purges by."""
+    tags = limited_tags(subject.tags)
+    return [(b"cache-tag", ",".join(tags).encode()), (b"surrogate-key", " ".join(tags).encode())]
 
 
-def limited_tags(found: Sequence[str]) -> Sequence[str]:
-    """Without what is too much, from the end."""
-    found = found[:MAX_TAGS]
-    while sum(map(len, found)) + len(found) > MAX_TAG_BYTES:
-        found = found[:-1]
-    return found
+def limited_tags(tags: Sequence[str]) -> Sequence[str]:
+    """Return as many of the first `tags` as fit into a response."""
+    tags = tags[:MAX_TAGS]
+    while sum(map(len, tags)) + len(tags) > MAX_TAG_BYTES:
+        tags = tags[:-1]
+    return tags
 
 
 def content_disposition(filename: str | None, key: str, suffix: str, *, download: bool) -> bytes:
-    """RFC 6266, with an ASCII name for old clients and the real one (RFC 8187) beside it."""
+    """
+    Return the Content-Disposition (RFC 6266) with `filename`, or the last segment of `key`, and `suffix`.
+
+    It has an ASCII name for old clients, and the real one beside it where that is another (RFC 8187).
+    """
     name = filename or re.sub(r"[?#].*", "", key).rsplit("/", 1)[-1] or "image"
     stem, dot, was = name.rpartition(".")
     if dot and was.lower() in SUFFIXES and stem:
@@ -87,7 +91,7 @@ def content_disposition(filename: str | None, key: str, suffix: str, *, download
 
 
 def validators(rendition: Rendition) -> list[tuple[bytes, bytes]]:
-    """The validators: what a 304 says as well."""
+    """Return ETag, and Last-Modified where it is known (RFC 9110 section 8.8)."""
     found = [(b"etag", f'"{rendition.etag}"'.encode())]
     if rendition.last_modified is not None:
         found.append((b"last-modified", formatdate(rendition.last_modified, usegmt=True).encode()))
@@ -95,12 +99,12 @@ def validators(rendition: Rendition) -> list[tuple[bytes, bytes]]:
 
 
 def cache_status(outcome: Outcome) -> tuple[bytes, bytes]:
-    """The header Cache-Status (RFC 9211)."""
+    """Return the header Cache-Status (RFC 9211)."""
     return b"cache-status", b"image-proxy; " + cache_status_parameters(outcome).encode()
 
 
 def cache_status_parameters(outcome: Outcome) -> str:
-    """What follows our name in Cache-Status; the access log has it, too. Empty if nothing is known."""
+    """Return what follows our name in Cache-Status and is in the access log; empty if nothing is known."""
     if outcome is HIT:
         return "hit"
     parameters = (
@@ -116,7 +120,7 @@ def cache_status_parameters(outcome: Outcome) -> str:
 
 
 def server_timing(outcome: Outcome) -> tuple[bytes, bytes]:
-    """The header Server-Timing (https://www.w3.org/TR/server-timing/), in milliseconds."""
+    """Return the header Server-Timing (https://www.w3.org/TR/server-timing/), in milliseconds."""
     timings = outcome.timings.items()
     return b"server-timing", ", ".join(
         f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings

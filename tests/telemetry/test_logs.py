@@ -14,7 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.telemetry.logs import clean, configure, escape, stamp
+from proxy.telemetry.logs import add_timestamp, configure, escape, mask_and_escape
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAUGHTY = "a\x1b[31m\n\r\u202eb\x00"
@@ -55,7 +55,7 @@ def test_an_event_is_one_json_line_on_stderr(capsys: pytest.CaptureFixture[str])
 def test_a_line_says_when_to_the_microsecond(microseconds: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.telemetry.logs.time.time_ns", lambda: microseconds * 1000 + 999)
-        stamped = stamp(None, "info", {})["timestamp"]
+        stamped = add_timestamp(None, "info", {})["timestamp"]
     assert datetime.fromisoformat(stamped) == EPOCH + timedelta(microseconds=microseconds)
 
 
@@ -112,7 +112,7 @@ def test_what_is_confidential_is_masked_by_its_name(
 
 @pytest.mark.parametrize("name", ["key", "secretary", "tokenizer", "status"])
 def test_other_names_are_not_masked(name: str) -> None:
-    assert clean(None, "info", {name: "shown"}) == {name: "shown"}
+    assert mask_and_escape(None, "info", {name: "shown"}) == {name: "shown"}
 
 
 def test_what_json_does_not_know_is_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
