@@ -27,6 +27,7 @@ from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
 from proxy.origins.sources import Source
 from proxy.purges.log import open_purge_log
+from proxy.renderers.admission import MAX_BACKGROUND_JOBS
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import RenditionRequest, Renditions, Served
@@ -86,7 +87,8 @@ class Warming:
         self, keys: list[str], renderers: str, at_once: int, tally: Tally, done: Callable[[], None]
     ) -> None:
         settings = self._settings
-        client = RendererClient(renderers, queue_size=at_once)
+        # None of those at once is refused a place that an AVIF in the background has.
+        client = RendererClient(renderers, queue_size=at_once + MAX_BACKGROUND_JOBS)
         purging = open_purge_log(settings.cache, settings.originals_cache, Path(renderers).parent)
         # Machines that are given the same keys each take them in an order of their own, so as not to meet
         # at every single one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
 
@@ -19,22 +19,20 @@ from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.faces import detector
 from proxy.pipeline.render import render
-from proxy.renderers import Job, JobKind, RenderedFile, Reply, SourceImage, SupportedFormats
+from proxy.renderers import Job, JobKind, RenderedFile, Reply, SourceImage, SupportedFormats, Task
 from proxy.url.grammar import parse_options
 
 FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
 
-Task = Callable[[Job], Reply]
-
 
 def prepare() -> None:
     """
-    Our fonts before those of the system, unless FONTCONFIG_FILE says otherwise; and whatever takes longer to
-    load than a request should wait.
+    Set libvips up for hostile originals, and load what takes longer to load than a request should wait.
 
-    No operation cache: it has served stale pixels, and every job is another picture. No loader that is not
-    meant for strangers' files; `block_untrusted` leaves four of those open. It closes SVG, which is judged
-    by us (`vector`) before libvips sees it, and JPEG XL, where one death of a renderer is the worst of it.
+    Our fonts before those of the system, unless FONTCONFIG_FILE says otherwise. No operation cache: it has
+    served stale pixels, and every job is another picture. No loader that is not meant for strangers' files;
+    `block_untrusted` leaves four of those open. It closes SVG, which is judged by us (`decode.svg`) before
+    libvips sees it, and JPEG XL, where one death of a renderer is the worst of it.
     """
     os.environ.setdefault("FONTCONFIG_FILE", str(FONTS))
     pyvips.cache_set_max(0)

@@ -11,6 +11,7 @@ from proxy.renderers.protocol import (
     Reply,
     SourceImage,
     SupportedFormats,
+    Task,
 )
 
-__all__ = ["Job", "JobKind", "RenderedFile", "Reply", "SourceImage", "SupportedFormats"]
+__all__ = ["Job", "JobKind", "RenderedFile", "Reply", "SourceImage", "SupportedFormats", "Task"]

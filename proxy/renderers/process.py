@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,13 +32,10 @@ from proxy.renderers.protocol import (
     Job,
     JobKind,
     RefusedJob,
-    Reply,
+    Task,
     pack_answer,
     receive_job,
 )
-
-Task = Callable[[Job], Reply]
-"""What does jobs of one kind; may raise ProxyError."""
 
 STALL_TIMEOUT = struct.pack("ll", 5, 0)
 """struct timeval: how long a web process may stall before its renderer turns to the next job."""
@@ -48,22 +45,23 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 def main() -> None:
-    order = json.loads(sys.argv[1])
-    listener = socket.socket(fileno=order["listener"])
+    """Run one renderer, with the parameters that `Supervisor` gives as JSON."""
+    parameters = json.loads(sys.argv[1])
+    listener = socket.socket(fileno=parameters["listener"])
     # Ctrl-C and systemd signal every process of a service. A renderer finishes its job, and goes when told.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(order["start_seconds"])
+    signal.alarm(parameters["start_seconds"])
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    _confine(memory_bytes=order["memory_bytes"], nice=order["nice"])
-    tasks: Mapping[JobKind, Task] = importlib.import_module(order["tasks"]).TASKS
+    _confine(memory_bytes=parameters["memory_bytes"], nice=parameters["nice"])
+    tasks: Mapping[JobKind, Task] = importlib.import_module(parameters["tasks"]).TASKS
     gc.freeze()
     signal.alarm(0)
     os.write(1, READY_LINE)
     os.dup2(2, 1)
 
-    for _ in range(order["jobs"]):
+    for _ in range(parameters["jobs"]):
         try:
             connection, _ = listener.accept()
         except OSError:  # the supervisor has shut the socket: nothing waits any more
@@ -71,7 +69,7 @@ def main() -> None:
         with connection:
             _serve(connection, tasks)
         # What a quarter of the limit stays in use for between jobs is fragments and leaks, not pictures.
-        if _resident_bytes() > order["memory_bytes"] // 4:
+        if _resident_bytes() > parameters["memory_bytes"] // 4:
             break
     # Not `sys.exit`: the exit handlers of native libraries have nothing to add here, and may hang.
     os._exit(0)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -148,6 +148,9 @@ class CrashedJob:
 
 
 RendererAnswer = Reply | RefusedJob | CrashedJob
+
+Task = Callable[[Job], Reply]
+"""What does jobs of one kind in a renderer; may raise ProxyError."""
 
 
 def pack_job(job: Job, *, timeout: float) -> tuple[bytes, list[bytes]]:

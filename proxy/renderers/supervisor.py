@@ -35,7 +35,7 @@ INHERITED_PREFIXES = ("DYLD_", "FONTCONFIG_", "LC_", "LD_", "MALLOC_", "VIPS_", 
 
 FIXED_VARIABLES = {
     "VIPS_CONCURRENCY": "1",  # parallel over renderers: more jobs done than with threads inside one
-    # No side is that long, and all frames of an animation on top of each other are not (`course`).
+    # No side is that long, and all frames of an animation on top of each other are not (`render_plan`).
     "VIPS_MAX_COORD": "4000000",
     "MALLOC_ARENA_MAX": "2",  # halves what glibc keeps, for 1 % of CPU
 }
@@ -43,11 +43,11 @@ FIXED_VARIABLES = {
 
 class Supervisor:
     """
-    A context manager: entering starts `renderers` processes and waits until all are ready (RuntimeError if
-    one dies, or takes longer than `start_seconds` three times in a row); leaving finishes the jobs that were
-    accepted or wait, then ends the processes.
+    Keeps renderer processes running, as a context manager. Entering starts `renderers` of them and waits
+    until all are ready (RuntimeError if one dies, or takes longer than `start_seconds` three times in a row);
+    leaving finishes the jobs that were accepted or wait, then ends the processes.
 
-    `tasks` is a module with a mapping TASKS of job kinds to `proxy.renderers.process.Task`. `memory_bytes`
+    `tasks` names a module with a mapping TASKS of job kinds to `proxy.renderers.Task`. `memory_bytes`
     bounds each renderer's address space. A renderer is replaced after `recycle_after` jobs, and when it keeps
     more than a quarter of `memory_bytes` between jobs.
     """
@@ -63,7 +63,7 @@ class Supervisor:
         nice: int = 10,
     ) -> None:
         self._renderers = renderers
-        self._order = {
+        self._parameters = {
             "tasks": tasks, "memory_bytes": memory_bytes, "start_seconds": start_seconds, "nice": nice
         }  # fmt: skip
         self._recycle_after = recycle_after
@@ -73,7 +73,7 @@ class Supervisor:
         self._children: list[subprocess.Popen[bytes] | None] = [None] * renderers
         self._ready: list[Future[bool]] = [Future() for _ in range(renderers)]
         self._threads = [
-            threading.Thread(target=self._keep, args=(slot,), name=f"renderer-{slot}", daemon=True)
+            threading.Thread(target=self._run_slot, args=(slot,), name=f"renderer-{slot}", daemon=True)
             for slot in range(renderers)
         ]
         self._stopping = threading.Event()
@@ -124,7 +124,7 @@ class Supervisor:
         self._listener.close()
         self._folder.cleanup()
 
-    def _keep(self, slot: int) -> None:
+    def _run_slot(self, slot: int) -> None:
         """
         The life of one place in the pool. Runs in its own thread, which must outlive the child: on Linux
         the death signal of a child is bound to the thread that started it.
@@ -133,17 +133,17 @@ class Supervisor:
         jobs = max(1, self._recycle_after * (slot + 1) // self._renderers)
         delay, slow = 0.0, 0
         while not self._stopping.wait(delay):
-            ready, status = self._live(slot, jobs)
+            ready, status = self._run_renderer(slot, jobs)
             slow = slow + 1 if status == -signal.SIGALRM else MAX_SLOW_STARTS
             if slow >= MAX_SLOW_STARTS:
-                self._tell(slot, False)
+                self._report_start(slot, False)
             jobs = self._recycle_after
             delay = 0.0 if ready else min(MAX_RESTART_DELAY, max(FIRST_RESTART_DELAY, delay * 2))
             if status != 0 and not self._stopping.is_set():
                 self._count(deaths=1)
                 log.warning("a renderer ended by %s", _cause(status), extra={"ready": ready, "retry": delay})
 
-    def _live(self, slot: int, jobs: int) -> tuple[bool, int]:
+    def _run_renderer(self, slot: int, jobs: int) -> tuple[bool, int]:
         """One renderer from birth to death: whether it became ready, and its exit status."""
         ready, status = False, 1
         try:
@@ -153,7 +153,7 @@ class Supervisor:
                 ready = child.stdout.readline() == READY_LINE
                 self._count(alive=int(ready))
                 if ready:
-                    self._tell(slot, ready)
+                    self._report_start(slot, ready)
                 status = child.wait()
                 self._count(alive=-int(ready))
         except OSError:  # no process to be had: out of memory or of pids
@@ -170,16 +170,16 @@ class Supervisor:
             new.write_text(f"{self._alive} {self.deaths}")
             new.replace(path)
 
-    def _tell(self, slot: int, ready: bool) -> None:
+    def _report_start(self, slot: int, ready: bool) -> None:
         if not self._ready[slot].done():
             self._ready[slot].set_result(ready)
 
     def _spawn(self, jobs: int) -> subprocess.Popen[bytes]:
         """A new interpreter by exec, never a fork that goes on: libvips hangs after a fork."""
         listener = self._listener.fileno()
-        order = json.dumps({**self._order, "listener": listener, "jobs": jobs})
+        parameters = json.dumps({**self._parameters, "listener": listener, "jobs": jobs})
         return subprocess.Popen(  # noqa: S603  all arguments are ours
-            [sys.executable, "-P", "-m", "proxy.renderers.process", order],
+            [sys.executable, "-P", "-m", "proxy.renderers.process", parameters],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[listener],
