@@ -21,11 +21,11 @@ def render(
     overlay: bytes | memoryview | None = None,
     overlay_limits: Limits | None = None,
     *,
-    patient: bool = False,
+    background: bool = False,
 ) -> Rendered:
     """
     Make one rendition of one original. `accepted` is what `f_auto` and `f_best` may choose among; unless
-    `patient`, that excludes an AVIF which would take longer than `limits.avif_budget`. `overlay` is the
+    `background`, that excludes an AVIF which would take longer than `limits.avif_budget`. `overlay` is the
     original of what the spec lays over it, under limits of its own if it has any.
 
     Raises UnusableOriginal (NotAnImage, BrokenImage, NoSuchPage, TooManyPixels, TooCostly, UnusableOverlay),
@@ -38,7 +38,7 @@ def render(
     decoded = perf_counter()
     picture = compose(pixels, overlay, overlay_limits or limits)
     composed = perf_counter()
-    rendered = encode(picture, avif_budget=None if patient else limits.avif_budget)
+    rendered = encode(picture, avif_budget=None if background else limits.avif_budget)
     encoded = perf_counter()
     timings = {"decode": decoded - started, "transform": composed - decoded, "encode": encoded - composed}
     return replace(rendered, timings=timings)

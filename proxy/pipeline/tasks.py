@@ -46,7 +46,7 @@ def prepare() -> None:
 
 def render_task(job: Job) -> Reply:
     """The picture that a job asks for. Raises what `render` raises."""
-    rendered = render(*_arguments(job), patient=job.background)
+    rendered = render(*_arguments(job), background=job.background)
     upright = rendered.source.upright
     file = RenderedFile(
         body=rendered.body,

@@ -99,7 +99,7 @@ def test_what_is_written_for_now(body: bytes, options: str, accepted: Bucket, wa
     now = render(body, spec, HURRY, accepted)
     assert (now.format, now.notes) == (wanted, (Note.AVIF_FOLLOWS,))
     assert loaded(now.body).hasalpha() == (body is CLEAR)
-    later = render(body, spec, HURRY, accepted, patient=True)
+    later = render(body, spec, HURRY, accepted, background=True)
     assert (later.format, later.notes) == (Format.AVIF, ())
 
 
@@ -114,7 +114,7 @@ def test_a_format_that_was_named_is_never_another(options: str) -> None:
     spec = parse_options(options)
     hurried = render(OPAQUE, spec, HURRY, BOTH)
     assert hurried.notes == ()
-    assert hurried.body == render(OPAQUE, spec, HURRY, BOTH, patient=True).body
+    assert hurried.body == render(OPAQUE, spec, HURRY, BOTH, background=True).body
 
 
 def test_without_avif_there_is_no_hurry() -> None:
