@@ -20,10 +20,10 @@ T = TypeVar("T", bound=Cacheable)
 
 class Cache(Protocol[T]):
     """
-    Values under keys, for a while. `key` is any text; `lifetime` is in seconds, and a value is never returned
-    after it.
+    Stores values by key, each for its lifetime.
 
-    No method raises, whatever happens to the disk or to Redis: a failure is a logged, counted miss.
+    `key` is any text; `lifetime` is in seconds, and a value is never returned after it. No method
+    raises, whatever happens to the disk or to Redis: a failure is a logged, counted miss.
     """
 
     async def get(self, key: str) -> T | None: ...
@@ -35,10 +35,11 @@ class Cache(Protocol[T]):
 
 class LayeredCache(Protocol[T]):
     """
-    A cache of several tiers, as those who use it see it. `enabled` is whether there are any.
+    A cache of several tiers.
 
-    `peek` looks into memory only and does not wait. `get` looks further out for a value that is `wanted`.
-    `put_in_memory` is for a value that another process wrote to the shared tiers.
+    `enabled` is whether there are any. `peek` looks into memory only and does not wait. `get` looks further
+    out for a value that is `wanted`. `put_in_memory` is for a value that another process
+    wrote to the shared tiers.
     """
 
     @property
@@ -62,10 +63,11 @@ class CacheEntry(NamedTuple, Generic[T]):
 
 class Tier(Cache[T], Protocol[T]):
     """
-    One layer of a tiered cache: it tells when an entry expires, and whether `put` waits for a disk or a
-    network (`slow`), so that it is done in the background.
+    One layer of a tiered cache.
 
-    The last `put` wins: one that is refused (too large, no lifetime left) removes what was there before.
+    `get_entry` returns a value with its expiry. `slow` is whether `put` waits for a disk or a network, so
+    that it is done in the background. The last `put` wins: one that is refused (too large, no lifetime left)
+    removes what was there before.
     """
 
     @property
@@ -78,8 +80,9 @@ class Tier(Cache[T], Protocol[T]):
 
 class EntryCodec(NamedTuple, Generic[T]):
     """
-    How an entry becomes bytes that prove their integrity, for places that others can write to. `unpack` gives
-    `None` for everything that `pack` did not make for this key; expiry is the caller's to check.
+    Converts entries to bytes that prove their integrity, for stores to which others can write.
+
+    `unpack` returns `None` for all bytes that `pack` did not make for this key; it does not check the expiry.
     """
 
     pack: Callable[[T, str, float], bytes]

@@ -39,8 +39,10 @@ SCHEMES_OF_ORIGINALS: Schemes[Original] = {
 
 class TieredCache(Generic[T]):
     """
-    Owns its tiers and closes them; slow ones are written behind. No tiers at all is a cache that never
-    finds anything. `clock` gives unix seconds.
+    A cache that searches its tiers from the nearest to the farthest.
+
+    It owns its tiers and closes them; slow ones are written in the background. Without tiers it never finds
+    anything. `clock` returns Unix seconds.
     """
 
     def __init__(self, tiers: Iterable[Tier[T]], *, clock: Callable[[], float] = time) -> None:
@@ -95,15 +97,16 @@ class TieredCache(Generic[T]):
 
 def open_cache(text: str) -> TieredCache[Rendition]:
     """
-    Tiers as people write them, nearest first: `memory://256MB,disk:///path?size=2GB,redis://host:6379/0`,
-    or `none`. A comma inside of an address is `%2C`. Nothing is read, written or connected yet.
-    Raises ValueError.
+    Open a cache of renditions by its address; nothing is read, written or connected yet.
+
+    The address lists tiers, nearest first: `memory://256MB,disk:///path?size=2GB,redis://host:6379/0`, or is
+    `none`. A comma inside of a tier's address is `%2C`. Raises ValueError.
     """
     return _open_tiers(text, SCHEMES, "a cache")
 
 
 def open_originals_cache(text: str) -> TieredCache[Original]:
-    """The same for originals, which are large: in memory and on disk only. Raises ValueError."""
+    """Open a cache of originals, which are large: in memory and on disk only. Raises ValueError."""
     return _open_tiers(text, SCHEMES_OF_ORIGINALS, "a cache of originals")
 
 

@@ -64,6 +64,7 @@ app.add_typer(presets_app, name="presets")
 
 
 def main() -> None:
+    """Run the command that the arguments name, and exit with its code."""
     app(prog_name="image-proxy")
 
 

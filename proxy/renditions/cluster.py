@@ -26,7 +26,7 @@ from proxy.model.media import Document, Rendition
 from proxy.renditions.leases import (
     MAX_RESULT_BYTES,
     RESULT_LIFETIME,
-    HeldLease,
+    LeaderLease,
     LeaseAcquired,
     LeaseCompleted,
     Leases,
@@ -95,7 +95,7 @@ class ClusterLeadership:
                     return await make()
                 if isinstance(lease, LeaseAcquired):
                     await stack.aclose()  # a leader waits for no message
-                    return await self._lead(name, HeldLease(self._leases, name, lease.token, asked), make)
+                    return await self._lead(name, LeaderLease(self._leases, name, lease.token, asked), make)
                 if isinstance(lease, LeaseCompleted) and lease.kind == _NOT_SHARED:
                     return await make()
                 if isinstance(lease, LeaseCompleted):
@@ -112,7 +112,7 @@ class ClusterLeadership:
     async def close(self) -> None:
         await self._leases.close()
 
-    async def _lead(self, name: str, lease: HeldLease, make: Make) -> NewRendition:
+    async def _lead(self, name: str, lease: LeaderLease, make: Make) -> NewRendition:
         heartbeat = asyncio.create_task(lease.keep_renewed())
         completed = False
         try:

@@ -193,7 +193,7 @@ class Leases:
         return await self._link.call("EVAL", script, 1, self._key(name), *arguments)
 
 
-class HeldLease:
+class LeaderLease:
     """
     The lease that this process leads under. `asked` is when it was asked for, by this machine's monotonic
     clock, which goes on while the process is stopped.

@@ -1,9 +1,7 @@
-"""
-A folder of originals to play with, so that the first `make run` has something to show.
+"""Sample originals for the first `make run`, drawn from vectors and seeded noise.
 
-Everything is drawn from vectors and seeded noise: nothing is downloaded, and no picture is anybody's
-photograph. It is a program of its own (`python -m proxy.samples FOLDER`), because the process that serves
-must never run libvips.
+In: a folder. Out: files of several formats in it. It is a program of its own,
+`python -m proxy.samples FOLDER`, because the process that serves must never run libvips.
 """
 
 from __future__ import annotations
