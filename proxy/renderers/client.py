@@ -195,8 +195,8 @@ class RendererClient:
                 loop = asyncio.get_running_loop()
                 for part in accepted.unsent:
                     await loop.sock_sendall(accepted.connection, part)
-                # The renderer's own clock starts when it has all bodies.
-                deadline.reschedule(loop.time() + seconds + KILL_GRACE)
+                if accepted.unsent:  # the renderer's own clock starts when it has all bodies
+                    deadline.reschedule(loop.time() + seconds + KILL_GRACE)
                 answer = await receive_answer(accepted.connection, packed.job.kind, self._max_reply_bytes)
         except TimeoutError:
             _kill(accepted)
