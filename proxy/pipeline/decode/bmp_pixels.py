@@ -29,14 +29,14 @@ def decode_bmp(body: Body) -> pyvips.Image:
 
 def decode_ico(body: Body) -> pyvips.Image:
     """Raises BrokenImage and TooCostly."""
-    part, (_, height) = ico.best_picture(body)
+    part, size = ico.best_picture(body)
     if part[:8] == ico.PNG_SIGNATURE:
         image: pyvips.Image = pyvips.Image.pngload_buffer(part, access="sequential", fail_on="error")
         return image
     bitmap = parse_icon_bitmap(part)
     image = _decode(bitmap, "ico")
-    mask = replace(bitmap, depth=1, pixels=bitmap.pixels[bitmap.stride * height :])
-    if image.bands == 4 or len(mask.pixels) < mask.stride * height:
+    mask = replace(bitmap, depth=1, pixels=bitmap.pixels[bitmap.stride * size.height :])
+    if image.bands == 4 or len(mask.pixels) < mask.stride * size.height:
         return image
     shown = (_top_down(_indices(mask, mask.pixels), mask) ^ 1) * 255
     return image.bandjoin(shown.cast("uchar")).copy(interpretation="srgb")

@@ -10,16 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
+from proxy.geometry.boxes import Size
 from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.pipeline.decode import bmp_header, ico
 
-Extent = tuple[int, int]
 
-
-def extent(body: Body, format: Incoming) -> Extent | None:
+def declared_size(body: Body, format: Incoming) -> Size | None:
     """
-    (width, height) in px as stored; `None` when it cannot be followed: the decoder will say why. Raises
-    BrokenImage where the decoder is ours.
+    Read the size in px that a file declares for its picture as stored.
+
+    Returns `None` where it cannot be followed: the decoder will say why. Raises BrokenImage where the decoder
+    is ours.
     """
     try:
         reader = _READERS.get(format)
@@ -29,23 +30,23 @@ def extent(body: Body, format: Incoming) -> Extent | None:
         return None
 
 
-def _png(body: Body) -> Extent | None:
+def _png(body: Body) -> Size | None:
     """PNG 11.2.1: IHDR comes first, so its place is fixed."""
     width, height = struct.unpack_from(">II", body, 16)
-    return width, height
+    return Size(width, height)
 
 
-def _gif(body: Body) -> Extent | None:
+def _gif(body: Body) -> Size | None:
     """GIF89a section 18: the logical screen."""
     width, height = struct.unpack_from("<HH", body, 6)
-    return width, height
+    return Size(width, height)
 
 
 _STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
 
-def _jpeg(body: Body) -> Extent | None:
+def _jpeg(body: Body) -> Size | None:
     """ITU T.81 B.1.1: markers, each with its length, up to the first start of frame."""
     at = 2
     while True:
@@ -53,7 +54,7 @@ def _jpeg(body: Body) -> Extent | None:
             at += 1
         elif (marker := body[at + 1]) in _STARTS_OF_FRAME:
             height, width = struct.unpack_from(">HH", body, at + 5)
-            return width, height
+            return Size(width, height)
         elif marker == 0xFF:
             at += 1
         elif marker in _WITHOUT_LENGTH:
@@ -62,28 +63,28 @@ def _jpeg(body: Body) -> Extent | None:
             at += 2 + struct.unpack_from(">H", body, at + 2)[0]
 
 
-def _webp(body: Body) -> Extent | None:
+def _webp(body: Body) -> Size | None:
     """RFC 9649 section 2.7 (VP8X), RFC 6386 section 9.1 (VP8), RFC 9649 section 3.4 (VP8L)."""
     match bytes(body[12:16]):
         case b"VP8X":
             low, high, down, far = struct.unpack_from("<HBHB", body, 24)
-            return (low | high << 16) + 1, (down | far << 16) + 1
+            return Size((low | high << 16) + 1, (down | far << 16) + 1)
         case b"VP8 ":
             width, height = struct.unpack_from("<HH", body, 26)
-            return width & 0x3FFF, height & 0x3FFF
+            return Size(width & 0x3FFF, height & 0x3FFF)
         case b"VP8L":
             (packed,) = struct.unpack_from("<I", body, 21)
-            return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+            return Size((packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1)
     return None
 
 
-def _avif(body: Body) -> Extent | None:
+def _avif(body: Body) -> Size | None:
     """ISO/IEC 23008-12, 6.5.3: the largest `ispe`; an image made of tiles has one for itself and for each."""
     found = [
         struct.unpack_from(">II", box, 4)
         for box in _boxes(body[: 1 << 20], (b"meta", b"iprp", b"ipco", b"ispe"))
     ]
-    return max(((width, height) for width, height in found), key=lambda size: size[0] * size[1], default=None)
+    return max((Size(width, height) for width, height in found), key=lambda size: size.pixels, default=None)
 
 
 def _boxes(body: Body, path: tuple[bytes, ...]) -> Iterator[Body]:
@@ -108,7 +109,7 @@ def _boxes(body: Body, path: tuple[bytes, ...]) -> Iterator[Body]:
         at = end
 
 
-def _tiff(body: Body) -> Extent | None:
+def _tiff(body: Body) -> Size | None:
     """TIFF 6.0 section 2, and BigTIFF: ImageWidth and ImageLength of the first directory."""
     order = "<" if body[0] == ord("I") else ">"
     (version,) = struct.unpack_from(order + "H", body, 2)
@@ -123,10 +124,10 @@ def _tiff(body: Body) -> Extent | None:
             value = order + {3: "H", 16: "Q"}.get(kind, "I")
             (found[tag],) = struct.unpack_from(value, body, at + (12 if big else 8))
         at += 20 if big else 12
-    return (found[256], found[257]) if len(found) == 2 else None
+    return Size(found[256], found[257]) if len(found) == 2 else None
 
 
-def _jxl(body: Body) -> Extent | None:
+def _jxl(body: Body) -> Size | None:
     """ISO/IEC 18181-1, A.3: SizeHeader, from the first bits of the codestream, behind its signature."""
     if body[0] != 0xFF:
         whole, parts = (list(_boxes(body[: 1 << 20], (kind,))) for kind in (b"jxlc", b"jxlp"))
@@ -136,8 +137,8 @@ def _jxl(body: Body) -> Extent | None:
     height = (bits.take(5) + 1) * 8 if small else bits.side()
     if ratio := bits.take(3):
         across, down = _JXL_RATIOS[ratio - 1]
-        return height * across // down, height
-    return (bits.take(5) + 1) * 8 if small else bits.side(), height
+        return Size(height * across // down, height)
+    return Size((bits.take(5) + 1) * 8 if small else bits.side(), height)
 
 
 _JXL_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
@@ -160,17 +161,17 @@ class _Bits:
         return self.take((9, 13, 18, 30)[self.take(2)]) + 1
 
 
-def _bmp(body: Body) -> Extent:
+def _bmp(body: Body) -> Size:
     bitmap = bmp_header.parse_bmp(body)
-    return bitmap.width, bitmap.height
+    return Size(bitmap.width, bitmap.height)
 
 
-def _ico(body: Body) -> Extent:
+def _ico(body: Body) -> Size:
     """That of the picture which is shown; directories have one byte for a side."""
     return ico.best_picture(body)[1]
 
 
-_READERS: Mapping[Incoming, Callable[[Body], Extent | None]] = {
+_READERS: Mapping[Incoming, Callable[[Body], Size | None]] = {
     Format.JPEG: _jpeg,
     Format.PNG: _png,
     Format.GIF: _gif,

@@ -12,7 +12,7 @@ from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixel
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline.decode import svg
-from proxy.pipeline.decode.containers import extent, is_cut_gif
+from proxy.pipeline.decode.containers import declared_size, is_cut_gif
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.loaders import DECODED_WHOLE, PAGED_FORMATS, loadable, open_image
 from proxy.pipeline.decode.orientation import ORIENTATIONS
@@ -61,9 +61,9 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     if limits.formats is not None and format not in limits.formats:
         accepted = ", ".join(limits.formats)
         raise NotAnImage(f"the original is {format}; its origin may have {accepted}", allowed=accepted)
-    declared = svg.judge_svg(body, limits) if format is InputOnly.SVG else extent(body, format)
+    declared = svg.judge_svg(body, limits) if format is InputOnly.SVG else declared_size(body, format)
     if declared is not None:
-        _gate(Size(*declared), limits)
+        _gate(declared, limits)
     if format is Format.GIF and is_cut_gif(body):
         raise BrokenImage("the original is a gif image that was cut short")
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
@@ -77,7 +77,7 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
         )  # fmt: skip
     _gate(found.stored, limits)
     told = declared is not None or format is InputOnly.SVG
-    if page == 0 and told and found.stored == Size(1, 1) and declared != (1, 1):
+    if page == 0 and told and found.stored == Size(1, 1) and declared != Size(1, 1):
         raise BrokenImage(f"the original's {format} header contradicts itself")
     if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
         raise TooManyPixels(

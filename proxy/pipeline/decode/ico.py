@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from proxy.geometry.boxes import Size
 from proxy.model.errors import BrokenImage
 from proxy.model.media import Body
 from proxy.pipeline.decode.bmp_header import parse_icon_bitmap
@@ -14,11 +15,11 @@ MAX_PICTURES = 256
 """Of the directory that are looked at; real icons have about ten."""
 
 
-def best_picture(body: Body) -> tuple[memoryview, tuple[int, int]]:
+def best_picture(body: Body) -> tuple[memoryview, Size]:
     """
     Choose the largest picture of an icon, and of pictures of one size that of the most bits.
 
-    Returns its bytes, a PNG or a bitmap for `parse_icon_bitmap`, and its width and height in px. Those that
+    Returns its bytes, a PNG or a bitmap for `parse_icon_bitmap`, and its size. Those that
     cannot be read do not count. Raises BrokenImage where there is no other.
     """
     whole = memoryview(body)
@@ -29,7 +30,7 @@ def best_picture(body: Body) -> tuple[memoryview, tuple[int, int]]:
     return part, size
 
 
-def _picture(whole: memoryview, row: int) -> tuple[tuple[int, int], memoryview, tuple[int, int]] | None:
+def _picture(whole: memoryview, row: int) -> tuple[tuple[int, int], memoryview, Size] | None:
     """One row of the directory: what tells the best, its bytes, and its size."""
     try:
         (count,) = struct.unpack_from("<H", whole, 4)
@@ -40,7 +41,7 @@ def _picture(whole: memoryview, row: int) -> tuple[tuple[int, int], memoryview, 
         width, height, bits = _size_and_bits(part, bits)
     except (struct.error, BrokenImage):
         return None
-    return (width * height, bits), part, (width, height)
+    return (width * height, bits), part, Size(width, height)
 
 
 def _size_and_bits(part: memoryview, bits: int) -> tuple[int, int, int]:

@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 
+from proxy.geometry.boxes import Size
 from proxy.model.errors import BrokenImage, NotAnImage, TooCostly, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Body, Format
-from proxy.pipeline.decode.containers import Extent, extent
+from proxy.pipeline.decode.containers import declared_size
 from proxy.pipeline.decode.sniff import sniff
 
 MAX_SVG_BYTES = 1_000_000
@@ -36,7 +37,7 @@ def without_doctype(body: Body) -> bytes:
     return _DOCTYPE.sub(b"", bytes(body), count=1)
 
 
-def judge_svg(body: Body, limits: Limits) -> Extent | None:
+def judge_svg(body: Body, limits: Limits) -> Size | None:
     """
     The size that the drawing declares, when it does so in px. Raises NotAnImage, BrokenImage, TooCostly and
     TooManyPixels.
@@ -58,7 +59,7 @@ class _Reader:
     """What is gathered on one way through a drawing."""
 
     def __init__(self, limits: Limits) -> None:
-        self.size: Extent | None = None
+        self.size: Size | None = None
         self._most = limits.max_interlaced_pixels
         self._pixels = 0
         self._depth = 0
@@ -89,22 +90,22 @@ class _Reader:
             raw = unquote_to_bytes(content)
             picture = base64.b64decode(raw) if about.lower().rstrip().endswith("base64") else raw
             kind = sniff(picture, EMBEDDABLE_FORMATS)
-            size = extent(picture, kind)
+            size = declared_size(picture, kind)
         except (binascii.Error, NotAnImage):
             size = None
         if size is None:
             known = ", ".join(sorted(EMBEDDABLE_FORMATS))
             raise NotAnImage(f"the original is an SVG image with something else in it than {known}")
-        self._pixels += size[0] * size[1]
+        self._pixels += size.pixels
         if self._pixels > self._most:
             raise TooManyPixels(f"the pictures in the original, an svg, may have {self._most} px")
 
 
-def _declared_size(attributes: Mapping[str, str]) -> Extent | None:
+def _declared_size(attributes: Mapping[str, str]) -> Size | None:
     """Its width and height, else those of its viewBox."""
     texts = [attributes.get("width", ""), attributes.get("height", "")]
     if not any(texts):
         texts = re.split(r"[\s,]+", attributes.get("viewBox", "").strip())[2:]
     sides = [_LENGTH.fullmatch(text) for text in texts]
     found = [math.ceil(min(float(side[1]), 1e9)) for side in sides if side is not None]
-    return (found[0], found[1]) if len(found) == 2 else None
+    return Size(found[0], found[1]) if len(found) == 2 else None
