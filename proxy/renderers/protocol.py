@@ -121,8 +121,10 @@ class SupportedFormats:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """
-    What became of a job. `files` is empty and `formats` is told for JobKind.FORMATS, the other way round for
-    all others. `timings` are seconds by stage; `queue_seconds` is from asking until a renderer took the job.
+    The result of a job.
+
+    A job of JobKind.FORMATS has `formats` and no `files`, any other the reverse. `timings` are seconds by
+    stage; `queue_seconds` is the time from the request until a renderer took the job.
     """
 
     files: tuple[RenderedFile, ...] = ()

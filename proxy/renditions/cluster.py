@@ -182,8 +182,10 @@ async def _off_loop(size: int, work: Callable[[], _T]) -> _T:
 
 def open_leadership(cache: str) -> Leadership:
     """
-    Return the leadership of all processes that have the same Redis among the tiers of the setting `cache`;
-    without one, of this process alone. Raises ValueError.
+    Return the leadership that the setting `cache` allows.
+
+    It is shared by all processes that have the same Redis among the tiers of their cache; without one, it is
+    that of this process alone. Raises ValueError.
     """
     if (address := first_redis(cache)) is None:
         return SoleProcess()

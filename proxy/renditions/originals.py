@@ -42,8 +42,10 @@ _MAX_FAILED_VALIDATIONS = 10_000
 
 class Originals:
     """
-    The originals of `origin`, which is only asked for those that are not in `cache`; it owns both. Keys whose
-    version the origin can tell without a network are not cached.
+    The originals of an origin, through a cache; it owns both.
+
+    The origin is only asked for what is not in the cache. Keys whose version the origin can tell without a
+    network are not cached.
 
     `fresh_for` and `stale_if_error` are seconds, for originals whose origin says nothing of the kind; nothing
     is guessed from how old an original is (RFC 9111 section 4.2.2). `clock` gives unix seconds.

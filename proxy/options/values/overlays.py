@@ -15,7 +15,7 @@ from proxy.options.values.colours import Colour, ColourKind
 from proxy.options.values.kinds import TextKind
 from proxy.options.values.positions import Anchor, AnchorKind, Strategy
 
-MAX_TEXT_LENGTH = 256
+MAX_OVERLAY_TEXT_LENGTH = 256
 """Characters."""
 
 
@@ -130,7 +130,7 @@ class OverlayKind:
 class OverlayTextKind(TextKind):
     """Texts that are not only spaces."""
 
-    longest: int = MAX_TEXT_LENGTH
+    longest: int = MAX_OVERLAY_TEXT_LENGTH
 
     @property
     def hint(self) -> str:
