@@ -30,7 +30,7 @@ Named = TypeVar("Named")
 CHUNK_BYTES = 262_144
 """What moves in one turn of the event loop: less than 0.1 ms, so that hits do not wait for originals."""
 
-MAX_SIDE = 10_000_000
+MAX_REPLY_SIDE = 10_000_000
 """px; that of libvips itself."""
 
 MAX_STAGES = 16
@@ -162,7 +162,7 @@ def _named(name: object, table: Mapping[str, Named]) -> Named:
 
 
 def _side(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIDE:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_REPLY_SIDE:
         raise ValueError("not a number of pixels")
     return value
 

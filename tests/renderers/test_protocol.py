@@ -23,10 +23,10 @@ from proxy.renderers.protocol import (
     pack_job,
     parse_header,
 )
-from proxy.renderers.replies import MAX_SIDE, parse_answer
+from proxy.renderers.replies import MAX_REPLY_SIDE, parse_answer
 from tests.paths import ROOT
 
-SIDES = st.integers(1, MAX_SIDE)
+SIDES = st.integers(1, MAX_REPLY_SIDE)
 TIMINGS = st.dictionaries(
     st.text("abc_", min_size=1, max_size=9).map("x".__add__), st.floats(0, 3_599), max_size=5
 )
