@@ -218,7 +218,7 @@ class RendererClient:
                 failure.add_note(answer.trace)
                 raise failure
         queue_seconds = (began - packed.asked) / 1e9
-        self._metrics.made(queue_seconds, answer.timings)
+        self._metrics.rendered(queue_seconds, answer.timings)
         return replace(answer, queue_seconds=queue_seconds)
 
 

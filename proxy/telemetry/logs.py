@@ -14,7 +14,7 @@ from typing import Any, Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-MAX_TEXT_LENGTH = 256
+MAX_LOGGED_TEXT = 256
 """Characters of one field."""
 
 MASK = "***"
@@ -103,11 +103,11 @@ def mask_and_escape(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     exception = event.pop("exception", None)
     for name, value in event.items():
         kind = type(value)  # nearly all are plain: every request has a line
-        plain = kind in _NUMBERS or (kind is str and value.isprintable() and len(value) <= MAX_TEXT_LENGTH)
+        plain = kind in _NUMBERS or (kind is str and value.isprintable() and len(value) <= MAX_LOGGED_TEXT)
         if not plain or _is_confidential(name):
             event[name] = _cleaned(name, value)
     if isinstance(exception, str):
-        event["exception"] = "\n".join(escape(line, 4 * MAX_TEXT_LENGTH) for line in exception.split("\n"))
+        event["exception"] = "\n".join(escape(line, 4 * MAX_LOGGED_TEXT) for line in exception.split("\n"))
     return event
 
 
@@ -131,7 +131,7 @@ def _is_confidential(name: str) -> bool:
     return any(_CONFIDENTIAL.fullmatch(word) for word in re.split(r"[^a-z]", name.lower()))
 
 
-def escape(text: str, limit: int = MAX_TEXT_LENGTH) -> str:
+def escape(text: str, limit: int = MAX_LOGGED_TEXT) -> str:
     """
     Return `text` on one line of at most `limit` characters that cannot steer a terminal.
 

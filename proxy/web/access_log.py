@@ -23,7 +23,7 @@ from proxy.web.headers import cache_status_parameters
 from proxy.web.problems import problem
 from proxy.web.responses import OUTCOME, HttpResponse, send_response
 
-MAX_HEADER_BYTES = 32_768
+MAX_REQUEST_HEADER_BYTES = 32_768
 """Of all headers of a request together: browsers send two thousand."""
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
@@ -76,8 +76,8 @@ class AccessLog:
         request_id = client_id or self._new_id()
         response: HttpResponse | None = None
         try:
-            if size > MAX_HEADER_BYTES:
-                response = problem(431, "headers_too_long", f"at most {MAX_HEADER_BYTES} bytes")
+            if size > MAX_REQUEST_HEADER_BYTES:
+                response = problem(431, "headers_too_long", f"at most {MAX_REQUEST_HEADER_BYTES} bytes")
             elif not HOST.fullmatch(host) and scope["http_version"] != "1.0":
                 response = problem(400, "invalid_host", "a request names one host", cacheable=False)
             elif (responder := self._app.responder(scope)) is not None:
