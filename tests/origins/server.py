@@ -172,6 +172,6 @@ async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> b
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while not happened():  # noqa: ASYNC110 - what happens, happens in a server that knows no events
             await asyncio.sleep(0.005)

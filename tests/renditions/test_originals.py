@@ -19,13 +19,14 @@ from proxy.model.errors import OriginalNotFound, OriginFailed
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Original
 from proxy.origins.file import FileOrigin
-from proxy.origins.http import HTTPOrigin, make_client
 from proxy.origins.router import OriginRouter
 from proxy.origins.sources import NOWHERE
 from proxy.renditions.originals import Originals
 from tests.caches.clocks import Clock
 from tests.origins.server import Server, reply, running, silence, until
 from tests.pictures import loaded, photo, plain, saved
+from tests.renditions.conftest import router_to
+from tests.timing import waiting
 from tests.web.serving import client
 
 A = NOWHERE.locate("a")
@@ -34,30 +35,17 @@ Open = Callable[[], Originals]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with running() as server:
-        yield server
-
-
-@pytest.fixture
 async def opened(server: Server, clock: Clock, tmp_path: Path) -> AsyncIterator[Open]:
     """Opens originals anew, as a restart does: memory is empty then, and the disk is not."""
     made: list[Originals] = []
 
     def open() -> Originals:
-        web = make_client(private_hosts=["127.0.0.1"])
-        origin = OriginRouter(HTTPOrigin(web, server.url, Limits(), fetch_timeout=1.0))
         tiers: list[Tier[Original]] = [
             MemoryCache[Original](10**7, clock=clock),
             DiskCache(ORIGINAL_CODEC, tmp_path, 10**7, clock=clock),
         ]
         cache = TieredCache[Original](tiers, clock=clock)
-        made.append(Originals(origin, cache, fresh_for=60, stale_if_error=600, clock=clock))
+        made.append(Originals(router_to(server), cache, fresh_for=60, stale_if_error=600, clock=clock))
         return made[-1]
 
     yield open
@@ -167,9 +155,10 @@ async def test_a_stale_one_is_used_while_it_is_renewed_where_its_origin_allows_i
     originals = opened()
     first = await originals.fetch(A)
     clock.forward(60)
-    async with asyncio.timeout(0.9):  # the origin would take a second to be given up
+    async with waiting() as waited:
         assert await originals.fetch(A) == first
         await until(lambda: len(server.asked) == 2)
+    assert waited.seconds < 0.9, "the origin would take a second to be given up"
 
 
 async def test_what_is_gone_is_forgotten(opened: Open, server: Server, clock: Clock) -> None:

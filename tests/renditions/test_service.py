@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
-from proxy.caches.memory import MemoryCache
-from proxy.caches.tiers import TieredCache
 from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, TooCostly
 from proxy.model.freshness import Lifetimes
 from proxy.model.limits import Limits
-from proxy.model.media import Format, Rendition
+from proxy.model.media import Format
 from proxy.model.negotiation import bucket
-from proxy.origins.http import HTTPOrigin, make_client
-from proxy.origins.router import OriginRouter
 from proxy.renderers import Job, Reply
 from proxy.renderers.client import RendererClient
 from proxy.renditions.avif_followup import AVIF_RETRY_DELAY, PROVISIONAL_LIFETIME
@@ -25,8 +20,10 @@ from proxy.renditions.served import Served
 from proxy.renditions.service import RENEWAL_RETRY_DELAY, Renditions
 from proxy.url.grammar import parse_options
 from tests.caches.clocks import Clock
-from tests.origins.server import Server, reply, running, silence, until
+from tests.origins.server import Server, reply, silence, until
 from tests.pictures import photo, plain, saved
+from tests.renditions.conftest import Open
+from tests.timing import waiting
 
 LIFETIMES = Lifetimes(max_age=10, s_maxage=100, stale_while_revalidate=50, stale_if_error=500)
 TOM = saved(photo(64, 48), Format.PNG)
@@ -37,39 +34,15 @@ def request(options: str = "w_20", key: str = "tom.png") -> RenditionRequest:
     return rendition_request(parse_options(options), key, bucket(None), LIFETIMES)
 
 
-def opened(server: Server) -> OriginRouter:
-    web = make_client(private_hosts=["127.0.0.1"])
-    return OriginRouter(HTTPOrigin(web, server.url, Limits(), fetch_timeout=1.0))
+@pytest.fixture
+async def server(server: Server) -> Server:
+    server.put("/tom.png", reply(TOM, etag='"1"'))
+    return server
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    async with running() as server:
-        server.put("/tom.png", reply(TOM, etag='"1"'))
-        yield server
-
-
-@pytest.fixture
-async def renditions(renderers: str, server: Server, clock: Clock) -> AsyncIterator[Renditions]:
-    origin = opened(server)
-    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
-    made = Renditions(
-        origin=origin,
-        cache=cache,
-        renderers=RendererClient(renderers),
-        limits=Limits(),
-        clock=clock,
-        refusals_for=0.5,
-    )
-    yield made
-    await made.close()
-    await cache.close()
-    await origin.close()
+def renditions(open_renditions: Open) -> Renditions:
+    return open_renditions(refusals_for=0.5)
 
 
 def how(answer: Served) -> tuple[bool, bool, bool]:
@@ -107,16 +80,10 @@ async def test_a_stale_one_is_served_at_once_and_renewed_once_behind_the_readers
     assert len(server.asked) == 2
 
 
-async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Server, clock: Clock) -> None:
-    origin = opened(server)
-    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
-    hurried = Renditions(
-        origin=origin,
-        cache=cache,
-        renderers=RendererClient(renderers),
-        limits=Limits(avif_budget=0),
-        clock=clock,
-    )
+async def test_an_avif_that_takes_too_long_follows(
+    open_renditions: Open, server: Server, clock: Clock
+) -> None:
+    hurried = open_renditions(limits=Limits(avif_budget=0))
     asked = rendition_request(
         parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES
     )
@@ -133,9 +100,6 @@ async def test_an_avif_that_takes_too_long_follows(renderers: str, server: Serve
     assert len(server.asked) == 2
     clock.forward(PROVISIONAL_LIFETIME + 1)
     assert (await hurried.get(asked)).rendition == answer.rendition
-    await hurried.close()
-    await cache.close()
-    await origin.close()
 
 
 class Hurried(RendererClient):
@@ -151,14 +115,10 @@ class Hurried(RendererClient):
 
 
 async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
-    renderers: str, server: Server, clock: Clock
+    open_renditions: Open, renderers: str, server: Server, clock: Clock
 ) -> None:
-    origin = opened(server)
-    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     client = Hurried(renderers)
-    hurried = Renditions(
-        origin=origin, cache=cache, renderers=client, limits=Limits(avif_budget=0), clock=clock
-    )
+    hurried = open_renditions(renderers=client, limits=Limits(avif_budget=0))
     lifetimes = replace(LIFETIMES, s_maxage=86_400)
     asked = rendition_request(
         parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), lifetimes
@@ -175,9 +135,6 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
     async with asyncio.timeout(20):
         while client.background_jobs < 2:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
-    await hurried.close()
-    await cache.close()
-    await origin.close()
 
 
 class Full(RendererClient):
@@ -192,14 +149,10 @@ class Full(RendererClient):
 
 
 async def test_nothing_is_fetched_for_an_avif_that_there_is_no_room_for(
-    renderers: str, server: Server, clock: Clock
+    open_renditions: Open, renderers: str, server: Server, clock: Clock
 ) -> None:
-    origin = opened(server)
-    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     full = Full(renderers)
-    hurried = Renditions(
-        origin=origin, cache=cache, renderers=full, limits=Limits(avif_budget=0), clock=clock
-    )
+    hurried = open_renditions(renderers=full, limits=Limits(avif_budget=0))
     asked = rendition_request(
         parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES
     )
@@ -207,34 +160,21 @@ async def test_nothing_is_fetched_for_an_avif_that_there_is_no_room_for(
     await until(lambda: full.asked == 2)
     assert (await hurried.get(asked)).rendition.is_provisional
     assert len(server.asked) == 1
-    await hurried.close()
-    await cache.close()
-    await origin.close()
 
 
 async def test_what_stands_in_for_a_rendition_is_made_again_when_that_never_came(
-    renderers: str, server: Server, clock: Clock
+    open_renditions: Open, server: Server, clock: Clock
 ) -> None:
     """A process that is stopped finishes nothing."""
-    origin = opened(server)
-    cache = TieredCache([MemoryCache[Rendition](10**7, clock=clock)], clock=clock)
     asked = rendition_request(
         parse_options("w_40,f_auto"), "tom.png", bucket("image/avif,image/webp"), LIFETIMES
     )
     for _ in range(2):
-        hurried = Renditions(
-            origin=origin,
-            cache=cache,
-            renderers=RendererClient(renderers),
-            limits=Limits(avif_budget=0),
-            clock=clock,
-        )
+        hurried = open_renditions(limits=Limits(avif_budget=0))
         answer = await hurried.get(asked)
         await hurried.close()
         assert (answer.hit, answer.rendition.is_provisional) == (False, True)
         clock.forward(PROVISIONAL_LIFETIME + 1)
-    await cache.close()
-    await origin.close()
 
 
 async def test_an_origin_that_hangs_delays_no_reader_of_a_stale_one(
@@ -243,10 +183,11 @@ async def test_an_origin_that_hangs_delays_no_reader_of_a_stale_one(
     await renditions.get(request())
     server.put("/tom.png", silence)
     clock.forward(120)
-    async with asyncio.timeout(0.9):  # the origin would take a second to be given up
+    async with waiting() as waited:
         await renditions.get(request())
         await until(lambda: len(server.asked) == 2)
         assert how(await renditions.get(request())) == (True, True, False)
+    assert waited.seconds < 0.9, "the origin would take a second to be given up"
 
 
 async def test_a_client_that_cannot_take_a_stale_one_waits_for_the_renewal_under_way(
