@@ -47,6 +47,7 @@ def test_tests_lie_in_folders_named_as_those_of_what_they_test() -> None:
 
 def test_tests_of_the_whole_lie_at_the_top_only_where_they_are_of_what_is_not_code() -> None:
     assert {path.stem for path in (ROOT / "tests").glob("test_*.py")} == {
+        "test_benchmarks",
         "test_checkout",
         "test_deploy",
         "test_gallery",
