@@ -15,13 +15,15 @@ from proxy.clients.store_errors import (
     STORE_NOT_FOUND,
     FailureKind,
     StoreFailure,
+    error_kind,
     read_store_failure,
 )
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.cache_control import cache_policy
-from proxy.origins.keys import forbidden, not_found, segments, too_large
+from proxy.origins.keys import KeyRewrite, forbidden, not_found, segments, too_large, unchanged
+from proxy.origins.listing import PAGE_KEYS, KeyPage, ListingFailed, folder_names, is_hidden
 from proxy.origins.retry import Retrier, TransientFailure
 
 _PART = 1 << 20  # bytes
@@ -36,14 +38,42 @@ class BucketOrigin:
     The objects of a bucket, or of a prefix in it. `fetch_timeout` is in seconds, for a fetch and its retry.
     """
 
-    def __init__(self, store: ObjectStore, limits: Limits, *, fetch_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        limits: Limits,
+        *,
+        fetch_timeout: float = 10.0,
+        rewrite: KeyRewrite = unchanged,
+    ) -> None:
         self._store = store
+        self._rewrite = rewrite
         self._max_bytes = limits.max_source_bytes
         self._retrier = Retrier(fetch_timeout)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        path = "/".join(segments(key))
+        path = "/".join(segments(key, self._rewrite))
         return await self._retrier.fetch_with_retry(key, lambda: self._ask(key, path, known))
+
+    async def list_keys(self, prefix: str = "", cursor: str | None = None, limit: int = PAGE_KEYS) -> KeyPage:
+        """
+        In the store's order, by the bytes of the keys. A page may have fewer keys than were read for it.
+        """
+        folder_names(prefix)
+        if is_hidden(prefix):
+            return KeyPage((), None)
+        found: list[str] = []
+        try:
+            pages = obstore.list(self._store, prefix or None, offset=cursor, chunk_size=limit)
+            async for page in pages:
+                found += [meta["path"] for meta in page]
+                if len(found) >= limit:
+                    break
+        except (*STORE_ERRORS, ValueError) as failure:
+            raise ListingFailed(error_kind(failure)) from failure
+        found = found[:limit]
+        keys = tuple(key for key in found if not is_hidden(key))
+        return KeyPage(keys, found[-1] if len(found) == limit else None)
 
     def version(self, key: str) -> str | None:
         return None

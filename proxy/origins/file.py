@@ -10,27 +10,32 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import heapq
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
 
 from cachetools import TTLCache
 
 from proxy.model.errors import OriginFailed, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Original
-from proxy.origins.keys import not_found, segments, too_large
+from proxy.origins.keys import KeyRewrite, not_found, segments, too_large, unchanged
+from proxy.origins.listing import PAGE_KEYS, KeyPage, folder_names, is_hidden
 from proxy.origins.retry import raise_when_exhausted
 
 # O_PATH (Linux) enters folders that may be searched but not listed, as a path lookup does.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: should a file become a fifo between the look and the open, the open does not wait for a writer.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _LINKS = 8
-_ABSENT = {
+_NOT_FOUND_ERRORS = {
     errno.ENOENT,
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
@@ -43,9 +48,9 @@ _ABSENT = {
     errno.EILSEQ,
 }
 
-_READERS = 8
-_REMEMBERED_VERSIONS = 10_000
-_REMEMBERED_FOR = 1.0
+_THREADS = 8
+_MAX_VERSIONS = 10_000
+_VERSION_LIFETIME = 1.0  # s
 
 
 class _Link(Exception):
@@ -54,6 +59,8 @@ class _Link(Exception):
 
 class FileOrigin:
     """
+    The files below the folder `root`.
+
     A link whose target is inside the root is followed, one that leads out of it is as good as no file. A root
     that is itself a link may be swapped for another while this runs.
 
@@ -64,20 +71,33 @@ class FileOrigin:
     """
 
     def __init__(
-        self, root: str | os.PathLike[str], limits: Limits, *, clock: Callable[[], float] = time.monotonic
+        self,
+        root: str | os.PathLike[str],
+        limits: Limits,
+        *,
+        rewrite: KeyRewrite = unchanged,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._rewrite = rewrite
         self._root = os.fsencode(os.path.abspath(root))
         self._max_bytes = limits.max_source_bytes
-        # Its own: a disk that hangs holds up nobody who reads from another.
-        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="originals")
-        self._versions: TTLCache[str, str | None] = TTLCache(
-            _REMEMBERED_VERSIONS, _REMEMBERED_FOR, timer=clock
-        )
+        # Threads of its own: a disk that hangs must not delay reads from another.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="originals")
+        self._versions: TTLCache[str, str | None] = TTLCache(_MAX_VERSIONS, _VERSION_LIFETIME, timer=clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         original = await asyncio.get_running_loop().run_in_executor(self._threads, self._read, key)
         self._versions[key] = original.version
         return original
+
+    async def list_keys(self, prefix: str = "", cursor: str | None = None, limit: int = PAGE_KEYS) -> KeyPage:
+        """
+        Files by their names, then those of each subfolder. A folder that cannot be read has none; links to
+        folders are not followed. A page reads the folders that it has keys of and those above them.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._list, prefix, cursor, limit
+        )
 
     def version(self, key: str) -> str | None:
         try:
@@ -89,9 +109,61 @@ class FileOrigin:
         self._versions.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _list(self, prefix: str, cursor: str | None, limit: int) -> KeyPage:
+        if is_hidden(prefix):
+            return KeyPage((), None)
+        below = [] if cursor is None else cursor.removeprefix(prefix).split("/")
+        keys = tuple(islice(self._walk(folder_names(prefix), below, limit), limit))
+        return KeyPage(keys, keys[-1] if len(keys) == limit else None)
+
+    def _walk(self, folder: list[str], after: list[str], limit: int) -> Iterator[str]:
+        """
+        The keys in `folder` and below, those past the names `after`; of any one folder `limit` are enough.
+        """
+        files, folders = self._scan(folder, after, limit)
+        for name in files:
+            yield "/".join((*folder, name))
+        for name in folders:
+            yield from self._walk([*folder, name], after[1:] if after[:1] == [name] else [], limit)
+
+    def _scan(self, folder: list[str], after: list[str], limit: int) -> tuple[list[str], list[str]]:
+        """The first files and all folders that come past `after`: a file there, or one in a folder there."""
+        folders: list[str] = []
+
+        def files() -> Iterator[str]:
+            with self._scanned(folder) as entries:
+                for entry in entries:
+                    name = _decoded(entry.name)
+                    if name is None or name.startswith("."):
+                        continue
+                    if not entry.is_dir():
+                        if not after or (len(after) == 1 and name > after[0]):
+                            yield name
+                    elif not entry.is_symlink() and (len(after) < 2 or name >= after[0]):
+                        folders.append(name)
+
+        try:
+            found = heapq.nsmallest(limit, files())
+        except (OSError, ValueError):  # ValueError: no file system holds such a name
+            return [], []
+        return found, sorted(folders)
+
+    @contextmanager
+    def _scanned(self, folder: list[str]) -> Iterator[Iterator[os.DirEntry[str]]]:
+        here = os.open(self._root, _LIST)
+        try:
+            for name in folder:
+                below = os.open(name.encode(), _LIST | os.O_NOFOLLOW, dir_fd=here)
+                os.close(here)
+                here = below
+            with os.scandir(here) as entries:
+                yield entries
+        finally:
+            os.close(here)
+
     def _look(self, key: str) -> str | None:
         try:
-            file = self._open(segments(key))
+            file = self._open(segments(key, self._rewrite))
         except (OSError, ProxyError):
             return None
         try:
@@ -102,7 +174,7 @@ class FileOrigin:
             os.close(file)
 
     def _read(self, key: str) -> Original:
-        names = segments(key)
+        names = segments(key, self._rewrite)
         try:
             file = self._open(names)
             try:
@@ -110,7 +182,7 @@ class FileOrigin:
             finally:
                 os.close(file)
         except OSError as failure:
-            if failure.errno in _ABSENT:
+            if failure.errno in _NOT_FOUND_ERRORS:
                 raise not_found(key) from failure
             raise_when_exhausted(failure)
             raise OriginFailed(f"'{key}' could not be read from disk") from failure
@@ -178,6 +250,14 @@ def _regular(file: int) -> os.stat_result:
     if not stat.S_ISREG(found.st_mode):
         raise FileNotFoundError(errno.ENOENT, "not a regular file")
     return found
+
+
+def _decoded(name: str) -> str | None:
+    """A name on disk as part of a key; `None` when it is not UTF-8, and no key is that."""
+    try:
+        return os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _body(file: int, size: int) -> bytes:

@@ -16,7 +16,8 @@ from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.download import Downloader
 from proxy.origins.guard import Guard, Resolve, resolve
-from proxy.origins.keys import not_found, segments
+from proxy.origins.keys import KeyRewrite, not_found, segments, unchanged
+from proxy.origins.listing import PAGE_KEYS, CannotList, KeyPage
 from proxy.origins.transport import GuardedTransport
 
 # Seconds; how long all of it may take is the Downloader's to say.
@@ -24,6 +25,8 @@ _TIMEOUT = httpx.Timeout(None, connect=5.0, pool=10.0)
 # How many at a time is said where origins are held to their terms.
 _POOL = httpx.Limits(max_connections=None, keepalive_expiry=15.0)
 
+
+NO_HTTP_LISTING = "an HTTP server has no list of its keys"
 
 _AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -72,8 +75,10 @@ class HTTPOrigin:
         *,
         fetch_timeout: float = 10.0,
         headers: Mapping[str, str] | None = None,
+        rewrite: KeyRewrite = unchanged,
     ) -> None:
         url = base_url(base)
+        self._rewrite = rewrite
         self._client = client
         self._base = url.copy_with(userinfo=b"", raw_path=url.raw_path.rstrip(b"/") + b"/")
         self._downloader = Downloader(
@@ -88,6 +93,9 @@ class HTTPOrigin:
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         return await self._downloader.original(key, self._url(key), known)
 
+    async def list_keys(self, prefix: str = "", cursor: str | None = None, limit: int = PAGE_KEYS) -> KeyPage:
+        raise CannotList(NO_HTTP_LISTING)
+
     def version(self, key: str) -> str | None:
         return None
 
@@ -96,7 +104,7 @@ class HTTPOrigin:
 
     def _url(self, key: str) -> httpx.URL:
         # Only unreserved characters stay: some servers read `+` as a space and `;` as the end of the name.
-        path = "/".join(quote(name, safe="") for name in segments(key))
+        path = "/".join(quote(name, safe="") for name in segments(key, self._rewrite))
         try:
             url = self._base.copy_with(raw_path=self._base.raw_path + path.encode())
         except httpx.InvalidURL as failure:

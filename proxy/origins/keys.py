@@ -1,23 +1,34 @@
-"""What every origin holds a key to, and says of one: none is laxer or more talkative than another."""
+"""What every origin requires of a key, and the messages about one: the same for all kinds of origins."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from proxy.model.errors import OriginalForbidden, OriginalNotFound, OriginalTooLarge
 
 _UNNAMEABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
-def segments(key: str) -> list[str]:
-    """
-    The names between the slashes. OriginalNotFound when one of them could mean anything else than the name
-    of something below: empty, `.`, `..`, a backslash, a control character, half a surrogate pair.
+KeyRewrite = Callable[[str], str]
+"""From the key as it was asked for to the one under which an origin has the original."""
 
-    The grammar refuses such keys with a 400 before they come here. This is the second lock on that door.
+
+def unchanged(key: str) -> str:
+    return key
+
+
+def segments(key: str, rewrite: KeyRewrite) -> list[str]:
     """
-    names = key.split("/")
-    if _UNNAMEABLE.search(key) or any(name in ("", ".", "..") for name in names):
+    Split what `rewrite` makes of `key` into the names between the slashes.
+
+    Raises OriginalNotFound, about `key` as it was asked for, when one of them could mean anything else than
+    the name of something below: empty, `.`, `..`, a backslash, a control character, half a surrogate pair.
+    The grammar refuses such keys with a 400 before they come here; this is the second line of defence.
+    """
+    path = rewrite(key)
+    names = path.split("/")
+    if _UNNAMEABLE.search(path) or any(name in ("", ".", "..") for name in names):
         raise not_found(key)
     return names
 

@@ -1,4 +1,4 @@
-"""An origin held to its terms: so many at a time, left alone while it fails, asked by its own keys."""
+"""Limits of an origin: how many fetches at a time and how many in the queue, and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from proxy.origins import Origin
 from proxy.origins.retry import timed_out
 from proxy.origins.sources import Source
 
-THRESHOLD, REST = 5, 5.0
-"""Failures in a row after which an origin is left alone, and seconds until it is tried again."""
+FAILURE_THRESHOLD, RESET_TIMEOUT = 5, 5.0
+"""Failures in a row that open the circuit breaker, and seconds until it lets a probe through."""
 
-_TOO_MANY, _TROUBLE, _SILENCE = 429, 500, 600
-"""Statuses; the last is no status at all."""
+_TOO_MANY_REQUESTS, _SERVER_ERRORS, _NO_STATUS = 429, 500, 600
+"""Statuses, the second is the first of its class; the last stands for none."""
 
-_HOSTS = 1000
-_AT_A_TIME = 16
+_MAX_HOSTS = 1000
+_HOST_CONCURRENCY = 16
 
-MOST_WAITING = 64
-"""How many may wait for their turn at one origin: for what is refused at once, its reader can ask again."""
+MAX_QUEUED = 64
+"""Fetches that may wait for their turn at one origin; more are refused at once, and clients retry."""
 
 
-class HeldOrigin:
+class LimitedOrigin:
     """
-    Owns `origin` and closes it. `timeout` is in seconds, from the question to the answer, the wait for a turn
-    included: others wait for their own origins, and no renderer waits at all.
+    An origin with the concurrency and the `max_age` of its `source`. Owns `origin` and closes it. `timeout`
+    is in seconds, from the call to the answer, the wait in the queue included.
     """
 
     def __init__(
@@ -42,102 +42,93 @@ class HeldOrigin:
         self._origin = origin
         self._source = source
         self._timeout = timeout
-        self._turns = asyncio.Semaphore(source.concurrency)
-        self._most = source.concurrency + MOST_WAITING
-        self._asking = 0
-        self._breaker = CircuitBreaker(threshold=THRESHOLD, reset_timeout=REST, clock=clock)
+        self._slots = asyncio.Semaphore(source.concurrency)
+        self._max_fetches = source.concurrency + MAX_QUEUED
+        self._fetching = 0
+        self._breaker = CircuitBreaker(threshold=FAILURE_THRESHOLD, reset_timeout=RESET_TIMEOUT, clock=clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        there = self._source.rewritten(key)
-        if there == key:
-            return await self._ask(key, known)
+        if not self._breaker.allows():
+            raise _breaker_open(key)
+        if self._fetching >= self._max_fetches:
+            raise Overloaded("too many originals are being fetched right now", retry_after=1)
+        self._fetching += 1
         try:
-            return await self._ask(there, known)
-        except ProxyError as error:
-            # Whoever asked knows the key as it was asked for, and no other is anybody's business.
-            told = error.message.replace(f"'{there}'", f"'{key}'")
-            raise type(error)(told, **error.facts) from error
+            return await self._fetch_in_turn(key, known)
+        finally:
+            self._fetching -= 1
 
     def version(self, key: str) -> str | None:
-        return self._origin.version(self._source.rewritten(key))
+        return self._origin.version(key)
 
     async def close(self) -> None:
         await self._origin.close()
 
-    async def _ask(self, key: str, known: Original | None) -> Original:
-        if not self._breaker.allows():
-            raise _left_alone(key)
-        if self._asking >= self._most:
-            raise Overloaded("too many originals are being fetched right now", retry_after=1)
-        self._asking += 1
+    async def _fetch_in_turn(self, key: str, known: Original | None) -> Original:
+        probing, started = self._breaker.open, False
         try:
-            return await self._ask_in_turn(key, known)
-        finally:
-            self._asking -= 1
-
-    async def _ask_in_turn(self, key: str, known: Original | None) -> Original:
-        probing, asked = self._breaker.open, False
-        try:
-            async with asyncio.timeout(self._timeout), self._turns:
+            async with asyncio.timeout(self._timeout), self._slots:
                 if self._breaker.open and not probing:
-                    # It failed while this one waited; asked all the same, it would let down one by one.
-                    raise _left_alone(key)
-                asked = True
+                    # The breaker opened during the wait: without this all that wait would fail one by one.
+                    raise _breaker_open(key)
+                started = True
                 original = await self._origin.fetch(key, known)
         except TimeoutError as failure:
-            if asked:
+            if started:
                 self._breaker.failed()
             raise timed_out(key) from failure
         except ProxyError as error:
-            if asked:
-                self._judge(error)
+            if started:
+                self._report(error)
             raise
         self._breaker.succeeded()
-        return self._kept(original)
+        return self._with_max_age(original)
 
-    def _judge(self, error: ProxyError) -> None:
+    def _report(self, error: ProxyError) -> None:
         """
-        Whether it is in trouble, or answered in full, and this is its answer: one picture that it has in no
-        order must not take all others away.
+        Tell the breaker. Only silence, 429 and 5xx are failures of the origin: one original that is broken
+        must not make all others unavailable.
         """
-        status = error.facts.get("origin_status", _SILENCE)
-        if isinstance(error, OriginFailed) and (status >= _TROUBLE or status == _TOO_MANY):
+        status = error.facts.get("origin_status", _NO_STATUS)
+        if isinstance(error, OriginFailed) and (status >= _SERVER_ERRORS or status == _TOO_MANY_REQUESTS):
             self._breaker.failed()
         else:
             self._breaker.succeeded()
 
-    def _kept(self, original: Original) -> Original:
-        """Fresh for as long as the operator says, whatever the origin does."""
+    def _with_max_age(self, original: Original) -> Original:
+        """The lifetime that the operator has set wins over what the origin says."""
         if self._source.max_age is None:
             return original
         policy = replace(original.cache_policy, storable=True, fresh_for=float(self._source.max_age))
         return replace(original, cache_policy=policy)
 
 
-class OfHosts(Origin, Protocol):
+class MultiHostOrigin(Origin, Protocol):
     def host(self, key: str) -> str:
         """One text for each host and port, however a key writes them. Raises SourceNotAllowed."""
 
 
-class HeldHosts:
+class LimitedHosts:
     """
-    Keys that are whole URLs: each host is held on its own. Owns `origin`, which says what a key's host is or
-    refuses it, and closes it.
+    Keys that are whole URLs: each host has its own queue and breaker. Owns `origin`, which tells the host of
+    a key or refuses it, and closes it.
     """
 
-    def __init__(self, origin: OfHosts, *, timeout: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, origin: MultiHostOrigin, *, timeout: float, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._origin = origin
         self._timeout = timeout
         self._clock = clock
-        self._hosts: LRUCache[str, HeldOrigin] = LRUCache(_HOSTS)
+        self._hosts: LRUCache[str, LimitedOrigin] = LRUCache(_MAX_HOSTS)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         host = self._origin.host(key)
-        if (held := self._hosts.get(host)) is None:
-            source = Source(url=f"//{host}", concurrency=_AT_A_TIME)
-            held = HeldOrigin(self._origin, source, timeout=self._timeout, clock=self._clock)
-            self._hosts[host] = held
-        return await held.fetch(key, known)
+        if (limited := self._hosts.get(host)) is None:
+            source = Source(url=f"//{host}", concurrency=_HOST_CONCURRENCY)
+            limited = LimitedOrigin(self._origin, source, timeout=self._timeout, clock=self._clock)
+            self._hosts[host] = limited
+        return await limited.fetch(key, known)
 
     def version(self, key: str) -> str | None:
         return self._origin.version(key)
@@ -146,7 +137,8 @@ class HeldHosts:
         await self._origin.close()
 
 
-def _left_alone(key: str) -> OriginFailed:
+def _breaker_open(key: str) -> OriginFailed:
     return OriginFailed(
-        f"the origin of '{key}' has failed again and again, and is left alone for a moment", retry_after=REST
+        f"the origin of '{key}' has failed again and again, and is left alone for a moment",
+        retry_after=RESET_TIMEOUT,
     )

@@ -1,4 +1,4 @@
-"""From the text of a setting to an origin."""
+"""From the settings of origins to origins."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
-from proxy.clients.address import scheme_of
+from proxy.clients.address import BUCKET_SCHEMES, scheme_of
 from proxy.clients.object_store import open_store
 from proxy.model.limits import Limits
 from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
-from proxy.origins.http import HTTPOrigin, base_url, make_client
-from proxy.origins.limited import HeldHosts, HeldOrigin
+from proxy.origins.http import NO_HTTP_LISTING, HTTPOrigin, base_url, make_client
+from proxy.origins.limited import LimitedHosts, LimitedOrigin
+from proxy.origins.listing import CannotList, Listing
 from proxy.origins.remote import RemoteOrigin, remote_hosts
 from proxy.origins.router import OriginRouter
 from proxy.origins.sources import Source, Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What all origins of a deployment are held to unless their own terms differ. `timeout` is in seconds."""
+class OriginTerms:
+    """Limits of all origins of a deployment that have none of their own. `timeout` is in seconds."""
 
     limits: Limits
     timeout: float
@@ -45,24 +46,24 @@ def open_origins(
 
     ValueError says what is wrong with a source or with an entry of `remote_hosts`, and quotes no credentials.
     """
-    terms = Terms(limits=limits, timeout=fetch_timeout)
+    terms = OriginTerms(limits=limits, timeout=fetch_timeout)
     named = {name: _named(name, source, terms) for name, source in sources.named.items()}
     if sources.chosen is not None:
         default: Origin | None = named[sources.chosen]
     else:
-        default = None if sources.default is None else _held(sources.default, terms)
+        default = None if sources.default is None else _limited(sources.default, terms)
     return OriginRouter(default, _remote(remote_hosts, terms, private_networks), named)
 
 
-def _named(name: str, source: Source, terms: Terms) -> Origin:
+def _named(name: str, source: Source, terms: OriginTerms) -> Origin:
     try:
-        return _held(source, terms)
+        return _limited(source, terms)
     except ValueError as error:
         raise ValueError(f"origin '{name}': {error}") from None
 
 
-def _held(source: Source, terms: Terms) -> Origin:
-    """An origin of its own, held to its own terms where it has some."""
+def _limited(source: Source, terms: OriginTerms) -> Origin:
+    """One origin, under its own limits where it has some."""
     most = min(source.max_bytes or terms.limits.max_source_bytes, terms.limits.max_source_bytes)
     terms = replace(
         terms,
@@ -70,58 +71,87 @@ def _held(source: Source, terms: Terms) -> Origin:
         timeout=source.timeout or terms.timeout,
     )
     scheme = scheme_of(source.url)
-    if scheme not in SCHEMES:
+    if scheme not in ORIGIN_SCHEMES:
         raise ValueError(f"no origin of the kind '{scheme}://'; there are a folder's path, {_supported()}")
-    return HeldOrigin(SCHEMES[scheme](source, terms), source, timeout=terms.timeout)
+    return LimitedOrigin(ORIGIN_SCHEMES[scheme](source, terms), source, timeout=terms.timeout)
+
+
+def open_listing(source: Source, *, timeout: float) -> Listing:
+    """
+    Open an origin for the list of its keys, which the caller closes. `timeout` is in seconds, for one answer.
+
+    Raises CannotList, with the reason, and ValueError for a store that cannot be opened.
+    """
+    if source.rewrite:
+        raise CannotList("its keys are rewritten, so names of files are not the keys")
+    terms = OriginTerms(limits=Limits(), timeout=timeout)
+    match scheme_of(source.url):
+        case "" | "file":
+            try:
+                return _folder(source, terms)
+            except ValueError as error:
+                raise CannotList(str(error)) from None
+        case "http" | "https":
+            raise CannotList(NO_HTTP_LISTING)
+        case scheme if scheme in BUCKET_SCHEMES:
+            return _bucket(source, terms)
+        case scheme:
+            raise CannotList(f"there is no origin of the kind '{scheme}://'")
 
 
 def _supported() -> str:
-    return ", ".join(f"{scheme}://" for scheme in SCHEMES if scheme)
+    return ", ".join(f"{scheme}://" for scheme in ORIGIN_SCHEMES if scheme)
 
 
-def _folder(source: Source, terms: Terms) -> Origin:
-    return _in_folder(source.url, terms)
-
-
-def _file(source: Source, terms: Terms) -> Origin:
-    host, slash, path = source.url[len("file://") :].partition("/")
-    if host not in ("", "localhost") or not slash:
-        raise ValueError(
-            f"the origin '{source.url}' takes three slashes and an absolute path: file:///srv/originals"
-        )
-    return _in_folder(slash + unquote(path), terms)
-
-
-def _in_folder(path: str, terms: Terms) -> Origin:
+def _folder(source: Source, terms: OriginTerms) -> FileOrigin:
+    path = _path(source.url)
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise ValueError(f"the origin '{path}' is not a folder: {folder.absolute()}")
-    return FileOrigin(folder, terms.limits)
+    return FileOrigin(folder, terms.limits, rewrite=source.rewritten)
 
 
-def _http(source: Source, terms: Terms) -> Origin:
+def _path(url: str) -> str:
+    if scheme_of(url) != "file":
+        return url
+    host, slash, path = url[len("file://") :].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise ValueError(
+            f"the origin '{url}' takes three slashes and an absolute path: file:///srv/originals"
+        )
+    return slash + unquote(path)
+
+
+def _http(source: Source, terms: OriginTerms) -> Origin:
     host = base_url(source.url).raw_host.decode()
     client = make_client(private_hosts=[host] if source.private else [])
-    return HTTPOrigin(client, source.url, terms.limits, fetch_timeout=terms.timeout, headers=source.headers)
+    return HTTPOrigin(
+        client,
+        source.url,
+        terms.limits,
+        fetch_timeout=terms.timeout,
+        headers=source.headers,
+        rewrite=source.rewritten,
+    )
 
 
-def _bucket(source: Source, terms: Terms) -> Origin:
+def _bucket(source: Source, terms: OriginTerms) -> BucketOrigin:
     store = open_store(source.url, {**source.options, **source.secrets}, terms.timeout)
-    return BucketOrigin(store, terms.limits, fetch_timeout=terms.timeout)
+    return BucketOrigin(store, terms.limits, fetch_timeout=terms.timeout, rewrite=source.rewritten)
 
 
-def _remote(entries: Iterable[str], terms: Terms, private_networks: bool) -> Origin | None:
+def _remote(entries: Iterable[str], terms: OriginTerms, private_networks: bool) -> Origin | None:
     hosts = remote_hosts(entries)
     if not hosts.names and not hosts.suffixes:
         return None
     client = make_client(private_hosts=[name for name, _ in hosts.names] if private_networks else [])
     origin = RemoteOrigin(client, hosts, terms.limits, fetch_timeout=terms.timeout)
-    return HeldHosts(origin, timeout=terms.timeout)
+    return LimitedHosts(origin, timeout=terms.timeout)
 
 
-SCHEMES: Mapping[str, Callable[[Source, Terms], Origin]] = {
+ORIGIN_SCHEMES: Mapping[str, Callable[[Source, OriginTerms], Origin]] = {
     "": _folder,
-    "file": _file,
+    "file": _folder,
     "http": _http,
     "https": _http,
     "s3": _bucket,

@@ -12,6 +12,7 @@ from proxy.model.errors import SourceNotAllowed
 from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.download import Downloader
+from proxy.origins.listing import PAGE_KEYS, CannotList, KeyPage
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -96,6 +97,9 @@ class RemoteOrigin:
         """Host and port: the same however a key writes them. Raises SourceNotAllowed."""
         url = self._url(key)
         return f"{url.raw_host.decode()}:{url.port or _DEFAULT_PORTS[url.scheme]}"
+
+    async def list_keys(self, prefix: str = "", cursor: str | None = None, limit: int = PAGE_KEYS) -> KeyPage:
+        raise CannotList("hosts of the internet have no list of their URLs")
 
     def version(self, key: str) -> str | None:
         return None

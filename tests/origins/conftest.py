@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
 from proxy.model.limits import Limits
 from proxy.origins.http import HTTPOrigin, make_client
+from tests.origins.places import BY_NAME, Place, file_place, http_place, remote_place, s3_place
 from tests.origins.server import Server, running
 
 LIMITS = Limits(max_source_bytes=100_000)
@@ -51,3 +53,19 @@ async def origin(opened: Opened) -> HTTPOrigin:
 @pytest.fixture
 async def hasty(opened: Opened) -> HTTPOrigin:
     return opened(fetch_timeout=0.2)
+
+
+@pytest.fixture(params=[*BY_NAME, "remote"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path, server: Server) -> AsyncIterator[Place]:
+    """Each kind of origin."""
+    match request.param:
+        case "file":
+            place = file_place(tmp_path / "root")
+        case "s3":
+            place = s3_place(request.getfixturevalue("s3"), tmp_path.name)
+        case "http":
+            place = http_place(server)
+        case _:
+            place = remote_place(server)
+    yield place
+    await place.origin.close()

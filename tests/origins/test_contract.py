@@ -3,75 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
 
-import obstore
 import pytest
 
-from proxy.clients.object_store import open_store
 from proxy.model.errors import OriginalNotFound, OriginalTooLarge
-from proxy.model.limits import Limits
-from proxy.origins import Origin
-from proxy.origins.bucket import BucketOrigin
-from proxy.origins.file import FileOrigin
-from proxy.origins.http import HTTPOrigin, make_client
-from proxy.origins.remote import RemoteOrigin, remote_hosts
 from tests.origins.keys import TRAVERSALS
-from tests.origins.server import Server, reply
-from tests.s3 import S3Server
-
-LIMITS = Limits(max_source_bytes=1000)
-
-BY_NAME = ["file", "http", "s3"]
-"""Origins whose keys are names; those of the others are whole URLs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """An origin, and how something is put where it looks. `prefix` is what its keys begin with."""
-
-    origin: Origin
-    put: Callable[[str, bytes], None]
-    prefix: str = ""
-
-
-@pytest.fixture(params=[*BY_NAME, "remote"])
-async def place(request: pytest.FixtureRequest, tmp_path: Path, server: Server) -> AsyncIterator[Place]:
-    def put_file(name: str, body: bytes) -> None:
-        path = tmp_path / "root" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body)
-
-    def put_answer(name: str, body: bytes) -> None:
-        server.put(f"/base/{name}", reply(body))
-
-    def put_object(name: str, body: bytes) -> None:
-        obstore.put(store, name, body)
-
-    (tmp_path / "root").mkdir()
-    (tmp_path / "secret.jpg").write_bytes(b"secret")
-    server.put("/secret.jpg", reply(b"secret"))
-    place: Place
-    if request.param == "file":
-        place = Place(origin=FileOrigin(tmp_path / "root", LIMITS), put=put_file)
-    elif request.param == "s3":
-        s3: S3Server = request.getfixturevalue("s3")
-        store = open_store(f"s3://{s3.bucket}/{tmp_path.name}", s3.config, 30.0)
-        obstore.put(open_store(f"s3://{s3.bucket}", s3.config, 30.0), "secret.jpg", b"secret")
-        place = Place(origin=BucketOrigin(store, LIMITS, fetch_timeout=30.0), put=put_object)
-    elif request.param == "http":
-        client = make_client(private_hosts=["127.0.0.1"])
-        place = Place(origin=HTTPOrigin(client, f"{server.url}/base", LIMITS), put=put_answer)
-    else:
-        client = make_client(private_hosts=["127.0.0.1"])
-        hosts = remote_hosts([f"127.0.0.1:{server.port}"])
-        place = Place(
-            origin=RemoteOrigin(client, hosts, LIMITS), put=put_answer, prefix=f"{server.url}/base/"
-        )
-    yield place
-    await place.origin.close()
+from tests.origins.places import BY_NAME, Place
 
 
 @pytest.mark.parametrize(
@@ -156,3 +93,22 @@ async def test_a_key_that_leads_elsewhere_is_not_found(place: Place, subtests: p
                 await place.origin.fetch(key)
             assert missing.value.message == f"no original '{key}'"
             assert place.origin.version(key) is None
+
+
+@pytest.mark.parametrize("place", BY_NAME, indirect=True)
+async def test_a_key_is_rewritten_for_its_origin(place: Place) -> None:
+    place.put("inside/tom.jpg", b"tom")
+    original = await place.origin.fetch("old/tom.jpg")
+    assert original.body == b"tom"
+    assert place.origin.version("old/tom.jpg") in (None, original.version)
+
+
+@pytest.mark.parametrize("place", BY_NAME, indirect=True)
+async def test_what_a_key_was_rewritten_to_is_not_told(place: Place) -> None:
+    for key in ("old/absent.jpg", "old/../secret.jpg"):
+        with pytest.raises(OriginalNotFound) as missing:
+            await place.origin.fetch(key)
+        assert missing.value.message == f"no original '{key}'"
+    place.put("inside/large.jpg", b"x" * 1001)
+    with pytest.raises(OriginalTooLarge, match=r"^'old/large\.jpg' has"):
+        await place.origin.fetch("old/large.jpg")

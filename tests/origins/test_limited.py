@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 
 import pytest
@@ -11,9 +10,9 @@ import pytest
 from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, SourceNotAllowed
 from proxy.model.media import Original
 from proxy.origins import Origins
-from proxy.origins.limited import MOST_WAITING, REST, THRESHOLD, HeldHosts, HeldOrigin
+from proxy.origins.limited import FAILURE_THRESHOLD, MAX_QUEUED, RESET_TIMEOUT, LimitedHosts, LimitedOrigin
 from proxy.origins.router import OriginRouter
-from proxy.origins.sources import Rewrite, Source, Sources
+from proxy.origins.sources import Source, Sources
 from tests.caches.clocks import Clock
 from tests.timing import waiting
 
@@ -69,27 +68,27 @@ async def told() -> Told:
     return Told()
 
 
-def held(told: Told, clock: Clock, **terms: object) -> HeldOrigin:
-    return HeldOrigin(told, Source(url="/x", **terms), timeout=0.5, clock=clock)  # type: ignore[arg-type]
+def limited(told: Told, clock: Clock, **terms: object) -> LimitedOrigin:
+    return LimitedOrigin(told, Source(url="/x", **terms), timeout=0.5, clock=clock)  # type: ignore[arg-type]
 
 
 async def test_no_more_wait_for_their_turn_than_can_have_it_soon(told: Told, clock: Clock) -> None:
     told.go.clear()
-    origin = held(told, clock, concurrency=3)
-    waiting = [asyncio.create_task(origin.fetch(f"{n}.jpg")) for n in range(3 + MOST_WAITING)]
+    origin = limited(told, clock, concurrency=3)
+    waiting = [asyncio.create_task(origin.fetch(f"{n}.jpg")) for n in range(3 + MAX_QUEUED)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded) as refused:
         await origin.fetch("one-more.jpg")
     assert refused.value.facts["retry_after"] == 1
     told.go.set()
-    assert len(await asyncio.gather(*waiting)) == 3 + MOST_WAITING
+    assert len(await asyncio.gather(*waiting)) == 3 + MAX_QUEUED
     assert (await origin.fetch("again.jpg")).body == b"again.jpg"
     assert "one-more.jpg" not in told.fetched
 
 
 async def test_no_more_are_fetched_at_a_time_than_it_takes(told: Told, clock: Clock) -> None:
     told.go.clear()
-    origin = held(told, clock, concurrency=3)
+    origin = limited(told, clock, concurrency=3)
     fetches = [asyncio.create_task(origin.fetch(f"{n}.jpg")) for n in range(10)]
     await asyncio.sleep(0.05)
     assert told.now == 3
@@ -100,7 +99,7 @@ async def test_no_more_are_fetched_at_a_time_than_it_takes(told: Told, clock: Cl
 
 async def test_the_wait_for_a_turn_is_part_of_the_time_there_is(told: Told, clock: Clock) -> None:
     told.go.clear()
-    origin = held(told, clock, concurrency=1)
+    origin = limited(told, clock, concurrency=1)
     async with waiting() as waited:
         answers = await asyncio.gather(*(origin.fetch(f"{n}.jpg") for n in range(4)), return_exceptions=True)
     assert all(isinstance(answer, OriginTimedOut) for answer in answers)
@@ -113,8 +112,10 @@ async def test_an_origin_that_hangs_without_a_deadline_of_its_own_is_left_alone_
     told: Told, clock: Clock
 ) -> None:
     told.go.clear()
-    origin = HeldOrigin(told, Source(url="/x"), timeout=0.05, clock=clock)
-    await asyncio.gather(*(origin.fetch(f"{n}.jpg") for n in range(THRESHOLD)), return_exceptions=True)
+    origin = LimitedOrigin(told, Source(url="/x"), timeout=0.05, clock=clock)
+    await asyncio.gather(
+        *(origin.fetch(f"{n}.jpg") for n in range(FAILURE_THRESHOLD)), return_exceptions=True
+    )
     with pytest.raises(OriginFailed, match="left alone"):
         await origin.fetch("a.jpg")
 
@@ -122,19 +123,19 @@ async def test_an_origin_that_hangs_without_a_deadline_of_its_own_is_left_alone_
 async def test_whoever_waits_while_it_fails_does_not_try_too(told: Told, clock: Clock) -> None:
     told.go.clear()
     told.act = failing(OriginFailed)
-    origin = HeldOrigin(told, Source(url="/x", concurrency=THRESHOLD), timeout=30, clock=clock)
+    origin = LimitedOrigin(told, Source(url="/x", concurrency=FAILURE_THRESHOLD), timeout=30, clock=clock)
     fetches = [asyncio.create_task(origin.fetch(f"{n}.jpg")) for n in range(50)]
     await asyncio.sleep(0.05)
     told.go.set()
     answers = await asyncio.gather(*fetches, return_exceptions=True)
     assert all(isinstance(answer, OriginFailed) for answer in answers)
-    assert len(told.fetched) < 2 * THRESHOLD
+    assert len(told.fetched) < 2 * FAILURE_THRESHOLD
 
 
 async def test_a_host_of_whole_urls_that_fails_is_left_alone_and_no_other(told: Told, clock: Clock) -> None:
-    hosts = HeldHosts(told, timeout=0.5, clock=clock)
+    hosts = LimitedHosts(told, timeout=0.5, clock=clock)
     told.act = failing(OriginFailed)
-    for _ in range(THRESHOLD):
+    for _ in range(FAILURE_THRESHOLD):
         with pytest.raises(OriginFailed):
             await hosts.fetch("https://Broken.example/a.jpg")
     told.act = lambda: None
@@ -149,9 +150,9 @@ async def test_a_host_of_whole_urls_that_fails_is_left_alone_and_no_other(told: 
 async def test_hosts_that_are_not_allowed_do_not_make_a_failing_one_forgotten(
     told: Told, clock: Clock
 ) -> None:
-    hosts = HeldHosts(told, timeout=0.5, clock=clock)
+    hosts = LimitedHosts(told, timeout=0.5, clock=clock)
     told.act = failing(OriginFailed)
-    for _ in range(THRESHOLD):
+    for _ in range(FAILURE_THRESHOLD):
         with pytest.raises(OriginFailed):
             await hosts.fetch("https://broken.example/a.jpg")
     for n in range(1500):
@@ -162,29 +163,29 @@ async def test_hosts_that_are_not_allowed_do_not_make_a_failing_one_forgotten(
 
 
 async def test_after_failures_in_a_row_it_is_left_alone_and_tried_again(told: Told, clock: Clock) -> None:
-    origin = held(told, clock)
+    origin = limited(told, clock)
     told.act = failing(OriginFailed)
-    for _ in range(THRESHOLD):
+    for _ in range(FAILURE_THRESHOLD):
         with pytest.raises(OriginFailed):
             await origin.fetch("a.jpg")
     asked = len(told.fetched)
     with pytest.raises(OriginFailed, match="left alone") as failure:
         await origin.fetch("a.jpg")
-    assert failure.value.facts["retry_after"] == REST
+    assert failure.value.facts["retry_after"] == RESET_TIMEOUT
     assert len(told.fetched) == asked
-    clock.now += REST + 0.1
+    clock.now += RESET_TIMEOUT + 0.1
     told.act = lambda: None
     assert (await origin.fetch("a.jpg")).body == b"a.jpg"
     assert (await origin.fetch("b.jpg")).body == b"b.jpg"
 
 
 async def test_one_probe_at_a_time_is_let_through(told: Told, clock: Clock) -> None:
-    origin = held(told, clock)
+    origin = limited(told, clock)
     told.act = failing(OriginTimedOut)
-    for _ in range(THRESHOLD):
+    for _ in range(FAILURE_THRESHOLD):
         with pytest.raises(OriginTimedOut):
             await origin.fetch("a.jpg")
-    clock.now += REST + 0.1
+    clock.now += RESET_TIMEOUT + 0.1
     asked = len(told.fetched)
     answers = await asyncio.gather(*(origin.fetch("a.jpg") for _ in range(20)), return_exceptions=True)
     assert all(isinstance(answer, OriginFailed) for answer in answers)
@@ -192,8 +193,8 @@ async def test_one_probe_at_a_time_is_let_through(told: Told, clock: Clock) -> N
 
 
 async def test_what_is_absent_is_no_failure(told: Told, clock: Clock) -> None:
-    origin = held(told, clock)
-    for kind in (OriginFailed, OriginalNotFound) * THRESHOLD:
+    origin = limited(told, clock)
+    for kind in (OriginFailed, OriginalNotFound) * FAILURE_THRESHOLD:
         told.act = failing(kind)
         with pytest.raises(kind, match="no"):
             await origin.fetch("a.jpg")
@@ -211,8 +212,8 @@ async def test_an_answer_that_is_of_no_use_is_no_trouble(
         raise OriginFailed("no", origin_status=status)
 
     told.act = act
-    origin = held(told, clock)
-    for _ in range(THRESHOLD):
+    origin = limited(told, clock)
+    for _ in range(FAILURE_THRESHOLD):
         with pytest.raises(OriginFailed):
             await origin.fetch("a.jpg")
     told.act = lambda: None
@@ -223,26 +224,9 @@ async def test_an_answer_that_is_of_no_use_is_no_trouble(
         assert (await origin.fetch("b.jpg")).body == b"b.jpg"
 
 
-async def test_a_key_is_rewritten_for_its_origin(told: Told, clock: Clock) -> None:
-    origin = held(told, clock, rewrite=(Rewrite(match=re.compile("old/(.*)"), to=r"new/\1"),))
-    assert (await origin.fetch("old/a.jpg")).body == b"new/a.jpg"
-    assert origin.version("old/a.jpg") == "version of new/a.jpg"
-
-
-async def test_what_a_key_was_rewritten_to_is_not_told(told: Told, clock: Clock) -> None:
-    def absent() -> None:
-        raise OriginalNotFound(f"no original '{told.fetched[-1]}'", origin_status=404)
-
-    told.act = absent
-    origin = held(told, clock, rewrite=(Rewrite(match=re.compile("old/(.*)"), to=r"inside/\1"),))
-    with pytest.raises(OriginalNotFound, match=r"no original 'old/a\.jpg'") as failure:
-        await origin.fetch("old/a.jpg")
-    assert failure.value.facts == {"origin_status": 404}
-
-
 async def test_the_operator_says_how_long_it_is_fresh(told: Told, clock: Clock) -> None:
-    assert (await held(told, clock, max_age=60).fetch("a.jpg")).cache_policy.fresh_for == 60
-    assert (await held(told, clock).fetch("a.jpg")).cache_policy.fresh_for is None
+    assert (await limited(told, clock, max_age=60).fetch("a.jpg")).cache_policy.fresh_for == 60
+    assert (await limited(told, clock).fetch("a.jpg")).cache_policy.fresh_for is None
 
 
 async def test_a_key_goes_to_the_origin_that_it_names() -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from proxy.cli.main import app
 from proxy.model.media import Format
-from proxy.origins.limited import MOST_WAITING
+from proxy.origins.limited import MAX_QUEUED
 from tests.origins.server import reply, running
 from tests.pictures import photo, saved
 from tests.web.serving import client
@@ -81,7 +81,7 @@ async def test_what_is_refused_in_a_burst_costs_the_origin_nothing(renderers: st
             assert {each.status_code for each in answers} == {200, 503}
             assert {each.headers["cache-control"] for each in refused} == {"no-store"}
             assert all(int(each.headers["retry-after"]) >= 1 for each in refused)
-            assert len(server.asked) <= 32 + MOST_WAITING
+            assert len(server.asked) <= 32 + MAX_QUEUED
         async with client(renderers, origin=server.url, private_networks=True) as http:
             page = await asyncio.gather(*(http.get(f"/w_31/{n}.png") for n in range(60)))
             assert {each.status_code for each in page} == {200}
