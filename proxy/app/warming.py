@@ -6,26 +6,17 @@ alone, so a second run goes on where the first one stopped, and what another mac
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
-
-import obstore
-from obstore import exceptions
+from pathlib import Path
 
 from proxy.app.wiring import open_renditions, serving_terms
-from proxy.clients.address import BUCKET_SCHEMES, masked
-from proxy.clients.object_store import open_store
 from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.settings import Settings
 from proxy.model.errors import Overloaded, ProxyError
-from proxy.model.media import SUFFIXES
 from proxy.model.negotiation import Bucket
-from proxy.origins.sources import Source
 from proxy.purges.log import open_purge_log
 from proxy.renderers.admission import MAX_BACKGROUND_JOBS
 from proxy.renderers.client import RendererClient
@@ -39,9 +30,6 @@ BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 
 PATIENCE = 60.0
 """Seconds for which a rendition that is refused for want of room is asked for again."""
-
-LISTED = 30.0
-"""Seconds for one page of the list of what is in a bucket."""
 
 
 @dataclass(slots=True)
@@ -131,51 +119,3 @@ async def _made(renditions: Renditions, request: RenditionRequest) -> Served:
             if time.monotonic() > given_up:
                 raise
             await asyncio.sleep(refusal.facts.get("retry_after", 1))
-
-
-def pictures(settings: Settings) -> Iterator[str]:
-    """
-    The keys of all pictures in the origins that can be listed, which are folders and buckets. Raises
-    ValueError when none can, or when one does not let itself be.
-    """
-    known = deployed_sources(settings)
-    origins = {"": known.default, **{f"{name}/": source for name, source in known.named.items()}}
-    # Where keys are rewritten, names of files are not the keys.
-    listings = {
-        prefix: listing
-        for prefix, source in origins.items()
-        if source is not None and not source.rewrite and (listing := _listing(source)) is not None
-    }
-    if not listings:
-        raise ValueError("no origin is a folder or a bucket that could be listed: name a file with --keys")
-    for prefix, listing in listings.items():
-        yield from (prefix + key for key in listing if _is_picture(key))
-
-
-def _listing(source: Source) -> Iterator[str] | None:
-    parts = urlsplit(source.url)
-    if parts.scheme in BUCKET_SCHEMES:
-        return _in_bucket(source)
-    folder = Path(unquote(parts.path) if parts.scheme == "file" else source.url).expanduser()
-    return _in_folder(folder) if parts.scheme in ("", "file") and folder.is_dir() else None
-
-
-def _in_folder(folder: Path) -> Iterator[str]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name).relative_to(folder).as_posix() for name in sorted(names))
-
-
-def _in_bucket(source: Source) -> Iterator[str]:
-    store = open_store(source.url, {**source.options, **source.secrets}, LISTED)
-    try:
-        for page in obstore.list(store):
-            yield from (found["path"] for found in page)
-    except (exceptions.BaseError, OSError) as failure:
-        kind = type(failure).__name__.removesuffix("Error")
-        raise ValueError(f"the origin {masked(source.url)!r} cannot be listed: {kind}") from None
-
-
-def _is_picture(key: str) -> bool:
-    hidden = any(name.startswith(".") for name in key.split("/"))
-    return not hidden and PurePosixPath(key).suffix[1:].lower() in SUFFIXES

@@ -65,13 +65,13 @@ def warm_command(
 
 def _warmed(options: list[str], keys: str | None, at_once: int | None) -> Tally:
     settings = load_settings()
-    from proxy.app import warming  # imports the web, which no other command needs
+    from proxy.app import pictures, warming  # imports the web, which no other command needs
     from proxy.telemetry import logs
 
     logs.configure(settings.log_format, "warning")
     work = warming.Warming(settings, options)
     try:
-        wanted = list(dict.fromkeys(warming.pictures(settings) if keys is None else read_keys(keys)))
+        wanted = list(dict.fromkeys(pictures.list_pictures(settings) if keys is None else read_keys(keys)))
         with progress(len(wanted) * len(options)) as done:
             return work.run(wanted, at_once=at_once or 2 * settings.renderers, done=done)
     except (ValueError, OSError) as error:
