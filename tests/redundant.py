@@ -14,7 +14,7 @@ from redis import Redis
 
 from tests.services import RedisServer, find_redis, free_port, redis_server
 
-PATIENCE = 30.0  # s
+CHANGE_TIMEOUT = 30.0  # s
 SERVICE = "main"
 
 
@@ -138,8 +138,8 @@ def _sentinel(master: int) -> Iterator[Sentinel]:
 
 
 def until(happens: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + CHANGE_TIMEOUT
     while not happens():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE} s for {what}")
+            raise TimeoutError(f"waited {CHANGE_TIMEOUT} s for {what}")
         time.sleep(0.05)

@@ -36,10 +36,10 @@ PIPELINE = (
     "proxy-server"
 )
 EGGS = {"cache": "memcache"}
-_PATIENCE = 180.0  # s
+START_TIMEOUT = 180.0  # s
 
 # On a busy machine the one node there is answers late, and must not be taken for dead.
-PATIENT = (
+NODE_TIMEOUTS = (
     "conn_timeout = 30\nnode_timeout = 60\nrecoverable_node_timeout = 60\nerror_suppression_limit = 1000000\n"
 )
 
@@ -175,7 +175,7 @@ def _configure(folder: Path, ports: Mapping[str, int]) -> None:
         )
         sections[f"{part}-server"] = (
             f"{common}bind_port = {ports[part]}\n[pipeline:main]\npipeline = {PIPELINE}\n"
-            f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{PATIENT}{filters}"
+            f"[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n{NODE_TIMEOUTS}{filters}"
         )
     for name, text in sections.items():
         (folder / f"{name}.conf").write_text(text)
@@ -200,7 +200,7 @@ def _running(command: list[str], folder: Path) -> Iterator[None]:
 def _make_bucket(server: S3Server) -> None:
     """Through Swift's own interface, for which a token is enough."""
     user = {"x-auth-user": server.access_key_id, "x-auth-key": server.secret_access_key}
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     with httpx.Client(base_url=server.endpoint, trust_env=False) as http:
         while True:
             try:

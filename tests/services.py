@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.paths import ROOT
 
 _TOOLS = ROOT / ".tools"
-_PATIENCE = 10.0  # s
+START_TIMEOUT = 30.0  # s
 
 
 @dataclass(kw_only=True)
@@ -40,7 +40,7 @@ class RedisServer:
         log = Path(self.folder, "log")
         with log.open("wb") as output:
             self.process = subprocess.Popen(self.command(), stdout=output, stderr=subprocess.STDOUT)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -60,7 +60,7 @@ class RedisServer:
             return
         self.process.terminate()
         try:
-            self.process.wait(_PATIENCE)
+            self.process.wait(START_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

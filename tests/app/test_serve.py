@@ -20,7 +20,7 @@ from tests.deployments import deployed
 from tests.pictures import photo, saved
 
 Serve = Callable[..., tuple["subprocess.Popen[str]", str]]
-PATIENCE = 30.0  # s: the machine may be busy
+WAIT_TIMEOUT = 30.0  # s: the machine may be busy
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         assert process.stdout is not None
         said = re.search(r"http://\S+", process.stdout.readline())
         assert said is not None
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while not answers(said[0]):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -64,7 +64,7 @@ def test_a_server_that_is_told_to_stop_exits_well(
     process, base = serve("--workers", web_processes)
     assert httpx.get(f"{base}/w_30/a.jpg").status_code == 200
     process.send_signal(number)
-    assert process.wait(PATIENCE) == 0
+    assert process.wait(WAIT_TIMEOUT) == 0
     assert not answers(base)
 
 
@@ -88,18 +88,18 @@ async def test_who_comes_while_a_server_drains_is_refused_at_once(serve: Serve, 
         process, base = await asyncio.to_thread(
             serve, *flags, *limits, "--origin", f"http://127.0.0.1:{port}"
         )
-        async with httpx.AsyncClient(base_url=base, timeout=4 * PATIENCE) as web:
+        async with httpx.AsyncClient(base_url=base, timeout=4 * WAIT_TIMEOUT) as web:
             under_way = asyncio.create_task(web.get("/w_30/a.jpg"))
-            await asyncio.wait_for(asked.wait(), PATIENCE)
+            await asyncio.wait_for(asked.wait(), WAIT_TIMEOUT)
             process.send_signal(signal.SIGTERM)
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + WAIT_TIMEOUT
             while await asyncio.to_thread(answers_at_all, base):
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.05)
             assert process.poll() is None
             gives.set()
             assert (await under_way).status_code == 200
-    assert await asyncio.to_thread(process.wait, PATIENCE) == 0
+    assert await asyncio.to_thread(process.wait, WAIT_TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -109,14 +109,14 @@ def test_a_server_that_is_told_to_stop_while_it_starts_exits_well(
 ) -> None:
     with deployed(origin=str(tmp_path), workers=web_processes) as server:
         server.process.send_signal(number)
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(WAIT_TIMEOUT) == 0
 
 
 def test_nothing_outlives_a_server_that_is_killed(serve: Serve) -> None:
     process, base = serve("--workers", "2")
     process.kill()
-    process.wait(PATIENCE)
-    deadline = time.monotonic() + PATIENCE
+    process.wait(WAIT_TIMEOUT)
+    deadline = time.monotonic() + WAIT_TIMEOUT
     while answers_at_all(base):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -140,6 +140,6 @@ async def test_a_thousand_readers_are_no_matter_of_how_many_files_a_shell_allows
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=base, limits=limits, timeout=PATIENCE) as web:
+    async with httpx.AsyncClient(base_url=base, limits=limits, timeout=WAIT_TIMEOUT) as web:
         found = await asyncio.gather(*(web.get("/w_30/a.jpg") for _ in range(300)))
     assert {answer.status_code for answer in found} == {200}

@@ -17,7 +17,7 @@ from tests.paths import ROOT
 from tests.services import free_port
 
 SNIPPETS = ROOT / "docs" / "cdn"
-PATIENCE = 30.0  # s
+START_TIMEOUT = 30.0  # s
 
 
 def find(name: str) -> str:
@@ -100,7 +100,7 @@ def _running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not _answers(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[0]} did not start:\n{log.read_text(errors='replace')}")
@@ -108,7 +108,7 @@ def _running(command: Sequence[str], port: int, log: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(START_TIMEOUT)
 
 
 def _answers(port: int) -> bool:

@@ -34,7 +34,7 @@ class Kept(list[Presets]):
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true():
             await asyncio.sleep(0.01)
 

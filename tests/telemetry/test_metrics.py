@@ -23,7 +23,7 @@ from tests.paths import ROOT
 from tests.pictures import photo, plain, saved
 from tests.web.serving import client, started
 
-PATIENCE = 60.0  # s: the machine may be busy
+WAIT_TIMEOUT = 60.0  # s: the machine may be busy
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -62,18 +62,18 @@ def listener(server: Deployed) -> str:
 
 
 def until_it_answers(url: str) -> None:
-    deadline = time.monotonic() + 2 * PATIENCE
+    deadline = time.monotonic() + 2 * WAIT_TIMEOUT
     while True:
         with suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz", timeout=PATIENCE).status_code == 200:
+            if httpx.get(f"{url}/readyz", timeout=WAIT_TIMEOUT).status_code == 200:
                 return
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
 def until(url: str, settled: Callable[[Samples], bool]) -> Samples:
-    deadline = time.monotonic() + PATIENCE
-    while not settled(samples := parsed(httpx.get(f"{url}/metrics", timeout=PATIENCE).text)):
+    deadline = time.monotonic() + WAIT_TIMEOUT
+    while not settled(samples := parsed(httpx.get(f"{url}/metrics", timeout=WAIT_TIMEOUT).text)):
         assert time.monotonic() < deadline, samples
         time.sleep(0.1)
     return samples
@@ -87,10 +87,10 @@ def test_a_listener_of_its_own_tells_of_all_processes_and_has_nothing_else(
         metrics = listener(server)
         until_it_answers(server.url)
         for _ in range(20):  # a connection each, so that both processes get some
-            assert httpx.get(f"{server.url}/w_30/a.jpg", timeout=PATIENCE).status_code == 200
-        assert httpx.get(f"{server.url}/w_30/none.jpg", timeout=PATIENCE).status_code == 404
-        assert httpx.get(f"{server.url}/metrics", timeout=PATIENCE).status_code == 404
-        assert httpx.get(f"{metrics}/w_30/a.jpg", timeout=PATIENCE).status_code == 404
+            assert httpx.get(f"{server.url}/w_30/a.jpg", timeout=WAIT_TIMEOUT).status_code == 200
+        assert httpx.get(f"{server.url}/w_30/none.jpg", timeout=WAIT_TIMEOUT).status_code == 404
+        assert httpx.get(f"{server.url}/metrics", timeout=WAIT_TIMEOUT).status_code == 404
+        assert httpx.get(f"{metrics}/w_30/a.jpg", timeout=WAIT_TIMEOUT).status_code == 404
         samples = until(
             metrics,
             lambda found: (
