@@ -80,10 +80,10 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             some = st.sampled_from([*kind.words, format_number(kind.low)])
             return numbers(kind.low, kind.high) | some | switches(kind.bare, kind.off)
         case NumbersKind():
-            some = st.integers(max(kind.least, 1), len(kind.bounds)).flatmap(
+            some = st.integers(max(kind.min_count, 1), len(kind.bounds)).flatmap(
                 lambda count: joined(*(numbers(low, high) for low, high in tuple(kind.bounds)[:count]))
             )
-            return some if kind.least else some | st.sampled_from([None, "true", "false"])
+            return some if kind.min_count else some | st.sampled_from([None, "true", "false"])
         case FlagKind():
             return st.sampled_from([None, "true", "1", "false", "0"])
         case ChoiceKind():
@@ -142,7 +142,7 @@ def arguments(kind: Any) -> st.SearchStrategy[str | None]:
             colour = st.sampled_from(["red", "001144", "f80", "rgb(1,2,3)"])
             return joined(colour, colour)
         case TrimKind():
-            threshold = numbers(0, kind.highest)
+            threshold = numbers(0, kind.max_threshold)
             return st.none() | threshold | joined(threshold, st.sampled_from(["red", "rgb:123456"]))
         case RadiiKind():
             radius = st.integers(0, 300).map(str)

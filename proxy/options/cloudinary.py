@@ -82,7 +82,8 @@ CLOUDINARY_EFFECTS: tuple[Option, ...] = (
     effect("gamma", IntegerKind(-50, 150, bare=0), expand_gamma,
         "`gamma`, to brighten from 0 on and to darken below", "gamma:80"),
     effect("auto_contrast", FlagKind(), lambda on: {"normalize": on}, "`normalize`", "auto_contrast"),
-    effect("trim", TrimKind(highest=100.0), expand_trim, "`trim`, with the threshold in percent", "trim:5"),
+    effect("trim", TrimKind(max_threshold=100.0), expand_trim,
+        "`trim`, with the threshold in percent", "trim:5"),
     effect("tint", PercentTintKind(), lambda tint: {"tint": tint},
         "`tint`, with the percentage before the one colour", "tint:40:blue"),
 )  # fmt: skip

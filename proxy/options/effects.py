@@ -72,7 +72,7 @@ class EffectOptions:
         example="w_300,sharpen_2", about="effect",
     )  # fmt: skip
     linear: tuple[float, ...] | None = option(
-        "linear", kind=NumbersKind(((-100, 100), (-25_500, 25_500)), least=1, rest=(0.0,)),
+        "linear", kind=NumbersKind(((-100, 100), (-25_500, 25_500)), min_count=1, rest=(0.0,)),
         doc="Multiply each channel (0 to 255) by the first number and add the second.",
         example="w_300,linear_1.4_-30", about="effect",
     )  # fmt: skip
@@ -122,7 +122,7 @@ def expand_modulate(values: tuple[float, ...]) -> Mapping[str, Any]:
 
 MODULATE_SHORTHAND = Option(
     name="modulate", names=("modulate",),
-    kind=NumbersKind(((0, 100), (0, 100), (-360, 360), (-100, 100)), least=1, rest=(1.0, 0.0, 0.0)),
+    kind=NumbersKind(((0, 100), (0, 100), (-360, 360), (-100, 100)), min_count=1, rest=(1.0, 0.0, 0.0)),
     default=None, expand=expand_modulate,
     doc="Set brightness, saturation, hue and lightness at once, as the options of these names do.",
     example="w_300,modulate_1.1_0.5_90", about="effect",

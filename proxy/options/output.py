@@ -58,7 +58,7 @@ class OutputOptions:
         kind=ChoiceKind(
             OutputFormat,
             aliases={"jpg": "jpeg", "tif": "tiff"},
-            sometimes={"jxl": "where libvips encodes it"},
+            conditional={"jxl": "where libvips encodes it"},
         ),
         doc="Choose the format: `auto` is the best that the client accepts, `best` the smallest file among "
         "those at equal similarity; the source's own if not given.",

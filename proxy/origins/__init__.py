@@ -1,4 +1,7 @@
-"""Where originals live. An origin is asked for a key and answers with bytes or one of four errors."""
+"""Where originals live: folders, HTTP servers and object stores.
+
+In: a key. Out: an `Original`, or one of the errors that `Origin.fetch` raises.
+"""
 
 from __future__ import annotations
 

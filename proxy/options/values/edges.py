@@ -35,13 +35,13 @@ class Trim:
 
 @dataclass(frozen=True)
 class TrimKind:
-    """Trims; `highest` is the number of the largest threshold."""
+    """Trims; `max_threshold` is the threshold that all colours are within."""
 
-    highest: float = 255.0
+    max_threshold: float = 255.0
 
     @property
     def hint(self) -> str:
-        highest = format_number(self.highest)
+        highest = format_number(self.max_threshold)
         return f"a number from 0 to {highest}, or nothing for 10, and then a colour (10_ffffff)"
 
     def parse(self, text: str | None) -> Trim:
@@ -49,7 +49,7 @@ class TrimKind:
             return Trim()
         threshold, *colour = re.split("[_:=]", text, maxsplit=1)
         return Trim(
-            parse_decimal(threshold, 0.0, self.highest),
+            parse_decimal(threshold, 0.0, self.max_threshold),
             read_colour(colour[0]) if colour else None,
         )
 
@@ -57,7 +57,7 @@ class TrimKind:
         return format_number(value.threshold) + (f"_{value.colour.hex}" if value.colour else "")
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "trim", "min": 0, "max": self.highest, "default": Trim().threshold}
+        return {"kind": "trim", "min": 0, "max": self.max_threshold, "default": Trim().threshold}
 
 
 @dataclass(frozen=True, slots=True)

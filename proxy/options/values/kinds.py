@@ -107,30 +107,32 @@ def bare_hint(bare: float | None) -> str:
 @dataclass(frozen=True)
 class NumbersKind:
     """
-    Sequences of `least` to `len(bounds)` numbers, each within its bounds.
+    Sequences of `min_count` to `len(bounds)` numbers, each within its bounds.
 
-    If `least` is 0, a bare name and `true` mean `bare`, and `false` switches the option off; an effect
+    If `min_count` is 0, a bare name and `true` mean `bare`, and `false` switches the option off; an effect
     without numbers takes its own mild default. `rest` are the last numbers if they are left out.
     """
 
     bounds: tuple[tuple[float, float], ...]
-    least: int = 0
+    min_count: int = 0
     bare: tuple[float, ...] = ()
     rest: tuple[float, ...] = ()
 
     @property
     def hint(self) -> str:
         ranges = ", then ".join(f"{format_number(low)} to {format_number(high)}" for low, high in self.bounds)
-        count = "a number" if len(self.bounds) == 1 else f"{max(self.least, 1)} to {len(self.bounds)} numbers"
-        return f"{count} from {ranges}" + ("" if self.least else ", or nothing")
+        count = (
+            "a number" if len(self.bounds) == 1 else f"{max(self.min_count, 1)} to {len(self.bounds)} numbers"
+        )
+        return f"{count} from {ranges}" + ("" if self.min_count else ", or nothing")
 
     def parse(self, text: str | None) -> tuple[float, ...] | None:
-        if text in (None, "true") and not self.least:
+        if text in (None, "true") and not self.min_count:
             return self.bare
-        if text == "false" and not self.least:
+        if text == "false" and not self.min_count:
             return None
         parts = split_words(text)
-        if not max(self.least, 1) <= len(parts) <= len(self.bounds):
+        if not max(self.min_count, 1) <= len(parts) <= len(self.bounds):
             raise ValueError(text)
         numbers = [
             parse_decimal(part, low, high) for part, (low, high) in zip(parts, self.bounds, strict=False)
@@ -146,7 +148,7 @@ class NumbersKind:
 
     def describe(self) -> dict[str, Any]:
         bounds = [{"min": low, "max": high} for low, high in self.bounds]
-        return {"kind": "numbers", "numbers": bounds, "least": self.least}
+        return {"kind": "numbers", "numbers": bounds, "least": self.min_count}
 
 
 @dataclass(frozen=True)
@@ -174,17 +176,17 @@ class FlagKind:
 class ChoiceKind(Generic[E]):
     """
     Members of an enumeration. `aliases` are other names of a member, which are read and never written.
-    `sometimes` says where a member exists that not every deployment has.
+    `conditional` says where a member exists that not every deployment has.
     """
 
     choices: type[E]
     aliases: Mapping[str, str] = field(default_factory=dict)
-    sometimes: Mapping[str, str] = field(default_factory=dict)
+    conditional: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hint(self) -> str:
-        always = (choice for choice in self.choices if choice not in self.sometimes)
-        also = "".join(f", and {choice} {where}" for choice, where in self.sometimes.items())
+        always = (choice for choice in self.choices if choice not in self.conditional)
+        also = "".join(f", and {choice} {where}" for choice, where in self.conditional.items())
         return "one of " + ", ".join([*always, *self.aliases]) + also
 
     def parse(self, text: str | None) -> E:
@@ -220,19 +222,19 @@ class PresetNamesKind:
 
 @dataclass(frozen=True)
 class TextKind:
-    """Texts of up to `longest` characters, without control characters and those in `without`."""
+    """Texts of up to `max_length` characters, without control characters and those in `without`."""
 
-    longest: int
+    max_length: int
     without: str = ""
 
     @property
     def hint(self) -> str:
         also = f" and none of {' '.join(self.without)}" if self.without else ""
-        return f"1 to {self.longest} characters, no control characters{also}"
+        return f"1 to {self.max_length} characters, no control characters{also}"
 
     def parse(self, text: str | None) -> str:
         text = require_text(text)
-        if not 1 <= len(text) <= self.longest or any(
+        if not 1 <= len(text) <= self.max_length or any(
             character in self.without or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
             for character in text
         ):
@@ -243,7 +245,7 @@ class TextKind:
         return value
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "text", "max_length": self.longest}
+        return {"kind": "text", "max_length": self.max_length}
 
 
 class AutoQuality(StrEnum):

@@ -57,8 +57,10 @@ class TextOutline:
 class TextOutlineKind:
     """Outlines of letters: `2`, or with a colour `2_black`."""
 
-    most: ClassVar[int] = 20
-    hint: ClassVar[str] = f"a whole number of px from 1 to {most}, and then a colour: 2, 2_black, 3_336699"
+    max_width: ClassVar[int] = 20
+    hint: ClassVar[str] = (
+        f"a whole number of px from 1 to {max_width}, and then a colour: 2, 2_black, 3_336699"
+    )
     colour: ColourKind = field(default=ColourKind(), repr=False)
 
     def parse(self, text: str | None) -> TextOutline:
@@ -66,13 +68,13 @@ class TextOutlineKind:
         found = self.colour.parse(colour[0]) if colour else Colour(0, 0, 0)
         if not isinstance(found, Colour):
             raise ValueError(text)  # noqa: TRY004  what `parse` raises for whatever is not in the hint
-        return TextOutline(parse_integer(width, 1, self.most), found)
+        return TextOutline(parse_integer(width, 1, self.max_width), found)
 
     def format(self, value: TextOutline) -> str:
         return f"{value.width}_{value.color.hex}"
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "outline", "min": 1, "max": self.most}
+        return {"kind": "outline", "min": 1, "max": self.max_width}
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,13 @@ class OverlayKind:
     """
 
     hint: ClassVar[str] = "the name of an overlay, or a key with ':' for each '/': brand:logo.png"
-    longest: ClassVar[int] = 512
+    max_length: ClassVar[int] = 512
 
     def parse(self, text: str | None) -> str:
         text = require_text(text)
         key = text.removeprefix("/") if "/" in text else text.replace(":", "/")
         try:
-            if not 1 <= len(key) <= self.longest:
+            if not 1 <= len(key) <= self.max_length:
                 raise ValueError(text)
             return clean_key(key)
         except InvalidKey:
@@ -123,14 +125,14 @@ class OverlayKind:
         return value.replace("/", ":")
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "overlay", "max_length": self.longest}
+        return {"kind": "overlay", "max_length": self.max_length}
 
 
 @dataclass(frozen=True)
 class OverlayTextKind(TextKind):
     """Texts that are not only spaces."""
 
-    longest: int = MAX_OVERLAY_TEXT_LENGTH
+    max_length: int = MAX_OVERLAY_TEXT_LENGTH
 
     @property
     def hint(self) -> str:

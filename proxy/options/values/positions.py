@@ -39,20 +39,20 @@ class LengthKind:
 
     low: ClassVar[int] = 1
     high: ClassVar[int] = MAX_SIDE
-    largest_share: ClassVar[float] = 10.0
+    max_share: ClassVar[float] = 10.0
     hint: ClassVar[str] = f"a whole number from 1 to {MAX_SIDE}, or a share up to 10 such as 0.5"
 
     def parse(self, text: str | None) -> Length:
         text = require_text(text)
         if "." not in text:
             return parse_integer(text, self.low, self.high)
-        return parse_decimal(text, 0.0001, self.largest_share)
+        return parse_decimal(text, 0.0001, self.max_share)
 
     def format(self, value: Length) -> str:
         return format_length(value)
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "side", "min": self.low, "max": self.high, "max_share": self.largest_share}
+        return {"kind": "side", "min": self.low, "max": self.high, "max_share": self.max_share}
 
 
 @dataclass(frozen=True)
@@ -219,9 +219,9 @@ class Region:
 class RegionKind:
     """Regions: left, top, width and height, or width and height."""
 
-    most: ClassVar[int] = 65_535
+    max_px: ClassVar[int] = 65_535
     hint: ClassVar[str] = (
-        f"left_top_width_height or width_height, each in px up to {most} or a share of the source (0.5)"
+        f"left_top_width_height or width_height, each in px up to {max_px} or a share of the source (0.5)"
     )
 
     def parse(self, text: str | None) -> Region:
@@ -234,8 +234,8 @@ class RegionKind:
 
     def _length(self, text: str) -> Length:
         if "." not in text:
-            return parse_integer(text, 0, self.most)
-        share = parse_decimal(text, 0.0, float(self.most))
+            return parse_integer(text, 0, self.max_px)
+        share = parse_decimal(text, 0.0, float(self.max_px))
         return share if share <= 1 else int(share + 0.5)
 
     def format(self, value: Region) -> str:
@@ -243,7 +243,7 @@ class RegionKind:
         return "_".join(format_length(length) for length in lengths if length is not None)
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "region", "min": 0, "max": self.most}
+        return {"kind": "region", "min": 0, "max": self.max_px}
 
 
 def round_px(length: Fraction | int) -> int:
