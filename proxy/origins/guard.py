@@ -1,9 +1,9 @@
 """
-Keeps the proxy from being sent into the network that it stands in.
+The guard against server-side request forgery (SSRF): no request leads into the network that the proxy is in.
 
-Addresses are judged after the name was resolved and at the moment of connecting, and the very address that
-was judged is connected to: spellings of addresses, names that point inside, and names that answer differently
-the second time (DNS rebinding) all end here.
+An address is judged after the name was resolved and at the moment of connecting, and the very address that
+was judged is connected to (DNS pinning). So spellings of addresses, names that point inside, and names that
+resolve differently the second time (DNS rebinding) are all refused.
 """
 
 from __future__ import annotations
@@ -61,15 +61,13 @@ _NOT_PUBLIC_6 = [
 _NAT64 = IPv6Network("64:ff9b::/96")
 _ISATAP = 0x5EFE
 
-_threads = ThreadPoolExecutor(64, thread_name_prefix="lookup")
-_lookups: dict[tuple[str, int], Future[list[str]]] = {}
-
-_TRIES = 4
+_MAX_LOOKUPS = 64  # at a time
+_MAX_ADDRESSES = 4
 
 
 def is_public(address: str | IPv4Address | IPv6Address) -> bool:
     """
-    Whether an address is anybody's on the internet. ValueError for a text that is no address.
+    Whether an address is one of the public internet. Raises ValueError for a text that is no address.
 
     IPv4 inside IPv6 is judged as the IPv4 address where it is in use today: mapped (`::ffff:0:0/96`) and
     NAT64 (RFC 6052). The tunnels of old (6to4, Teredo, ISATAP, compatible, translated) are not public
@@ -88,22 +86,32 @@ def is_public(address: str | IPv4Address | IPv6Address) -> bool:
     return ip in _UNICAST_6 and not any(ip in network for network in _NOT_PUBLIC_6)
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """The system's resolver: hosts file, search list, and the order of RFC 6724 included."""
-    # Nobody's leaving ends a lookup that others wait for.
-    return await asyncio.shield(asyncio.wrap_future(_lookup(host, port)))
-
-
-def _lookup(host: str, port: int) -> Future[list[str]]:
+class SystemResolver:
     """
-    One at a time for each name, so that one whose name servers say nothing takes one thread, and none of the
-    event loop's own, which files are read with.
+    Resolves names with the system's resolver: hosts file, search list, and the order of RFC 6724 included.
+    One lookup at a time for each name, in threads of its own: a name whose servers do not answer takes one
+    of them, and none of the event loop's, with which files are read.
     """
-    asked = (host, port)
-    if (lookup := _lookups.get(asked)) is None:
-        lookup = _lookups[asked] = _threads.submit(_addresses, host, port)
-        lookup.add_done_callback(lambda _: _lookups.pop(asked, None))
-    return lookup
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="lookup")
+        self._lookups: dict[tuple[str, int], Future[list[str]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of `host`, best first. Raises OSError, or UnicodeError for what is no name."""
+        # One caller that is cancelled does not end a lookup for the others.
+        return await asyncio.shield(asyncio.wrap_future(self._lookup(host, port)))
+
+    def close(self) -> None:
+        """Start no more lookups. Does not wait for those that have no answer yet."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _lookup(self, host: str, port: int) -> Future[list[str]]:
+        name = (host, port)
+        if (lookup := self._lookups.get(name)) is None:
+            lookup = self._lookups[name] = self._threads.submit(_addresses, host, port)
+            lookup.add_done_callback(lambda _: self._lookups.pop(name, None))
+        return lookup
 
 
 def _addresses(host: str, port: int) -> list[str]:
@@ -113,8 +121,8 @@ def _addresses(host: str, port: int) -> list[str]:
 
 class Guard:
     """
-    Says where a host may be connected to: public addresses only, and for `private_hosts` (lower-case names or
-    addresses) any. A host with one address that is not public is refused as a whole.
+    The addresses at which a host may be connected to: public ones only, and for `private_hosts` (lower-case
+    names or addresses) any. A host with one address that is not public is refused as a whole.
     """
 
     def __init__(self, private_hosts: Collection[str], resolve: Resolve) -> None:
@@ -123,8 +131,8 @@ class Guard:
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """
-        At most four, in the order to try them. Raises SourceNotAllowed, and OSError for a name that does not
-        resolve.
+        Resolve `host` to at most four addresses, in the order to try them. Raises SourceNotAllowed, and
+        OSError for a name that does not resolve.
         """
         try:
             addresses = await self._resolve(host, port)
@@ -133,12 +141,12 @@ class Guard:
         if not addresses:
             raise OSError("the name has no address")
         if host not in self._private_hosts and not all(map(is_public, addresses)):
-            # Not for who asks: a configured origin's name, or where one redirects to, is nobody's business.
+            # Without the host: clients are not told a configured origin's name, or where one redirects to.
             log.warning("address_refused", host=host)
             raise SourceNotAllowed(
                 "the origin is not on the public internet; where it is meant to be, set private_networks"
             )
-        return _alternating(addresses)[:_TRIES]
+        return _alternating(addresses)[:_MAX_ADDRESSES]
 
 
 def _alternating(addresses: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from aiohttp import SocketFactoryType
 from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.download import Downloader
-from proxy.origins.guard import Guard, Resolve, resolve
+from proxy.origins.guard import Guard, Resolve, SystemResolver
 from proxy.origins.keys import KeyRewrite, not_found, segments, unchanged
 from proxy.origins.listing import PAGE_KEYS, CannotList, KeyPage
 from proxy.origins.transport import GuardedTransport
@@ -40,19 +40,22 @@ def _trust(file: str | None, folder: str | None) -> ssl.SSLContext:
 def make_client(
     *,
     private_hosts: Collection[str] = (),
-    resolve: Resolve = resolve,
+    resolve: Resolve | None = None,
     socket_factory: SocketFactoryType | None = None,
 ) -> httpx.AsyncClient:
     """
-    A client that reaches public addresses, and whatever `private_hosts` resolve to. To be kept: making one
-    costs as much as twenty requests.
+    Make an HTTP client that reaches public addresses, and whatever `private_hosts` resolve to. To be reused:
+    making one costs as much as twenty requests. `resolve` is the system's resolver unless it is given.
 
-    It heeds no proxy and no netrc of the environment, follows no redirect, and keeps no cookie. An operator's
+    It uses no proxy and no netrc of the environment, follows no redirect, and keeps no cookie. An operator's
     own authority (SSL_CERT_FILE, SSL_CERT_DIR) is trusted.
     """
-    guard = Guard(private_hosts, resolve)
+    resolver = SystemResolver()
+    guard = Guard(private_hosts, resolve or resolver.resolve)
     return httpx.AsyncClient(
-        transport=GuardedTransport(guard, _trust(*map(os.environ.get, _AUTHORITIES)), _POOL, socket_factory),
+        transport=GuardedTransport(
+            guard, _trust(*map(os.environ.get, _AUTHORITIES)), _POOL, socket_factory, resolver
+        ),
         trust_env=False,
         follow_redirects=False,
         timeout=_TIMEOUT,

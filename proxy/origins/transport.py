@@ -12,16 +12,15 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from socket import AF_INET, AF_INET6, AI_NUMERICHOST, AddressFamily
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from proxy.origins.guard import Guard
+from proxy.origins.aiohttp_private import limit_unread_answers, send_requests_once
+from proxy.origins.guard import Guard, SystemResolver
 from proxy.origins.retry import raise_when_exhausted
 
 _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
@@ -39,15 +38,12 @@ _ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
 """The first one that fits decides. Of timeouts that are left, all come before the first byte."""
 
 
-_UNASKED = 16
-"""Answers, interim ones included, that may be there at once."""
-
-
 class GuardedTransport(httpx.AsyncBaseTransport):
     """
     Connects to addresses that `guard` gave, and to no others. SourceNotAllowed and Overloaded pass through
     httpx as they are. `timeout.pool` is for a turn and a connection together; how long an answer may take is
-    the caller's to bound. To be made where an event loop runs.
+    the caller's to bound. Owns `resolver`, if there is one, and closes it. To be made where an event loop
+    runs.
     """
 
     def __init__(
@@ -56,8 +52,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         context: ssl.SSLContext,
         limits: httpx.Limits,
         socket_factory: aiohttp.SocketFactoryType | None = None,
+        resolver: SystemResolver | None = None,
     ) -> None:
         self._guard = guard
+        self._resolver = resolver
         connector = aiohttp.TCPConnector(
             ssl=context,
             limit=limits.max_connections or 0,
@@ -74,11 +72,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             trust_env=False,
             read_bufsize=1 << 18,
         )
-        # Tries are ours to count. aiohttp's own test client turns it off like this; there is no argument, and
-        # none for who reads.
-        self._session._retry_connection = False
-        reader: type[ResponseHandler] = _Reader
-        connector._factory = partial(reader, loop=asyncio.get_running_loop())
+        send_requests_once(self._session)
+        limit_unread_answers(connector)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         limit = request.extensions.get("timeout", {})
@@ -104,21 +99,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._session.close()
-
-
-class _Reader(ResponseHandler):
-    """
-    Ends a connection on which answers come that nobody asked for. aiohttp reads interim ones (1xx) for as
-    long as there are any: without end they would hold up the event loop longer than any deadline.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if len(self) > _UNASKED:
-            self._buffer.clear()
-            if self.transport is not None:
-                self.transport.abort()
-            self.set_exception(aiohttp.ServerDisconnectedError())
+        if self._resolver is not None:
+            self._resolver.close()
 
 
 class _GuardedResolver(AbstractResolver):
@@ -142,7 +124,7 @@ class _GuardedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """The guard has nothing to close."""
 
 
 class _Body(httpx.AsyncByteStream):

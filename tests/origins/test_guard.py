@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, IPv6Address
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.errors import SourceNotAllowed
-from proxy.origins.guard import Guard, Resolve, is_public, resolve
+from proxy.origins.guard import Guard, Resolve, SystemResolver, is_public
 from proxy.origins.http import make_client
 from tests.origins.server import Server, reply
 
@@ -248,9 +250,16 @@ class Recorder:
         raise OSError("refused")
 
 
-async def asked(host: str, network: Recorder, resolve: Resolve = resolve) -> None:
+async def asked(host: str, network: Recorder, resolve: Resolve | None = None) -> None:
     async with make_client(resolve=resolve, socket_factory=network) as client:
         await client.get(f"http://{f'[{host}]' if ':' in host else host}/tom.jpg")
+
+
+@pytest.fixture
+def resolver() -> Iterator[SystemResolver]:
+    resolver = SystemResolver()
+    yield resolver
+    resolver.close()
 
 
 def answering(*answers: list[str]) -> Resolve:
@@ -264,14 +273,14 @@ def answering(*answers: list[str]) -> Resolve:
 
 
 @pytest.mark.parametrize("host", LOOPBACK_SPELLINGS)
-async def test_the_address_is_judged_and_not_its_spelling(host: str) -> None:
+async def test_the_address_is_judged_and_not_its_spelling(host: str, resolver: SystemResolver) -> None:
     """The system's resolver reads decimal, octal, hexadecimal and short forms: so must the guard."""
     network = Recorder()
     with pytest.raises((SourceNotAllowed, httpx.ConnectError, httpx.InvalidURL)):
         await asked(host, network)
     assert network.connected == []
     with pytest.raises((SourceNotAllowed, OSError)):
-        await Guard([], resolve).addresses(host, 80)
+        await Guard([], resolver.resolve).addresses(host, 80)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "localhost"])
@@ -341,9 +350,11 @@ async def test_families_take_turns_and_tries_are_few() -> None:
 @pytest.mark.parametrize(
     "host", ["does-not-exist.invalid", "x" * 64 + ".test", "a..test", "%00", "evil.com\\x"]
 )
-async def test_a_name_that_does_not_resolve_cannot_be_connected_to(host: str) -> None:
+async def test_a_name_that_does_not_resolve_cannot_be_connected_to(
+    host: str, resolver: SystemResolver
+) -> None:
     with pytest.raises(OSError, match=r"."):
-        await Guard([], resolve).addresses(host, 80)
+        await Guard([], resolver.resolve).addresses(host, 80)
 
 
 async def test_a_name_without_an_address_cannot_be_connected_to() -> None:
@@ -395,3 +406,34 @@ async def test_an_address_that_says_nothing_is_left_in_time(server: Server) -> N
         async with make_client(private_hosts=["photos.test"], resolve=there) as client:
             with pytest.raises(httpx.ConnectTimeout):
                 await client.get(f"http://photos.test:{server.port}/tom.jpg", timeout=0.2)
+
+
+async def test_a_client_that_is_closed_leaves_no_thread_behind() -> None:
+    async with make_client() as client:
+        with pytest.raises(SourceNotAllowed):
+            await client.get("http://localhost/tom.jpg")
+        threads = [each for each in threading.enumerate() if each.name.startswith("lookup")]
+        assert threads
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+async def test_callers_that_ask_for_one_name_at_a_time_share_a_lookup(
+    resolver: SystemResolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = [], threading.Event()
+
+    def slow(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        answer.wait(20)
+        return [(0, 0, 0, "", ("8.8.8.8", port))]
+
+    monkeypatch.setattr("proxy.origins.guard.getaddrinfo", slow)
+    waiting = [asyncio.create_task(resolver.resolve("photos.test", 80)) for _ in range(5)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    answer.set()
+    assert await asyncio.gather(*waiting[1:]) == [["8.8.8.8"]] * 4
+    assert asked == ["photos.test"]
