@@ -77,8 +77,9 @@ def position(
     dpr: Fraction = Fraction(1),
 ) -> tuple[int, int]:
     """
-    Left and top of `inner` in `outer`: the anchor's place, moved by the offsets, kept inside. A strategy
-    finds its place in the picture, later; until then it stands in the middle.
+    Return left and top of `inner` in `outer`: the anchor's place, moved by the offsets, kept inside.
+
+    A strategy finds its place in the picture, later; until then it stands in the middle.
     """
     room = outer.width - inner.width, outer.height - inner.height
     if isinstance(anchor, FocalPoint):
@@ -92,20 +93,25 @@ def position(
 
 
 def start_along(room: int, end: int | None, moved: int) -> int:
+    """
+    Return the first px of what leaves `room` px along an axis, at its `end` (0 or 1) or in the middle,
+    `moved` inwards.
+    """
     if end is None:
         return round(Fraction(room + 1, 2)) + moved
     return room - moved if end else moved
 
 
 def offset_px(value: float, outer: int, dpr: Fraction) -> int:
-    """px from 1 on, below that a share of the outer side."""
+    """Return px: `value` itself from 1 on, below that a share of the outer side."""
     return round(exact(value) * (dpr if abs(value) >= 1 else outer))
 
 
 def length_px(length: Length, side: int) -> Fraction:
+    """Return px, unrounded: a whole number as it is, a share of `side`."""
     return Fraction(length) if isinstance(length, int) else exact(length) * side
 
 
 def exact(number: float) -> Fraction:
-    """What was written, not what a float made of it."""
+    """Return what was written as a fraction, not what a float made of it."""
     return Fraction(format_number(number))

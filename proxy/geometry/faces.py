@@ -11,7 +11,9 @@ FACE_SHARE = 0.5
 
 
 def group_faces(faces: Iterable[Box], room: Size) -> Box:
-    """Around the largest face, and around each that is smaller as long as all of it fits into `room`."""
+    """
+    Return the box around the largest face, and around each smaller one as long as all of it fits into `room`.
+    """
     largest, *others = sorted(faces, key=lambda face: (-face.size.pixels, face.left, face.top))
     around = largest
     for face in others:
@@ -22,6 +24,7 @@ def group_faces(faces: Iterable[Box], room: Size) -> Box:
 
 
 def union_box(one: Box, other: Box) -> Box:
+    """Return the smallest box around two."""
     left, top = min(one.left, other.left), min(one.top, other.top)
     right = max(one.left + one.width, other.left + other.width)
     bottom = max(one.top + one.height, other.top + other.height)
@@ -29,7 +32,7 @@ def union_box(one: Box, other: Box) -> Box:
 
 
 def centre_on(around: Box, outer: Size, inner: Size) -> Box:
-    """`inner`, as much in the middle of `around` as it can be inside of `outer`."""
+    """Return the box of size `inner` that has `around` as much in its middle as it can inside of `outer`."""
     left = around.left + (around.width - inner.width) // 2
     top = around.top + (around.height - inner.height) // 2
     return Box(
@@ -41,12 +44,12 @@ def centre_on(around: Box, outer: Size, inner: Size) -> Box:
 
 
 def zoom_on(around: Box, kept: Size) -> float:
-    """The factor that makes `around` FACE_SHARE of a picture that is cut to `kept`; never below 1."""
+    """Return the factor that makes `around` FACE_SHARE of a picture that is cut to `kept`; never below 1."""
     return max(1.0, FACE_SHARE * min(kept.width / around.width, kept.height / around.height))
 
 
 def scale_box(box: Box, was: Size, now: Size) -> Box:
-    """A box of a picture of the size `was` in the same picture of the size `now`."""
+    """Return where a box of a picture of the size `was` lies in the same picture of the size `now`."""
     across, down = now.width / was.width, now.height / was.height
     return Box(
         round(box.left * across),

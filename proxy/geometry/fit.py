@@ -55,6 +55,7 @@ class RoundedFit:
 
 
 def round_fit(source: Size, asked: ExactFit) -> RoundedFit:
+    """Round an exact fit to whole px, each side once."""
     resize = Size(round_px(source.width * asked.across), round_px(source.height * asked.down))
     wanted = Size(
         round_px(asked.width) if asked.width else resize.width,
@@ -66,7 +67,7 @@ def round_fit(source: Size, asked: ExactFit) -> RoundedFit:
 
 def clamp_box(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Side, Side]:
     """
-    A box of two sides inside the source, its ratio kept, unless it may `enlarge`. ipx's
+    Shrink a box of two sides into the source, its ratio kept, unless it may `enlarge`. ipx's
     `clampDimensionsPreservingAspectRatio`.
     """
     if enlarge or not (width and height):
@@ -80,13 +81,14 @@ def clamp_box(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[S
 
 
 def scale_factors(source: Size, width: Side, height: Side) -> tuple[Fraction, Fraction]:
-    """The scale that each side asks for; one that is missing follows the other."""
+    """Return the factor that each side asks for; one that is missing follows the other."""
     across = width and width / source.width
     down = height and height / source.height
     return across or down or ONE, down or across or ONE
 
 
 def cover(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Fill the box, and cut what is over."""
     width, height = clamp_box(source, width, height, enlarge)
     scale = max(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
@@ -94,6 +96,7 @@ def cover(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
 
 
 def contain(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Lie in the box whole, with bars beside it."""
     if not (width and height):
         return inside(source, width, height, enlarge)
     width, height = clamp_box(source, width, height, enlarge)
@@ -102,6 +105,7 @@ def contain(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
 
 
 def fill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Stretch to the box."""
     width, height = clamp_box(source, width, height, enlarge)
     across = width / source.width if width else ONE
     down = height / source.height if height else ONE
@@ -111,43 +115,50 @@ def fill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
 
 
 def inside(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Be as large as fits into the box."""
     scale = min(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
     return ExactFit(scale, scale, width, height)
 
 
 def outside(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Be as small as covers the box; nothing is cut."""
     scale = max(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
     return ExactFit(scale, scale)
 
 
 def mfit(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Be as large as fits into the box, and never made smaller."""
     scale = max(ONE, min(scale_factors(source, width, height)))
     return ExactFit(scale, scale)
 
 
 def lfill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Fill the box, and never be enlarged."""
     scale = min(ONE, max(scale_factors(source, width, height)))
     return ExactFit(scale, scale, width, height)
 
 
 def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Lie in the box whole, with bars beside it, and never be enlarged."""
     scale = min(ONE, *scale_factors(source, width, height))
     return ExactFit(scale, scale, width, height, bars=True)
 
 
 def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Be enlarged into the box, with bars beside it; what is larger stays as it is."""
     up = min(scale_factors(source, width, height))
     return ExactFit(up, up, width, height, bars=True) if up >= 1 else ExactFit(ONE, ONE)
 
 
 def crop(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+    """Cut the box out, unscaled."""
     return ExactFit(ONE, ONE, width, height)
 
 
 def thumb(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
-    """For a picture without faces; how near one comes to those that there are is known when they are seen."""
+    """Fill the box. How near one comes to faces is known when they are found."""
     return cover(source, width, height, True)
 
 

@@ -63,11 +63,11 @@ class Plan:
 
 def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) -> Plan:
     """
-    `source` is the size in px after orientation and trim; `max_side` is the bound of the
-    format that `spec` names.
-    Raises ResultTooLarge. The rendered size always equals `result`.
+    Compute the sizes and boxes of a rendition. Its size always equals `result`.
 
-    What would be longer than `limits.max_result_side` is made smaller as a whole, offsets and paddings too.
+    `source` is the size in px after orientation and trim; `max_side` is the bound of the format that `spec`
+    names. What would be longer than `limits.max_result_side` is made smaller as a whole, offsets and paddings
+    too. Raises ResultTooLarge.
     """
     region = source_region(spec, source)
     upright = region.size.swapped if quarter_turns(spec) % 2 else region.size
@@ -96,7 +96,9 @@ def is_too_large(plan: Plan, limits: Limits) -> bool:
 
 
 def narrow_plan(plan: Plan) -> Plan:
-    """The same from as much of the source as is seen. Where a strategy cannot look, the middle is shown."""
+    """
+    Return the same from as much of the source as is seen. Where a strategy cannot look, the middle is shown.
+    """
     view = narrow_view(
         View(
             region=plan.region,
@@ -113,7 +115,7 @@ def narrow_plan(plan: Plan) -> Plan:
 
 
 def lay_out(spec: Spec, region: Box, upright: Size, asked: ExactFit, dpr: Fraction) -> Plan:
-    """The plan in whole px; `upright` is the region's size after quarter turns."""
+    """Return the plan in whole px; `upright` is the region's size after quarter turns."""
     turn, angle = quarter_turns(spec), (spec.rotate or 0.0)
     angle = 0.0 if turn else angle
     if spec.flip != spec.flop:
@@ -150,13 +152,15 @@ def lay_out(spec: Spec, region: Box, upright: Size, asked: ExactFit, dpr: Fracti
 
 
 def quarter_turns(spec: Spec) -> int:
-    """Clockwise, when they are all that the picture is rotated by."""
+    """Return the clockwise quarters, when they are all that the picture is rotated by."""
     degrees = spec.rotate or 0.0
     return 0 if degrees % 90 else int(degrees) // 90
 
 
 def source_region(spec: Spec, source: Size) -> Box:
-    """A region of the source, moved and shortened until it lies inside. Its offsets are px of the source."""
+    """
+    Return a region of the source, moved and shortened until it lies inside. Its offsets are px of the source.
+    """
     region = spec.crop
     if region is None:
         return Box(0, 0, source.width, source.height)
@@ -174,7 +178,9 @@ def source_region(spec: Spec, source: Size) -> Box:
 
 
 def fit_to_box(spec: Spec, source: Size) -> tuple[ExactFit, Fraction]:
-    """The mode's answer on its floors, and the dpr that is left once nothing may be enlarged."""
+    """
+    Return the mode's answer, its minimum applied, and the dpr that is left once nothing may be enlarged.
+    """
     zoom, dpr = exact(spec.zoom), exact(spec.dpr)
     width, height = (side and whole_px(side) * zoom for side in requested_box(spec, source))
     if width is None and height is None:
@@ -198,6 +204,7 @@ def fit_to_box(spec: Spec, source: Size) -> tuple[ExactFit, Fraction]:
 
 
 def apply_minimum(spec: Spec, source: Size, asked: ExactFit, dpr: Fraction) -> ExactFit:
+    """Enlarge a fit to `min_width` and `min_height`."""
     if spec.min_width is not None:
         asked = asked.enlarged(max(ONE, spec.min_width * dpr / (source.width * asked.across)))
     if spec.min_height is not None:
@@ -206,7 +213,7 @@ def apply_minimum(spec: Spec, source: Size, asked: ExactFit, dpr: Fraction) -> E
 
 
 def requested_box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
-    """The wanted sides in px, unrounded, at dpr 1 and zoom 1."""
+    """Return the wanted sides in px, unrounded, at dpr 1 and zoom 1."""
     width = None if spec.width is None else length_px(spec.width, source.width)
     height = None if spec.height is None else length_px(spec.height, source.height)
     aspect = spec.aspect
@@ -228,7 +235,7 @@ def whole_px(side: Fraction) -> Fraction:
 
 
 def rotated_size(size: Size, degrees: float) -> Size:
-    """What holds the picture when it is rotated."""
+    """Return the size that holds the picture when it is rotated."""
     cosine, sine = (abs(f(math.radians(degrees))) for f in (math.cos, math.sin))
     return Size(
         max(1, round(size.width * cosine + size.height * sine)),
@@ -238,7 +245,8 @@ def rotated_size(size: Size, degrees: float) -> Size:
 
 def corner_radii(spec: Spec, size: Size, dpr: Fraction) -> Corners | None:
     """
-    What does not fit along a side shrinks, all corners alike.
+    Return the radii in px; where they do not fit along a side, all shrink alike.
+
     https://www.w3.org/TR/css-backgrounds-3/#corner-overlap
     """
     if spec.radii is None:
@@ -258,6 +266,7 @@ def circular_radius(radius: Fraction) -> Radius:
 
 
 def padding_margins(spec: Spec, dpr: Fraction) -> Margins:
+    """Return the px that `extend` adds on each side."""
     border = spec.extend
     if border is None:
         return Margins()
@@ -265,6 +274,7 @@ def padding_margins(spec: Spec, dpr: Fraction) -> Margins:
 
 
 def refuse_long(size: Size, format: str, max_side: int) -> None:
+    """Raise ResultTooLarge for a side of more than `max_side` px, the bound of `format`."""
     if size.longest > max_side:
         raise ResultTooLarge(
             f"the picture would be {size.width}x{size.height}, and the sides of 'f_{format}' have "
@@ -274,6 +284,7 @@ def refuse_long(size: Size, format: str, max_side: int) -> None:
 
 
 def refuse_large(size: Size, limits: Limits) -> None:
+    """Raise ResultTooLarge for more than `limits.max_result_pixels`."""
     if size.pixels > limits.max_result_pixels:
         raise ResultTooLarge(
             f"the picture would be {size.width}x{size.height}; at most {limits.max_result_pixels} pixels",

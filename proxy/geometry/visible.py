@@ -31,7 +31,9 @@ class View:
 
 
 def narrow_view(view: View) -> View:
-    """The same sight from the least of the region; to a px of the result, since regions are of whole px."""
+    """
+    Return the same view from the least of the region; to a px of the result, since regions are of whole px.
+    """
     seen = to_source(view)
     left, width, x = _span(seen.left, seen.width, view.region.width, view.resize.width)
     top, height, y = _span(seen.top, seen.height, view.region.height, view.resize.height)
@@ -60,14 +62,14 @@ def _span(start: int, length: int, side: int, scaled: int) -> tuple[int, int, in
 
 
 def to_result(box: Box, outer: Size, view: View) -> Box:
-    """Where `box` of `outer` lies when both were turned and mirrored."""
+    """Return where `box` of `outer` lies when both were turned and mirrored."""
     for _ in range(view.turn):
         box, outer = _quarter(box, outer)
     return _mirrored(box, outer, view)
 
 
 def to_source(view: View) -> Box:
-    """Where `crop` lies in `resize`, before it is turned and mirrored."""
+    """Return where `crop` lies in `resize`, before it is turned and mirrored."""
     outer = view.resize.swapped if view.turn % 2 else view.resize
     box = _mirrored(view.crop, outer, view)
     for _ in range(-view.turn % 4):

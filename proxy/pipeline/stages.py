@@ -169,4 +169,5 @@ def as_source(composed: Composed) -> Picture:
 
 
 def making_picture() -> AbstractContextManager[None]:
+    """Turn libvips' errors while a picture is made into TooCostly."""
     return libvips(TooCostly, "the picture could not be made with the memory that a renderer may use")

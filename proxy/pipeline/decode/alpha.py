@@ -11,11 +11,11 @@ ImageFunction = Callable[[pyvips.Image], pyvips.Image]
 
 def on_premultiplied(image: pyvips.Image, work: ImageFunction) -> pyvips.Image:
     """
-    `work` on premultiplied alpha, so that the colour of transparent pixels, which nobody meant, does not
-    bleed into their neighbours. For whatever mixes pixels: scaling, blurring, turning.
+    Apply `work`, which mixes pixels (scaling, blurring, turning), on premultiplied alpha: the meaningless
+    colour of transparent pixels then does not bleed into their neighbours.
 
-    The premultiplied picture is rounded to the format it came in: colours lose what their transparency
-    hides anyway, and scaling takes a third of what it takes on floats.
+    The premultiplied picture is rounded to the format it came in: colours lose what their transparency hides
+    anyway, and scaling takes a third of what it takes on floats.
     """
     if not image.hasalpha():
         return _rounded(work(image), image.format)
@@ -24,7 +24,7 @@ def on_premultiplied(image: pyvips.Image, work: ImageFunction) -> pyvips.Image:
 
 
 def on_colours(image: pyvips.Image, work: ImageFunction) -> pyvips.Image:
-    """`work` on the colours alone; the alpha stays as it is."""
+    """Apply `work` to the colours alone; the alpha stays as it is."""
     if not image.hasalpha():
         return work(image)
     colours = image.bands - 1
@@ -32,6 +32,7 @@ def on_colours(image: pyvips.Image, work: ImageFunction) -> pyvips.Image:
 
 
 def with_alpha(image: pyvips.Image) -> pyvips.Image:
+    """Return the picture with an alpha band, an opaque one where it had none."""
     return image if image.hasalpha() else image.addalpha()
 
 

@@ -55,7 +55,7 @@ class Bitmap:
 
 
 def parse_bmp(body: Body) -> Bitmap:
-    """Raises BrokenImage."""
+    """Read the headers and the palette of a BMP file. Raises BrokenImage."""
     try:
         (start,) = struct.unpack_from("<I", body, 10)
         return _parse(memoryview(body)[FILE_HEADER_SIZE:], start - FILE_HEADER_SIZE)
@@ -65,8 +65,10 @@ def parse_bmp(body: Body) -> Bitmap:
 
 def parse_icon_bitmap(body: Body) -> Bitmap:
     """
-    Without a file's header. The height that it tells is that of the picture and of a mask, which follows in
-    `pixels`. Raises BrokenImage.
+    Read the headers and the palette of a bitmap in an icon, which has no file header.
+
+    The height that it declares is that of the picture and of its mask, which follows in `pixels`. Raises
+    BrokenImage.
     """
     try:
         found = _parse(memoryview(body), None)

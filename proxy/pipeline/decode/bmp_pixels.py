@@ -23,12 +23,12 @@ MAX_RLE_BYTES = 4_000_000
 
 
 def decode_bmp(body: Body) -> pyvips.Image:
-    """Raises BrokenImage and TooCostly."""
+    """Decode a BMP file to 8-bit RGB, with alpha where it has any. Raises BrokenImage and TooCostly."""
     return _decode(parse_bmp(body), "bmp")
 
 
 def decode_ico(body: Body) -> pyvips.Image:
-    """Raises BrokenImage and TooCostly."""
+    """Decode the largest picture of an icon to 8-bit RGB, with alpha. Raises BrokenImage and TooCostly."""
     part, size = ico.best_picture(body)
     if part[:8] == ico.PNG_SIGNATURE:
         image: pyvips.Image = pyvips.Image.pngload_buffer(part, access="sequential", fail_on="error")
@@ -114,7 +114,12 @@ def _band(packed: pyvips.Image, mask: int) -> pyvips.Image:
 
 
 def decode_rle(packed: Body, width: int, height: int, depth: int) -> bytes:
-    """Rows of 8-bit indices from RLE8 or RLE4. What is skipped is index 0, as in most programs."""
+    """
+    Unpack RLE8 or RLE4 (`depth` 8 or 4) to rows of 8-bit indices. Skipped pixels are index 0, as in most
+    programs.
+
+    Raises BrokenImage, and TooCostly for more than MAX_RLE_BYTES.
+    """
     if len(packed) > MAX_RLE_BYTES:
         raise TooCostly(
             f"the original is a bmp image of {len(packed)} run-length encoded bytes; "

@@ -21,8 +21,8 @@ _SIXTEEN_BIT_SPACE = {
 
 def normalise_samples(image: pyvips.Image) -> pyvips.Image:
     """
-    Numbers that only TIFFs of scientists have, as those that photographs have: whole ones of other widths as
-    16 bits, negative ones as black, and grey floats as what RGB ones are, light from 0 to 1.
+    Convert samples that only scientific TIFFs have to those that photographs have: integers of other widths
+    to 16 bits, negative ones to black, and grey floats to RGB floats, light from 0 to 1.
     """
     most, sixteen = _SAMPLE_MAXIMUM.get(image.format), _SIXTEEN_BIT_SPACE.get(image.interpretation)
     if most and sixteen:
@@ -34,13 +34,12 @@ def normalise_samples(image: pyvips.Image) -> pyvips.Image:
 
 def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, depth: int = 8) -> pyvips.Image:
     """
-    3 bands or 4 with alpha; in another space than sRGB its profile is in the metadata. `depth` 16 leaves an
-    image of more than 8 bits at 16.
+    Convert to 3 bands, or 4 with alpha; in another space than sRGB the profile is in the metadata. `depth` 16
+    leaves an image of more than 8 bits at 16.
 
-    `profile` is the embedded one: obeyed when it fits the image, else ignored. Its intent is perceptual,
-    which is ICC's for photographs. CMYK without a usable one is read with libvips' own profile, whose
-    perceptual tables turn black into brown. Effects and colours of URLs mean the values of the space that
-    was asked for.
+    `profile` is the embedded one: used when it fits the image, else ignored. Its intent is perceptual, which
+    is ICC's for photographs. CMYK without a usable one is read with libvips' own profile, whose perceptual
+    tables turn black into brown. Effects and colours of URLs mean the values of the space that was asked for.
     """
     usable = profile_fits(image, profile)
     if profile and not usable:
@@ -70,15 +69,17 @@ def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, dept
 
 
 def profile_fits(image: pyvips.Image, profile: bytes | None) -> bool:
-    """Whether the embedded profile can be read and is about as many channels as the image has."""
+    """Whether the embedded profile can be read and describes as many channels as the image has."""
     space = profile_space(profile) if profile else None
     return space is not None and _BANDS[space] == image.bands - image.hasalpha()
 
 
 def with_profile(image: pyvips.Image, profile: bytes | None) -> pyvips.Image:
     """
-    With a copy of `profile`, or with none. What libvips itself attaches while it converts, its CMYK profile
-    too, is a reference to memory that goes with the operation, before the metadata do.
+    Attach a copy of `profile`, or detach any.
+
+    What libvips itself attaches while it converts, its CMYK profile too, is a reference to memory that goes
+    with the operation, before the metadata do.
     """
     image = image.copy()
     if image.get_typeof("icc-profile-data"):
@@ -95,8 +96,8 @@ def needs_profile(image: pyvips.Image) -> bool:
 
 def as_greyscale(image: pyvips.Image) -> pyvips.Image | None:
     """
-    One band, and alpha where there is any, of a picture whose colours are all greys; `None` of others, and of
-    one with a profile, which is about colours.
+    Return one band, and alpha where there is any, of a picture whose colours are all greys; `None` of others,
+    and of one with a profile, which is about colours.
     """
     if needs_profile(image):
         return None
@@ -110,7 +111,7 @@ def as_greyscale(image: pyvips.Image) -> pyvips.Image | None:
 
 
 def to_space_of(other: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
-    """`image`, which is sRGB without alpha, in the space of `other`."""
+    """Convert `image`, which is sRGB without alpha, to the space of `other`."""
     if not needs_profile(other):
         return image
     imported = image.icc_import(input_profile="srgb", embedded=False)
@@ -118,13 +119,14 @@ def to_space_of(other: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
 
 
 def as_srgb(image: pyvips.Image) -> pyvips.Image:
-    """What `to_rgb` gave, for those who take values for sRGB's."""
+    """Convert what `to_rgb` returned to sRGB, for steps that take values for sRGB's."""
     if not needs_profile(image):
         return image
     return with_profile(eight_bits(image.icc_transform("srgb", embedded=True, depth=8)), None)
 
 
 def eight_bits(image: pyvips.Image) -> pyvips.Image:
+    """Cut to 3 or 4 bands of 8 bits."""
     image = _rgb_or_rgba(image)
     return image if image.format == "uchar" else image.cast("uchar")
 

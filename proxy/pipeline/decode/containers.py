@@ -190,6 +190,8 @@ _TRAILER, _IMAGE, _EXTENSION = b";,!"
 
 def is_cut_gif(body: Body) -> bool:
     """
+    Whether a GIF ends within one of its blocks.
+
     GIF89a, appendix B: blocks of a header and data sub-blocks, each with its length, and a trailer. Many
     files lack the trailer, and are whole. What is no block is for the decoder to judge.
     """

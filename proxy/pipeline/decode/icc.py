@@ -28,7 +28,7 @@ _CURVE_TOLERANCE = 0.004
 
 
 def profile_space(profile: bytes) -> str | None:
-    """`rgb`, `grey` or `cmyk` of a profile worth handing to a colour engine, else `None`."""
+    """Return `rgb`, `grey` or `cmyk` for a profile worth handing to a colour engine, else `None`."""
     if not _HEADER + 4 <= len(profile) <= MAX_PROFILE_BYTES or profile[36:40] != b"acsp":
         return None
     if struct.unpack_from(">I", profile)[0] > len(profile):
@@ -103,8 +103,10 @@ def _curve(tag: bytes) -> Callable[[float], float] | None:
 
 def profile_description(profile: bytes) -> str | None:
     """
-    What a profile calls itself. ICC.1:2022, 10.15 (multiLocalizedUnicodeType: the first record) and
-    ICC.1:2001-04, 6.5.17 (textDescriptionType: its ASCII part).
+    Return what a profile calls itself.
+
+    ICC.1:2022, 10.15 (multiLocalizedUnicodeType: the first record) and ICC.1:2001-04, 6.5.17
+    (textDescriptionType: its ASCII part).
     """
     try:
         tag = _tags(profile)[b"desc"]

@@ -56,6 +56,12 @@ LOADER_SAMPLES: Mapping[Incoming, bytes] = {
 
 
 def open_image(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
+    """
+    Open a file with the loader of `format`; `options` are libvips' own. Pixels are decoded later, once, from
+    the top down.
+
+    Raises libvips' errors, and BrokenImage and TooCostly where the decoder is ours.
+    """
     if format is InputOnly.SVG:
         body = svg.without_doctype(body)
     if format in OWN_DECODERS:
@@ -66,7 +72,11 @@ def open_image(body: bytes | memoryview, format: Incoming, **options: Any) -> py
 
 @cache
 def loadable() -> frozenset[Incoming]:
-    """Found by decoding. The formats without a sample are those that libvips is never built without."""
+    """
+    Return the formats that the linked libvips decodes, found by decoding samples.
+
+    Formats without a sample are those that libvips is never built without.
+    """
     return (
         frozenset(format for format in LOADERS if format not in LOADER_SAMPLES or _loads(format))
         | OWN_DECODERS.keys()

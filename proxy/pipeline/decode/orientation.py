@@ -33,7 +33,7 @@ ORIENTATIONS: Mapping[int, Orientation] = {
 
 
 def to_stored(region: Box, turned: Orientation, stored: Size) -> Box:
-    """Where a box of the upright picture lies in the stored one."""
+    """Return where a box of the upright picture lies in the stored one, whose size is `stored`."""
     left, top, width, height = region.left, region.top, region.width, region.height
     if turned.transposed:
         left, top, width, height = top, left, height, width
@@ -46,7 +46,10 @@ def to_stored(region: Box, turned: Orientation, stored: Size) -> Box:
 
 
 def to_upright(image: pyvips.Image, turned: Orientation) -> pyvips.Image:
-    """Orientation is taken from the header that was judged, and the tag does not survive."""
+    """
+    Turn a stored picture upright. Its tag is ignored, and does not survive: `turned` is from the header that
+    was judged.
+    """
     if turned.mirrored:
         image = image.fliphor()
     if turned.flipped:

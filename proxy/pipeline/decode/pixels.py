@@ -39,10 +39,11 @@ def scaled(
     spec: Spec = PLAIN_SCALING,
 ) -> pyvips.Image:
     """
-    `region` of the upright picture, scaled to exactly `size`: 8-bit RGB with or without alpha, in memory.
+    Decode `region` of the upright picture, scaled to exactly `size`: 8-bit RGB with or without alpha, in
+    memory.
 
-    Both are in the frame of `head.upright`. `spec` says by which kernel, in which light and to
-    which colours. Raises BrokenImage.
+    Both are px in the frame of `head.upright`. `spec` says by which kernel, in which light and to which
+    colours. Raises BrokenImage.
     """
     if head.format is Format.JPEG:
         try:
@@ -87,9 +88,11 @@ def frames(
     spec: Spec = PLAIN_SCALING,
 ) -> Iterator[pyvips.Image]:
     """
-    A still picture, or `count` frames of an animation from `head.page` on, each as `scaled` gives one. They
-    are whole frames: what a file says of disposal and blending is done. They are decoded one by one, since
-    all of one animation may be hundreds of megabytes. Raises BrokenImage.
+    Decode a still picture, or `count` frames of an animation from `head.page` on, each as `scaled` returns
+    one.
+
+    They are whole frames: what a file says of disposal and blending is done. They are decoded one by one,
+    since all of one animation may be hundreds of megabytes. Raises BrokenImage.
     """
     if count == 1:
         yield scaled(body, head, region, size, spec=spec)

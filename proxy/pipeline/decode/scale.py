@@ -19,13 +19,15 @@ from proxy.pipeline.decode.colour import (
 
 
 def loaders_may_scale(spec: Spec) -> bool:
-    """A loader scales values as they are encoded, and by its own kernel."""
+    """
+    Whether a loader may do part of the scaling: it scales values as they are encoded, by its own kernel.
+    """
     return not spec.linear_light and spec.gamma is None and spec.kernel is Kernel.LANCZOS3
 
 
 def resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
     """
-    An image as it was decoded, and the profile that it came with, as 8-bit RGB of exactly `target`.
+    Scale an image as it was decoded, with the profile that it came with, to 8-bit RGB of exactly `target` px.
 
     What is finer than 8 bits stays so until the colours are converted. Without `linear-light` and `gamma`
     values are scaled as they are encoded, and before they are converted: there are fewer of them then.

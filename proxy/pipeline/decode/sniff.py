@@ -65,7 +65,11 @@ ALL_INPUT_FORMATS: tuple[Incoming, ...] = (*Format, *InputOnly)
 
 
 def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = ALL_INPUT_FORMATS) -> Incoming:
-    """The format of an original. Raises NotAnImage, whose message names what was recognised instead."""
+    """
+    Recognise the format of an original by its first bytes.
+
+    Raises NotAnImage for all but `accepted` ones; its message names what was recognised instead.
+    """
     head = bytes(body[:_SVG_STARTS_WITHIN])
     format = _recognise(head)
     if format is not None and format in accepted:

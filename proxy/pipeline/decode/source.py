@@ -21,9 +21,9 @@ from proxy.pipeline.decode.scale import resampled
 
 class PixelSource(Protocol):
     """
-    Pixels that are there to be scaled. `region` is px of the upright picture (`header.upright`), `size` px of
-    the result, which is 8-bit RGB with or without alpha, in memory. `spec` says by which kernel, in which
-    light and to which colours.
+    Pixels that can be scaled. `region` is px of the upright picture (`header.upright`), `size` px of the
+    result, which is 8-bit RGB with or without alpha, in memory. `spec` says by which kernel, in which light
+    and to which colours.
     """
 
     @property

@@ -33,14 +33,16 @@ _PICTURES = frozenset({"image", "feImage", "use"})
 
 
 def without_doctype(body: Body) -> bytes:
-    """Without the DOCTYPE that drawing programs write. One that defines anything stays, to be refused."""
+    """Remove the DOCTYPE that drawing programs write. One that defines anything stays, to be refused."""
     return _DOCTYPE.sub(b"", bytes(body), count=1)
 
 
 def judge_svg(body: Body, limits: Limits) -> Size | None:
     """
-    The size that the drawing declares, when it does so in px. Raises NotAnImage, BrokenImage, TooCostly and
-    TooManyPixels.
+    Check an SVG for what may not reach the rasteriser, and return the size in px that it declares, if it
+    does.
+
+    Raises NotAnImage, BrokenImage, TooCostly and TooManyPixels.
     """
     if len(body) > MAX_SVG_BYTES:
         raise TooCostly(f"the original is an SVG image of {len(body)} bytes; it may have {MAX_SVG_BYTES}")

@@ -85,8 +85,8 @@ def describe(
 
 def appearance(image: pyvips.Image) -> dict[str, Any]:
     """
-    Colours as `#rrggbb`, the hashes of the picture scaled into 100x100 px (ThumbHash in base64, as its
-    authors write it), and `lqip`, a data URI.
+    Describe what a picture looks like, in a few bytes: colours as `#rrggbb`, the hashes of the picture scaled
+    into 100x100 px (ThumbHash in base64, as its authors write it), and `lqip`, a data URI.
     """
     small = with_alpha(_inside(image, THUMBHASH_SIDE))
     rgba = bytes(small.write_to_memory())
@@ -106,7 +106,7 @@ def appearance(image: pyvips.Image) -> dict[str, Any]:
 
 
 def public_exif(image: pyvips.Image) -> dict[str, str]:
-    """The fields that `keep_exif` would keep, under their Exif names."""
+    """Return the EXIF fields that `keep_exif` would keep, by their Exif names."""
     found = {}
     for name in sorted(image.get_fields()):
         tag = _EXIF_FIELD.fullmatch(name)

@@ -11,7 +11,9 @@ Pixel = tuple[int, int, int]
 
 
 def palette(pixels: Iterable[Pixel], count: int) -> list[Pixel]:
-    """At most `count` different colours, the mean of each group of like pixels; the largest group first."""
+    """
+    Return at most `count` different colours, the mean of each group of like pixels; the largest group first.
+    """
     groups = [group] if (group := list(pixels)) else []
     while len(groups) < count and (widest := max(groups, key=_weight, default=[])) and _weight(widest):
         groups.remove(widest)

@@ -21,7 +21,8 @@ THUMBHASH_SIDE = 100
 
 def blurhash(rgba: bytes, width: int, height: int, components: tuple[int, int] = COMPONENTS) -> str:
     """
-    BlurHash of `width * height` RGBA pixels, row by row; alpha does not count.
+    Return the BlurHash of `width * height` RGBA pixels, row by row; alpha does not count.
+
     https://github.com/woltapp/blurhash/blob/master/Algorithm.md
     """
     across, down = components
@@ -87,8 +88,9 @@ def _base83(value: int, length: int) -> str:
 
 def thumbhash(rgba: bytes, width: int, height: int) -> bytes:
     """
-    ThumbHash of `width * height` RGBA pixels, row by row, not premultiplied. Raises ValueError for sides
-    over THUMBHASH_SIDE. https://evanw.github.io/thumbhash/
+    Return the ThumbHash of `width * height` RGBA pixels, row by row, not premultiplied.
+
+    https://evanw.github.io/thumbhash/. Raises ValueError for sides over THUMBHASH_SIDE.
     """
     if max(width, height) > THUMBHASH_SIDE:
         raise ValueError(f"{width}x{height} does not fit in {THUMBHASH_SIDE}x{THUMBHASH_SIDE}")

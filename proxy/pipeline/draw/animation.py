@@ -28,13 +28,13 @@ def draw_frames(
     *,
     alpha: bool,
 ) -> Iterator[pyvips.Image]:
-    """Each frame as `draw` makes it, `over` on it, in memory, and with nothing of its neighbours."""
+    """Draw each frame as `draw` does, with `over` on it, in memory, and with nothing of its neighbours."""
     for frame in chain((first,), others):
         yield draw(frame, spec, plan, over, alpha=alpha).copy_memory()
 
 
 def stack_frames(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
-    """The frames as libvips' savers take them: on top of each other, with their delays and their loop."""
+    """Put frames on top of each other, with their delays and their loop, as libvips' savers take them."""
     all_frames = list(frames)
     stacked = pyvips.Image.arrayjoin(all_frames, across=1).copy()
     stacked.set_type(pyvips.GValue.gint_type, "page-height", all_frames[0].height)
@@ -48,7 +48,7 @@ def stack_frames(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
 
 
 def frame_at(stacked: pyvips.Image, count: int, at: int) -> pyvips.Image:
-    """One of `count` frames that `stack_frames` put on top of each other."""
+    """Return frame `at`, from 0 on, of `count` that `stack_frames` put on top of each other."""
     height = stacked.height // count
     return stacked if count == 1 else stacked.crop(0, at * height, stacked.width, height)
 

@@ -22,7 +22,9 @@ _HISTOGRAM_SHIFT = 4
 
 
 def on_canvas(image: pyvips.Image, canvas: Box, background: Background) -> pyvips.Image:
-    """The picture at `left`, `top` of a canvas of `width` x `height`. Bars stand beside it, not under it."""
+    """
+    Put the picture at `left`, `top` of a canvas of `width` x `height` px. Bars stand beside it, not under it.
+    """
     if background is GeneratedBackground.BLURRED:
         ground = blurred_background(image, Size(canvas.width, canvas.height))
         if image.hasalpha():
@@ -32,7 +34,7 @@ def on_canvas(image: pyvips.Image, canvas: Box, background: Background) -> pyvip
 
 
 def rotated(image: pyvips.Image, angle: float, size: Size, background: Background) -> pyvips.Image:
-    """Turned clockwise by `angle` degrees around its middle, on a canvas of exactly `size`."""
+    """Turn clockwise by `angle` degrees around the middle, on a canvas of exactly `size`."""
     ground = blurred_background(image, size) if background is GeneratedBackground.BLURRED else None
     corner = TRANSPARENT if ground is not None else solid_colour(image, background)
     if corner.alpha < 255:
@@ -45,7 +47,7 @@ def rotated(image: pyvips.Image, angle: float, size: Size, background: Backgroun
 
 
 def extended(image: pyvips.Image, margins: Margins, edge: Edge, background: Background) -> pyvips.Image:
-    """px added on each side: the background, or more of the picture."""
+    """Add px on each side: the background, or more of the picture."""
     canvas = Box(
         margins.left,
         margins.top,
@@ -58,7 +60,7 @@ def extended(image: pyvips.Image, margins: Margins, edge: Edge, background: Back
 
 
 def flattened(image: pyvips.Image, background: Background) -> pyvips.Image:
-    """The picture without transparency: on its background, and that on white."""
+    """Remove transparency: the picture on its background, and that on white."""
     if not image.hasalpha():
         return image
     if background is GeneratedBackground.BLURRED:
@@ -75,8 +77,8 @@ def flattened(image: pyvips.Image, background: Background) -> pyvips.Image:
 
 def dominant_colour(image: pyvips.Image) -> Colour:
     """
-    The mean of the fullest cell of a colour histogram, transparent pixels left out; white when there are
-    no others.
+    Return the mean of the fullest cell of a colour histogram, transparent pixels left out; white when there
+    are no others.
     """
     small = _small(image.copy_memory(), _HISTOGRAM_SIDE)
     opaque = [pixel for pixel in _pixels(small) if pixel[-1] >= 128]
@@ -90,7 +92,9 @@ def dominant_colour(image: pyvips.Image) -> Colour:
 
 
 def solid_colour(image: pyvips.Image, background: Background) -> Colour:
-    """The one colour of a background. None given: transparent for a picture that has alpha, else white."""
+    """
+    Return the one colour of a background. None given: transparent for a picture that has alpha, else white.
+    """
     if isinstance(background, Colour):
         return background
     if background is GeneratedBackground.DOMINANT:
@@ -108,6 +112,7 @@ def _over_white(colour: Colour) -> Colour:
 
 
 def embed_in(image: pyvips.Image, canvas: Box, colour: Colour) -> pyvips.Image:
+    """Put the picture on a canvas of one colour, which gets alpha where the colour has."""
     if colour.alpha < 255:
         image = with_alpha(image)
     ground = [*_colours(colour), colour.alpha][: image.bands]
@@ -138,7 +143,7 @@ def _turned(image: pyvips.Image, angle: float, size: Size, corner: Colour) -> py
 
 
 def blurred_background(image: pyvips.Image, size: Size) -> pyvips.Image:
-    """An opaque, blurred copy that covers `size`."""
+    """Return an opaque, blurred copy that covers `size`."""
     # Scaling asks for the same rows again and again; what is still to be made would be made each time.
     image = image.copy_memory()
     scale = _BLURRED_SIDE / max(size.width, size.height)

@@ -25,7 +25,8 @@ def draw(
     image: pyvips.Image, spec: Spec, plan: Plan, over: Layer | None = None, *, alpha: bool
 ) -> pyvips.Image:
     """
-    From `plan.resize` to `plan.result`, and `over` on it; `alpha` says whether the format has transparency.
+    Draw a picture of `plan.resize` px as planned, to `plan.result` px, with `over` on it; `alpha` says
+    whether the format has transparency.
     """
     image = turn_and_mirror(image, plan)
     image = crop_to_plan(image, plan)
@@ -51,11 +52,15 @@ def draw(
 
 
 def in_memory_for_background(image: pyvips.Image, spec: Spec) -> pyvips.Image:
-    """In memory where steps to come look at it for their ground: it would be made anew for each look."""
+    """
+    Make the pixels now where later steps look at them for their background: they would be made anew for each
+    look.
+    """
     return image.copy_memory() if isinstance(spec.background, GeneratedBackground) else image
 
 
 def turn_and_mirror(image: pyvips.Image, plan: Plan) -> pyvips.Image:
+    """Turn by the planned quarters, then mirror."""
     if plan.turn:
         image = getattr(image, _TURNS[plan.turn])()
     if plan.flip:
@@ -66,6 +71,7 @@ def turn_and_mirror(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 
 
 def crop_to_plan(image: pyvips.Image, plan: Plan) -> pyvips.Image:
+    """Keep the planned box, or the one that the planned strategy chooses."""
     box = plan.crop
     if (image.width, image.height) == (box.width, box.height):
         return image
@@ -78,6 +84,6 @@ def crop_to_plan(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 
 
 def smart_crop_offset(image: pyvips.Image, size: Size, strategy: Strategy) -> tuple[int, int]:
-    """Left and top of what a strategy keeps when the picture is cut to `size`."""
+    """Return left and top of what a strategy keeps when the picture is cropped to `size`."""
     cut = image.smartcrop(size.width, size.height, interesting=_SMART_CROPS[strategy])
     return -cut.xoffset, -cut.yoffset

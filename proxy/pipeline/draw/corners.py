@@ -21,8 +21,10 @@ def with_corners_and_border(
     image: pyvips.Image, radii: Corners | None, line: int, colour: Colour, background: Background
 ) -> pyvips.Image:
     """
-    The picture with rounded corners, and around it a line that follows them. Outside of both lies the
-    background, or nothing when there is none; neither lies under the picture's own transparency.
+    Round the corners, and draw a border of `line` px that follows them.
+
+    Outside of both lies the background, or nothing when there is none; neither lies under the picture's own
+    transparency.
     """
     size = Size(image.width + 2 * line, image.height + 2 * line)
     canvas = Box(line, line, size.width, size.height)

@@ -171,7 +171,7 @@ EFFECTS: tuple[tuple[Callable[..., pyvips.Image], tuple[str, ...]], ...] = (
 
 
 def apply_effects(image: pyvips.Image, spec: Spec) -> pyvips.Image:
-    """`image` after all effects that `spec` asks for."""
+    """Apply all effects that `spec` asks for, in the order of EFFECTS."""
     for effect, names in EFFECTS:
         values: list[Any] = [getattr(spec, name) for name in names]
         if values != [OPTIONS[name].default for name in names]:

@@ -41,9 +41,11 @@ def make_layer(
     spec: Spec, body: bytes | memoryview | None, under: pyvips.Image, plan: Plan, limits: Limits
 ) -> Layer | None:
     """
-    What `spec` lays over a picture that is made by `plan` from `under`, all that can be made once for many
-    frames; `body` is the overlay's original. Raises UnusableOverlay, and
-    InvalidValue for a text in which nothing is seen.
+    Prepare what `spec` lays over a picture that is made by `plan` from `under`: all that can be made once for
+    many frames.
+
+    `body` is the overlay's original. Raises UnusableOverlay, and InvalidValue for a text in which nothing is
+    seen.
     """
     canvas, dpr = plan.result, plan.dpr
     if spec.text is not None:
@@ -61,7 +63,7 @@ def make_layer(
 
 
 def lay_over(image: pyvips.Image, over: Layer | None) -> pyvips.Image:
-    """`over` lies on `image`, which keeps its bands: what was opaque stays so."""
+    """Lay `over` on `image`, which keeps its bands: what was opaque stays so."""
     if over is None:
         return image
     mixed = image.composite2(over.image, over.mode, x=over.left, y=over.top)

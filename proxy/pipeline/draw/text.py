@@ -30,10 +30,10 @@ _THICKEN_STEP = 4
 
 def render_text(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box]:
     """
-    RGBA, and where it lies on `canvas`: wrapped between words, and within those that are far too long, then
-    made smaller when it is wider than asked for or higher than the canvas.
+    Draw the spec's text as RGBA; return it and where it lies on `canvas`.
 
-    Raises InvalidValue when there is nothing to see in the text.
+    It is wrapped between words, and within those that are far too long, then made smaller when it is wider
+    than asked for or higher than the canvas. Raises InvalidValue when there is nothing to see in the text.
     """
     line = round_px(spec.text_outline.width * exact(dpr)) if spec.text_outline else 0
     size = overlay.font_size(spec, canvas, dpr)

@@ -22,7 +22,8 @@ _TABLES = 0xDB
 
 def jpeg_quality(body: Body) -> int | None:
     """
-    1..100, that of libjpeg whose table is as coarse as the first one of `body`; `None` when there is none.
+    Estimate the quality, 1..100, that a JPEG was saved with: that of libjpeg whose quantisation table is as
+    coarse as the file's first one; `None` when there is none.
     """
     try:
         table = _luminance_sum(body)

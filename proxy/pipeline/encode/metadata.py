@@ -51,7 +51,7 @@ _FIELD = re.compile(r"exif-ifd[0-9]-(.+)")
 
 
 def with_allowed_metadata(image: pyvips.Image, keep: Keep) -> pyvips.Image:
-    """`image` with the metadata that a saver may write; it writes the kinds that FLAGS names."""
+    """Return `image` with the metadata that a saver may write; it writes the kinds that KEEP_FLAGS names."""
     image = image.copy()
     # AVIF and TIFF write an orientation with or without metadata, AVIF by turning its picture.
     image.remove("orientation")

@@ -57,12 +57,12 @@ FULL_CHROMA_TARGET = 82.0
 
 
 def similarity_at(curve: Curve, quality: float) -> float:
-    """What `quality` usually gives."""
+    """Return the similarity that `quality` usually gives."""
     return _interpolate([each for each, _ in curve], [each for _, each in curve], quality)
 
 
 def quality_for(curve: Curve, similarity: float) -> int:
-    """The quality that usually gives it, 1..100."""
+    """Return the quality, 1..100, that usually gives `similarity`."""
     return round(_interpolate([each for _, each in curve], [each for each, _ in curve], similarity))
 
 

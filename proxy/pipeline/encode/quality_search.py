@@ -118,8 +118,8 @@ class _Line:
 
 def quality_reaching(tries: Encodings, target: float, highest: int = 100) -> int:
     """
-    The quality, up to `highest`, of the smallest file found whose similarity is `target` or just above; where
-    none was found, of the most similar one.
+    Find the quality, up to `highest`, of the smallest file whose similarity is `target` or just above; where
+    there is none, that of the most similar file tried.
     """
     if tries.image.width * tries.image.height > MAX_WHOLE_SEARCH_PIXELS:
         tries = Encodings(
@@ -151,7 +151,10 @@ def quality_reaching(tries: Encodings, target: float, highest: int = 100) -> int
 
 
 def quality_within(tries: Encodings, most: int, highest: int) -> int | None:
-    """The highest quality found, up to `highest`, whose file has at most `most` bytes; None: not even 1."""
+    """
+    Find the highest quality, up to `highest`, whose file has at most `most` bytes; `None` where not even 1
+    has.
+    """
     line = _Line(slope=-1.4)
     fits, exceeds = 0, highest + 1
     quality = highest
@@ -172,13 +175,13 @@ def quality_within(tries: Encodings, most: int, highest: int) -> int | None:
 
 
 def decode_like(body: bytes, format: Format, image: pyvips.Image) -> pyvips.Image:
-    """What `body` shows, with the bands of `image`, which it was made of."""
+    """Decode `body`, with the bands of `image`, which it was encoded from."""
     shown = getattr(pyvips.Image, LOADERS[format])(body).colourspace("srgb")
     return shown.addalpha() if image.hasalpha() and not shown.hasalpha() else shown
 
 
 def sample_tiles(image: pyvips.Image) -> pyvips.Image:
-    """A picture of `image`'s looks and of a size that searching can afford."""
+    """Return parts of `image` as one picture of a size that a search can afford."""
     width, height = min(TILE_SIDE, image.width), min(TILE_SIDE, image.height)
     across = [(image.width - width) * at // (TILES_PER_SIDE - 1) for at in range(TILES_PER_SIDE)]
     down = [(image.height - height) * at // (TILES_PER_SIDE - 1) for at in range(TILES_PER_SIDE)]

@@ -63,7 +63,9 @@ SUBSAMPLING: Mapping[Chroma, str] = {Chroma.AUTO: "auto", Chroma.QUARTER: "on", 
 
 
 def encoder_settings(spec: Spec, format: Format) -> dict[str, Any]:
-    """What a URL says of the encoder, in the words of this format's saver, as far as it has any."""
+    """
+    Translate what a URL says of the encoder to the settings of this format's saver, as far as it has any.
+    """
     has = FORMATS[format].encoder
     found: dict[str, Any] = {}
     if spec.lossless and format in (Format.WEBP, Format.AVIF, Format.JXL):
@@ -80,7 +82,9 @@ def encoder_settings(spec: Spec, format: Format) -> dict[str, Any]:
 
 @cache
 def savable() -> frozenset[Format]:
-    """What the linked libvips can save, found by saving: a saver may be there and its codec not."""
+    """
+    Return the formats that the linked libvips saves, found by saving: a saver may be there and its codec not.
+    """
     picture = pyvips.Image.black(16, 16, bands=3).copy(interpretation="srgb")
     return frozenset(format for format in SAVERS if _saves(picture, format))
 
@@ -99,7 +103,9 @@ def encode_image(
     keep: Keep = Keep.NONE,
     **more: Any,
 ) -> bytes:
-    """`more` are settings of the format's own saver."""
+    """
+    Encode `image` once. Without `quality` it is the saver's own; `more` are settings of the format's saver.
+    """
     saver = SAVERS[format]
     settings = {**saver.settings, **more}
     if saver.quality is not None:
@@ -115,8 +121,10 @@ _WEBP_ALPHA = 0x10
 
 def flag_webp_alpha(webp: bytes) -> bytes:
     """
-    RFC 9649, 2.7: says that there is transparency. libwebp says so where a frame has some, and not where
-    frames leave some of the canvas alone: whoever trusts the flag sees black there.
+    Set a WebP's flag for transparency (RFC 9649, 2.7).
+
+    libwebp sets it where a frame has some, and not where frames leave some of the canvas alone: programs that
+    trust the flag show black there.
     """
     if webp[12:16] != b"VP8X":
         return webp

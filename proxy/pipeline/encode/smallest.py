@@ -77,7 +77,11 @@ class EncodedFile:
 
 
 def encode_smallest(image: pyvips.Image, order: Order) -> EncodedFile:
-    """Raises ResultTooLarge when no quality makes it as small as `max_bytes`."""
+    """
+    Encode `image` as `order` says: in the smallest of its formats, and within its bytes.
+
+    Raises ResultTooLarge when no quality makes it as small as `max_bytes`.
+    """
     reference = cache(lambda: SimilarityReference.of(image))
     files = [_encode_as(format, image, order, reference) for format in order.formats]
     fitting = [file for file in files if file.fits(order.max_bytes)]
@@ -184,7 +188,10 @@ def _without_quality(
 
 
 def affordable_variants(format: Format, pixels: int, *, lossy: bool) -> Sequence[Variant]:
-    """Without those that take longest, until the rest can all be tried in time; the last is the smallest."""
+    """
+    Leave out the variants that take longest, until the rest can all be tried within MAX_ENCODE_SECONDS. The
+    last one makes the smallest file.
+    """
     first, *others = VARIANTS.get(format, (Variant({}, 0.0),))
     left = [way for way in others if lossy or way.exact]
     fewest = 1 if lossy else 0

@@ -33,7 +33,7 @@ DETECTION_THRESHOLD = 0.0
 
 
 def searched_size(size: Size) -> Size:
-    """The size of the copy in which faces are looked for."""
+    """Return the size of the copy in which faces are searched for."""
     scale = min(MAX_SEARCH_ZOOM, SEARCHED_SIDE / max(size.width, size.height))
     return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
 
@@ -101,7 +101,7 @@ def _with_attention(plan: Plan) -> Plan:
 
 
 def detect_faces(image: pyvips.Image) -> list[Box] | None:
-    """px of `image`, the surest first. `None`: nobody here knows faces."""
+    """Return boxes in px of `image`, the most certain first; `None` where no detector is installed."""
     found_by = detector()
     if found_by is None:
         return None
@@ -116,7 +116,10 @@ def detect_faces(image: pyvips.Image) -> list[Box] | None:
 
 @lru_cache(maxsize=1)
 def detector() -> Any:
-    """`None` without the extra. Loading it takes 0.7 s, so a renderer does that before it takes a job."""
+    """
+    Load the face detector; `None` without the extra. It takes 0.7 s, so a renderer does it before it takes a
+    job.
+    """
     try:
         import dlib
     except ImportError:
