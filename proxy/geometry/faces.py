@@ -43,9 +43,9 @@ def centre_on(around: Box, outer: Size, inner: Size) -> Box:
     )
 
 
-def zoom_on(around: Box, kept: Size) -> float:
-    """Return the factor that makes `around` FACE_SHARE of a picture that is cut to `kept`; never below 1."""
-    return max(1.0, FACE_SHARE * min(kept.width / around.width, kept.height / around.height))
+def zoom_on(around: Box, crop: Size) -> float:
+    """Return the factor that makes `around` FACE_SHARE of a picture that is cut to `crop`; never below 1."""
+    return max(1.0, FACE_SHARE * min(crop.width / around.width, crop.height / around.height))
 
 
 def scale_box(box: Box, was: Size, now: Size) -> Box:

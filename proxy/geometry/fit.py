@@ -22,14 +22,14 @@ ONE = Fraction(1)
 class ExactFit:
     """
     How a mode answers: what the sides are multiplied by, and the box that the picture is cut to, in px; where
-    the box has no side nothing is cut. With `bars` a picture that is smaller lies on a canvas of that size.
+    the box has no side nothing is cut. With `pads` a picture that is smaller lies on a canvas of that size.
     """
 
     across: Fraction
     down: Fraction
     width: Side = None
     height: Side = None
-    bars: bool = False
+    pads: bool = False
 
     @property
     def largest(self) -> Fraction:
@@ -54,15 +54,15 @@ class RoundedFit:
     canvas: Size | None = None
 
 
-def round_fit(source: Size, asked: ExactFit) -> RoundedFit:
+def round_fit(source: Size, fit: ExactFit) -> RoundedFit:
     """Round an exact fit to whole px, each side once."""
-    resize = Size(round_px(source.width * asked.across), round_px(source.height * asked.down))
+    resize = Size(round_px(source.width * fit.across), round_px(source.height * fit.down))
     wanted = Size(
-        round_px(asked.width) if asked.width else resize.width,
-        round_px(asked.height) if asked.height else resize.height,
+        round_px(fit.width) if fit.width else resize.width,
+        round_px(fit.height) if fit.height else resize.height,
     )
     visible = Size(min(wanted.width, resize.width), min(wanted.height, resize.height))
-    return RoundedFit(resize, visible, wanted if asked.bars and wanted != visible else None)
+    return RoundedFit(resize, visible, wanted if fit.pads and wanted != visible else None)
 
 
 def clamp_box(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Side, Side]:
@@ -101,7 +101,7 @@ def contain(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
         return inside(source, width, height, enlarge)
     width, height = clamp_box(source, width, height, enlarge)
     scale = min(scale_factors(source, width, height))
-    return ExactFit(scale, scale, width, height, bars=True)
+    return ExactFit(scale, scale, width, height, pads=True)
 
 
 def fill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
@@ -143,13 +143,13 @@ def lfill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
 def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Lie in the box whole, with bars beside it, and never be enlarged."""
     scale = min(ONE, *scale_factors(source, width, height))
-    return ExactFit(scale, scale, width, height, bars=True)
+    return ExactFit(scale, scale, width, height, pads=True)
 
 
 def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Be enlarged into the box, with bars beside it; what is larger stays as it is."""
     up = min(scale_factors(source, width, height))
-    return ExactFit(up, up, width, height, bars=True) if up >= 1 else ExactFit(ONE, ONE)
+    return ExactFit(up, up, width, height, pads=True) if up >= 1 else ExactFit(ONE, ONE)
 
 
 def crop(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:

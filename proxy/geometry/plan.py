@@ -71,13 +71,13 @@ def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) 
     """
     region = source_region(spec, source)
     upright = region.size.swapped if quarter_turns(spec) % 2 else region.size
-    asked, dpr = fit_to_box(spec, upright)
-    found = lay_out(spec, region, upright, asked, dpr)
+    fit, dpr = fit_to_box(spec, upright)
+    found = lay_out(spec, region, upright, fit, dpr)
     factor = Fraction(1)
     while (longest := found.result.longest) > limits.max_result_side and longest > 1:
         # Every rounding may be up by a px, so once is not always enough.
         factor *= Fraction(limits.max_result_side, longest)
-        found = lay_out(spec, region, upright, asked.times(factor), dpr * factor)
+        found = lay_out(spec, region, upright, fit.times(factor), dpr * factor)
     if max_side is not None:
         refuse_long(found.result, str(spec.format), max_side)
     if is_too_large(found, limits):
@@ -114,13 +114,13 @@ def narrow_plan(plan: Plan) -> Plan:
     )
 
 
-def lay_out(spec: Spec, region: Box, upright: Size, asked: ExactFit, dpr: Fraction) -> Plan:
+def lay_out(spec: Spec, region: Box, upright: Size, fit: ExactFit, dpr: Fraction) -> Plan:
     """Return the plan in whole px; `upright` is the region's size after quarter turns."""
     turn, angle = quarter_turns(spec), (spec.rotate or 0.0)
     angle = 0.0 if turn else angle
     if spec.flip != spec.flop:
         angle = -angle % 360  # mirrored before it is rotated, and meant the other way round
-    whole = round_fit(upright, asked)
+    whole = round_fit(upright, fit)
     offsets = spec.x or 0.0, spec.y or 0.0
     shown, canvas = whole.visible, whole.canvas
     border = round(spec.border.width * dpr) if spec.border else 0
@@ -195,21 +195,21 @@ def fit_to_box(spec: Spec, source: Size) -> tuple[ExactFit, Fraction]:
         return mode(source, width and width * dpr, height and height * dpr, spec.enlarge), room
     # What a floor enlarges is cut to the box that there is, and not to one that could not be filled.
     width, height = width and width * room, height and height * room
-    asked = apply_minimum(spec, source, mode(source, width, height, spec.enlarge), room)
+    fit = apply_minimum(spec, source, mode(source, width, height, spec.enlarge), room)
     if spec.mode is None and spec.fit in (Fit.COVER, Fit.CONTAIN):
         # The box lies inside what it is cut from, and that is larger now.
-        width, height = clamp_box(round_fit(source, asked).resize, width, height, spec.enlarge)
-        asked = replace(asked, width=width, height=height)
-    return asked, room
+        width, height = clamp_box(round_fit(source, fit).resize, width, height, spec.enlarge)
+        fit = replace(fit, width=width, height=height)
+    return fit, room
 
 
-def apply_minimum(spec: Spec, source: Size, asked: ExactFit, dpr: Fraction) -> ExactFit:
+def apply_minimum(spec: Spec, source: Size, fit: ExactFit, dpr: Fraction) -> ExactFit:
     """Enlarge a fit to `min_width` and `min_height`."""
     if spec.min_width is not None:
-        asked = asked.enlarged(max(ONE, spec.min_width * dpr / (source.width * asked.across)))
+        fit = fit.enlarged(max(ONE, spec.min_width * dpr / (source.width * fit.across)))
     if spec.min_height is not None:
-        asked = asked.enlarged(max(ONE, spec.min_height * dpr / (source.height * asked.down)))
-    return asked
+        fit = fit.enlarged(max(ONE, spec.min_height * dpr / (source.height * fit.down)))
+    return fit
 
 
 def requested_box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:

@@ -91,13 +91,13 @@ def compose(decoded: Decoded, overlay: bytes | memoryview | None, overlay_limits
     plan, first = decoded.plan, decoded.first
     alpha = FORMATS[plan.format].alpha
     with making_picture():
-        over = make_layer(plan.spec, overlay, first, plan.geometry, overlay_limits)
+        layer = make_layer(plan.spec, overlay, first, plan.geometry, overlay_limits)
         if plan.frames == 1:
-            image = draw(first, plan.spec, plan.geometry, over, alpha=alpha)
+            image = draw(first, plan.spec, plan.geometry, layer, alpha=alpha)
             return Composed(plan=plan, image=image if image is first else image.copy_memory())
         spec, geometry = animation.pin_choices(first, plan.spec, plan.geometry)
         plan = replace(plan, spec=spec, geometry=geometry)
-        frames = animation.draw_frames(first, decoded.others, spec, geometry, over, alpha=alpha)
+        frames = animation.draw_frames(first, decoded.others, spec, geometry, layer, alpha=alpha)
         return Composed(plan=plan, image=animation.stack_frames(frames, plan.source.header))
 
 

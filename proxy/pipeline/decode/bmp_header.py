@@ -1,6 +1,6 @@
 """
-What a BMP, and a picture of an icon that is one, says of itself: read by us, since libvips would ask
-ImageMagick, which is far more than a stranger's file should reach.
+The headers of BMP files, and of bitmaps in icons: read by us, since libvips would ask ImageMagick, which is
+far more than a hostile file should reach.
 
 The headers of Windows and OS/2: https://learn.microsoft.com/windows/win32/gdi/bitmap-storage
 """
@@ -80,7 +80,7 @@ def parse_icon_bitmap(body: Body) -> Bitmap:
 
 
 def _parse(body: memoryview, start: int | None) -> Bitmap:
-    """`start` is where the pixels are, `None` in an icon: right behind the palette."""
+    """`start` is where the pixels are, `None` in an icon: right after the palette."""
     (size,) = struct.unpack_from("<I", body)
     if size not in HEADER_SIZES:
         raise BrokenImage("the original is a bmp image of an unknown kind")
@@ -104,8 +104,8 @@ def _parse(body: memoryview, start: int | None) -> Bitmap:
     entry = 3 if size == 12 else 4
     count = 0 if depth > 8 else min(colours or 1 << depth, 1 << depth)
     # Of a photograph, a palette is a suggestion for screens that cannot show it.
-    behind = after + entry * (count if depth <= 8 else colours if start is None else 0)
-    start = behind if start is None else start
+    end = after + entry * (count if depth <= 8 else colours if start is None else 0)
+    start = end if start is None else start
     return Bitmap(
         width=width,
         height=abs(height),

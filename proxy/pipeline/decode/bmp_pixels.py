@@ -108,9 +108,9 @@ def _direct_colour(bitmap: Bitmap, pixels: Body) -> pyvips.Image:
 
 def _band(packed: pyvips.Image, mask: int) -> pyvips.Image:
     low = (mask & -mask).bit_length() - 1
-    most = mask >> low
-    values = (packed >> low) & most
-    return (values if most == 255 else (values * (255 / most)).rint()).cast("uchar")
+    maximum = mask >> low
+    values = (packed >> low) & maximum
+    return (values if maximum == 255 else (values * (255 / maximum)).rint()).cast("uchar")
 
 
 def decode_rle(packed: Body, width: int, height: int, depth: int) -> bytes:

@@ -24,9 +24,9 @@ def normalise_samples(image: pyvips.Image) -> pyvips.Image:
     Convert samples that only scientific TIFFs have to those that photographs have: integers of other widths
     to 16 bits, negative ones to black, and grey floats to RGB floats, light from 0 to 1.
     """
-    most, sixteen = _SAMPLE_MAXIMUM.get(image.format), _SIXTEEN_BIT_SPACE.get(image.interpretation)
-    if most and sixteen:
-        return (image * (65_535 / most)).cast("ushort").copy(interpretation=sixteen)
+    maximum, sixteen = _SAMPLE_MAXIMUM.get(image.format), _SIXTEEN_BIT_SPACE.get(image.interpretation)
+    if maximum and sixteen:
+        return (image * (65_535 / maximum)).cast("ushort").copy(interpretation=sixteen)
     if image.format in ("float", "double") and image.interpretation == "b-w":
         return image[0].bandjoin([image[0]] * 2).copy(interpretation="scrgb")
     return image
@@ -138,7 +138,7 @@ def _rgb_or_rgba(image: pyvips.Image) -> pyvips.Image:
 
 
 def _interpret_bands(image: pyvips.Image) -> pyvips.Image:
-    """Bands that nobody named: the first three are red, green and blue, or the first one is grey."""
+    """Bands without a meaning: the first three are red, green and blue, or the first one is grey."""
     grey = image.bands < 3
     wide = image.format == "ushort"
     space = ("grey16" if wide else "b-w") if grey else ("rgb16" if wide else "srgb")

@@ -28,7 +28,7 @@ class MissingRows(Exception):
 
 @contextmanager
 def libvips(kind: type[ProxyError], message: str) -> Iterator[None]:
-    """Turn what libvips raises within into `kind`. Its own words go to the traceback, never to strangers."""
+    """Turn what libvips raises within into `kind`. Its own words go to the traceback, never to clients."""
     try:
         yield
     except LIBVIPS_ERRORS as error:

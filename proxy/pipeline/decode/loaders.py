@@ -23,7 +23,7 @@ LOADERS: Mapping[Incoming, str] = {
     InputOnly.HEIC: "heifload_buffer",
     Format.JXL: "jxlload_buffer",
 }
-"""Explicit ones: libvips' own guess would also try loaders that are not meant for strangers' files."""
+"""Explicit ones: libvips' own guess would also try loaders that are not meant for hostile files."""
 
 OWN_DECODERS: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = {
     InputOnly.BMP: bmp_pixels.decode_bmp,
@@ -34,7 +34,7 @@ OWN_DECODERS: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = 
 PAGED_FORMATS = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.JXL, InputOnly.HEIC})
 
 DECODED_WHOLE = frozenset({Format.AVIF, InputOnly.HEIC, Format.JXL})
-"""Whatever is wanted of them, they are decoded whole."""
+"""They are decoded whole, whatever part is needed."""
 
 LOADER_SAMPLES: Mapping[Incoming, bytes] = {
     InputOnly.SVG: b"<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'><path d='M0 0h1v1'/></svg>",

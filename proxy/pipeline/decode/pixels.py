@@ -32,7 +32,7 @@ MAX_RASTERISED_PIXELS = 50_000_000
 
 def scaled(
     body: bytes | memoryview,
-    head: Header,
+    header: Header,
     region: Box,
     size: Size,
     *,
@@ -42,45 +42,45 @@ def scaled(
     Decode `region` of the upright picture, scaled to exactly `size`: 8-bit RGB with or without alpha, in
     memory.
 
-    Both are px in the frame of `head.upright`. `spec` says by which kernel, in which light and to which
+    Both are px in the frame of `header.upright`. `spec` says by which kernel, in which light and to which
     colours. Raises BrokenImage.
     """
-    if head.format is Format.JPEG:
+    if header.format is Format.JPEG:
         try:
             with jpeg_warnings():
-                return _scaled(body, head, region, size, spec, fail_on="warning")
+                return _scaled(body, header, region, size, spec, fail_on="warning")
         except MissingRows as error:
             raise BrokenImage("the original is a jpeg image that was cut short") from error
         except LIBVIPS_ERRORS:
             # The other warnings are about files that are odd, and shown as their makers meant.
             pass
-    with _decoding(head):
-        return _scaled(body, head, region, size, spec)
+    with _decoding(header):
+        return _scaled(body, header, region, size, spec)
 
 
 def _scaled(
-    body: bytes | memoryview, head: Header, region: Box, size: Size, spec: Spec, **strictness: str
+    body: bytes | memoryview, header: Header, region: Box, size: Size, spec: Spec, **strictness: str
 ) -> pyvips.Image:
-    turned = ORIENTATIONS[head.orientation]
+    turned = ORIENTATIONS[header.orientation]
     target = size.swapped if turned.transposed else size
-    if head.format is InputOnly.SVG:
+    if header.format is InputOnly.SVG:
         image = _rasterised(body, region, target)
-    elif region == Box(0, 0, head.upright.width, head.upright.height):
-        on_load = _load_options(head, target if loaders_may_scale(spec) else head.stored)
-        image = open_image(body, head.format, **on_load, **strictness)
+    elif region == Box(0, 0, header.upright.width, header.upright.height):
+        on_load = _load_options(header, target if loaders_may_scale(spec) else header.stored)
+        image = open_image(body, header.format, **on_load, **strictness)
     else:
-        part = to_stored(region, turned, head.stored)
-        factor = _shrink_of(part, head, target if loaders_may_scale(spec) else part.size)
-        on_load = {"shrink": factor} if factor > 1 else _page_option(head)
-        image = open_image(body, head.format, **on_load, **strictness)
+        part = to_stored(region, turned, header.stored)
+        factor = _shrink_of(part, header, target if loaders_may_scale(spec) else part.size)
+        on_load = {"shrink": factor} if factor > 1 else _page_option(header)
+        image = open_image(body, header.format, **on_load, **strictness)
         part = _shrunk_box(part, factor, Size(image.width, image.height))
         image = image.crop(part.left, part.top, part.width, part.height)
-    return to_upright(resampled(image, target, head.profile, spec).copy_memory(), turned)
+    return to_upright(resampled(image, target, header.profile, spec).copy_memory(), turned)
 
 
 def frames(
     body: bytes | memoryview,
-    head: Header,
+    header: Header,
     count: int,
     region: Box,
     size: Size,
@@ -88,25 +88,25 @@ def frames(
     spec: Spec = PLAIN_SCALING,
 ) -> Iterator[pyvips.Image]:
     """
-    Decode a still picture, or `count` frames of an animation from `head.page` on, each as `scaled` returns
+    Decode a still picture, or `count` frames of an animation from `header.page` on, each as `scaled` returns
     one.
 
     They are whole frames: what a file says of disposal and blending is done. They are decoded one by one,
     since all of one animation may be hundreds of megabytes. Raises BrokenImage.
     """
     if count == 1:
-        yield scaled(body, head, region, size, spec=spec)
+        yield scaled(body, header, region, size, spec=spec)
         return
-    turned = ORIENTATIONS[head.orientation]
+    turned = ORIENTATIONS[header.orientation]
     target = size.swapped if turned.transposed else size
-    part = to_stored(region, turned, head.stored)
-    with _decoding(head):
+    part = to_stored(region, turned, header.stored)
+    with _decoding(header):
         # libvips stands frames on top of each other.
-        column = open_image(body, head.format, page=head.page, n=count)
+        column = open_image(body, header.format, page=header.page, n=count)
     for at in range(count):
-        with _decoding(head):
-            frame = column.crop(part.left, at * head.height + part.top, part.width, part.height)
-            frame = to_upright(resampled(frame, target, head.profile, spec).copy_memory(), turned)
+        with _decoding(header):
+            frame = column.crop(part.left, at * header.height + part.top, part.width, part.height)
+            frame = to_upright(resampled(frame, target, header.profile, spec).copy_memory(), turned)
         yield frame
 
 
@@ -122,39 +122,39 @@ def _rasterised(body: bytes | memoryview, region: Box, target: Size) -> pyvips.I
     return drawing.crop(left, top, width, height)
 
 
-def _decoding(head: Header) -> AbstractContextManager[None]:
-    return libvips(BrokenImage, f"the original is a damaged {head.format} image")
+def _decoding(header: Header) -> AbstractContextManager[None]:
+    return libvips(BrokenImage, f"the original is a damaged {header.format} image")
 
 
-def _page_option(head: Header) -> dict[str, Any]:
-    return {"page": head.page} if head.format in PAGED_FORMATS else {}
+def _page_option(header: Header) -> dict[str, Any]:
+    return {"page": header.page} if header.format in PAGED_FORMATS else {}
 
 
-def _load_options(head: Header, target: Size) -> dict[str, Any]:
+def _load_options(header: Header, target: Size) -> dict[str, Any]:
     """
     How much of the scaling the loader does: JPEG leaves at least MIN_RESAMPLER_FACTOR to the resampler; a
     WebP goes to its size at once. WebP's own scaler knows nothing of premultiplied alpha, so it gets opaque
     stills only.
     """
-    shrink = min(head.width / target.width, head.height / target.height)
-    if head.format is Format.JPEG:
+    shrink = min(header.width / target.width, header.height / target.height)
+    if header.format is Format.JPEG:
         return {
             "shrink": next((factor for factor in (8, 4, 2) if shrink >= MIN_RESAMPLER_FACTOR * factor), 1)
         }
-    if head.format is Format.WEBP and not head.alpha and head.pages == 1:
+    if header.format is Format.WEBP and not header.alpha and header.pages == 1:
         return {"scale": min(1.0, 1 / shrink)}
-    return _page_option(head)
+    return _page_option(header)
 
 
-def _shrink_of(part: Box, head: Header, target: Size) -> int:
+def _shrink_of(part: Box, header: Header, target: Size) -> int:
     """
     How much of the scaling of a part the JPEG loader does. Where the edges of the part fall between the
     pixels of what it makes of them, it leaves a factor of four, and what is lost is an eighth of a pixel.
     """
-    if head.format is not Format.JPEG:
+    if header.format is not Format.JPEG:
         return 1
     shrink = min(part.width / target.width, part.height / target.height)
-    ends = (part.left + part.width) % head.width, (part.top + part.height) % head.height
+    ends = (part.left + part.width) % header.width, (part.top + part.height) % header.height
     for factor in (8, 4, 2):
         exact = not any(edge % factor for edge in (part.left, part.top, *ends))
         if shrink >= factor * (MIN_RESAMPLER_FACTOR if exact else 4):

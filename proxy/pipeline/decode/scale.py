@@ -54,8 +54,8 @@ def _resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: S
 
 
 def _in_linear_light(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
-    kept = spec.icc is Icc.KEEP and profile is not None and icc.is_matrix(profile)
-    if kept and profile_fits(image, profile):
+    keeps = spec.icc is Icc.KEEP and profile is not None and icc.is_matrix(profile)
+    if keeps and profile_fits(image, profile):
         light = _resized(image.icc_import(embedded=True, pcs="xyz"), target, spec.kernel)
         return with_profile(eight_bits(light.icc_export(depth=8)), profile)
     # sRGB's curve is Display P3's too.

@@ -24,25 +24,25 @@ def draw_frames(
     others: Iterable[pyvips.Image],
     spec: Spec,
     plan: Plan,
-    over: Layer | None = None,
+    layer: Layer | None = None,
     *,
     alpha: bool,
 ) -> Iterator[pyvips.Image]:
-    """Draw each frame as `draw` does, with `over` on it, in memory, and with nothing of its neighbours."""
+    """Draw each frame as `draw` does, with `layer` on it, in memory, and with nothing of its neighbours."""
     for frame in chain((first,), others):
-        yield draw(frame, spec, plan, over, alpha=alpha).copy_memory()
+        yield draw(frame, spec, plan, layer, alpha=alpha).copy_memory()
 
 
-def stack_frames(frames: Iterable[pyvips.Image], head: Header) -> pyvips.Image:
+def stack_frames(frames: Iterable[pyvips.Image], header: Header) -> pyvips.Image:
     """Put frames on top of each other, with their delays and their loop, as libvips' savers take them."""
     all_frames = list(frames)
     stacked = pyvips.Image.arrayjoin(all_frames, across=1).copy()
     stacked.set_type(pyvips.GValue.gint_type, "page-height", all_frames[0].height)
     stacked.set_type(pyvips.GValue.gint_type, "n-pages", len(all_frames))
-    stacked.set_type(pyvips.GValue.gint_type, "loop", head.loop)
+    stacked.set_type(pyvips.GValue.gint_type, "loop", header.loop)
     stacked.remove("delay")
-    if head.delays:
-        delays = head.delays[head.page : head.page + len(all_frames)]
+    if header.delays:
+        delays = header.delays[header.page : header.page + len(all_frames)]
         stacked.set_type(pyvips.GValue.array_int_type, "delay", list(delays))
     return stacked
 

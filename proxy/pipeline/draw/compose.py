@@ -22,10 +22,10 @@ _SMART_CROPS = {Strategy.ATTENTION: "attention", Strategy.ENTROPY: "entropy"}
 
 
 def draw(
-    image: pyvips.Image, spec: Spec, plan: Plan, over: Layer | None = None, *, alpha: bool
+    image: pyvips.Image, spec: Spec, plan: Plan, layer: Layer | None = None, *, alpha: bool
 ) -> pyvips.Image:
     """
-    Draw a picture of `plan.resize` px as planned, to `plan.result` px, with `over` on it; `alpha` says
+    Draw a picture of `plan.resize` px as planned, to `plan.result` px, with `layer` on it; `alpha` says
     whether the format has transparency.
     """
     image = turn_and_mirror(image, plan)
@@ -47,7 +47,7 @@ def draw(
     if plan.extend != Margins():
         edge = spec.extend.edge if spec.extend else Edge.BACKGROUND
         image = canvas.extended(image, plan.extend, edge, spec.background)
-    image = lay_over(image, over)
+    image = lay_over(image, layer)
     return image if alpha else canvas.flattened(image, spec.background)
 
 

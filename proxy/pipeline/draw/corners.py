@@ -14,7 +14,7 @@ from proxy.pipeline.decode.alpha import with_alpha
 from proxy.pipeline.draw.canvas import Background, blurred_background, embed_in, solid_colour
 
 MAX_CACHED_MASK_PIXELS = 1_000_000
-"""px, of 4 bytes each, that a mask may have to be kept for the next frame."""
+"""px, of 4 bytes each, that a mask may have to be cached for the next frame."""
 
 
 def with_corners_and_border(

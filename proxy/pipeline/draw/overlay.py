@@ -62,11 +62,11 @@ def make_layer(
     return Layer(image.copy_memory(), box.left, box.top, _MODES[spec.overlay_blend])
 
 
-def lay_over(image: pyvips.Image, over: Layer | None) -> pyvips.Image:
-    """Lay `over` on `image`, which keeps its bands: what was opaque stays so."""
-    if over is None:
+def lay_over(image: pyvips.Image, layer: Layer | None) -> pyvips.Image:
+    """Lay `layer` on `image`, which keeps its bands: what was opaque stays so."""
+    if layer is None:
         return image
-    mixed = image.composite2(over.image, over.mode, x=over.left, y=over.top)
+    mixed = image.composite2(layer.image, layer.mode, x=layer.left, y=layer.top)
     if not image.hasalpha():
         mixed = mixed.extract_band(0, n=3)
     return mixed if mixed.format == image.format else mixed.rint().cast(image.format)

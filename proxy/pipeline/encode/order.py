@@ -52,4 +52,6 @@ class Order:
 
     @property
     def most_bytes(self) -> int | None:
-        return min((most for most in (self.max_bytes, self.original_bytes) if most is not None), default=None)
+        return min(
+            (limit for limit in (self.max_bytes, self.original_bytes) if limit is not None), default=None
+        )

@@ -26,7 +26,7 @@ SIMILARITY_TOLERANCE = 1.5
 """Points of similarity above the target that are not worth another encoding."""
 
 SIMILARITY_SHORTFALL = 0.5
-"""Points below the target that nobody sees."""
+"""Points below the target that cannot be seen."""
 
 MAX_SIMILARITY_TRIES = 4
 MAX_BYTES_TRIES = 8
@@ -116,22 +116,26 @@ class _Line:
         return (point[1] > y) == (near_y > y)
 
 
-def quality_reaching(tries: Encodings, target: float, highest: int = 100) -> int:
+def quality_reaching(encodings: Encodings, target: float, highest: int = 100) -> int:
     """
     Find the quality, up to `highest`, of the smallest file whose similarity is `target` or just above; where
     there is none, that of the most similar file tried.
     """
-    if tries.image.width * tries.image.height > MAX_WHOLE_SEARCH_PIXELS:
-        tries = Encodings(
-            sample_tiles(tries.image), tries.format, Keep.NONE, curve=tries.curve, **tries.settings
+    if encodings.image.width * encodings.image.height > MAX_WHOLE_SEARCH_PIXELS:
+        encodings = Encodings(
+            sample_tiles(encodings.image),
+            encodings.format,
+            Keep.NONE,
+            curve=encodings.curve,
+            **encodings.settings,
         )
     line = _Line(slope=1.0)
     below, above = 0, highest + 1
-    quality = min(highest, quality_for(tries.curve, target))
+    quality = min(highest, quality_for(encodings.curve, target))
     tried: list[int] = []
     while True:
         tried.append(quality)
-        reached = tries.similarity(quality)
+        reached = encodings.similarity(quality)
         if (
             target - SIMILARITY_SHORTFALL <= reached <= target + SIMILARITY_TOLERANCE
             or len(tried) == MAX_SIMILARITY_TRIES
@@ -143,35 +147,37 @@ def quality_reaching(tries: Encodings, target: float, highest: int = 100) -> int
             above = min(above, quality)
         if above - below <= 1:
             break
-        line.points.append((_loss(similarity_at(tries.curve, quality)), _loss(reached)))
-        wanted = quality_for(tries.curve, 100 - math.exp(line.x_at(_loss(target + SIMILARITY_TOLERANCE / 3))))
+        line.points.append((_loss(similarity_at(encodings.curve, quality)), _loss(reached)))
+        wanted = quality_for(
+            encodings.curve, 100 - math.exp(line.x_at(_loss(target + SIMILARITY_TOLERANCE / 3)))
+        )
         quality = min(max(wanted, below + 1), above - 1)
-    passing = [each for each in tried if tries.similarity(each) >= target - SIMILARITY_SHORTFALL]
-    return min(passing) if passing else max(tried, key=tries.similarity)
+    passing = [each for each in tried if encodings.similarity(each) >= target - SIMILARITY_SHORTFALL]
+    return min(passing) if passing else max(tried, key=encodings.similarity)
 
 
-def quality_within(tries: Encodings, most: int, highest: int) -> int | None:
+def quality_within(encodings: Encodings, max_bytes: int, highest: int) -> int | None:
     """
-    Find the highest quality, up to `highest`, whose file has at most `most` bytes; `None` where not even 1
-    has.
+    Find the highest quality, up to `highest`, whose file has at most `max_bytes`; `None` where not even
+    1 has.
     """
     line = _Line(slope=-1.4)
     fits, exceeds = 0, highest + 1
     quality = highest
     for _ in range(MAX_BYTES_TRIES):
-        size = len(tries.body(quality))
-        if size <= most:
+        size = len(encodings.body(quality))
+        if size <= max_bytes:
             fits = quality
         else:
             exceeds = quality
-        if exceeds - fits <= 1 or most * (1 - UNUSED_BYTES_SHARE) <= size <= most:
+        if exceeds - fits <= 1 or max_bytes * (1 - UNUSED_BYTES_SHARE) <= size <= max_bytes:
             return fits or None
-        line.points.append((_loss(similarity_at(tries.curve, quality)), math.log(size)))
+        line.points.append((_loss(similarity_at(encodings.curve, quality)), math.log(size)))
         wanted = quality_for(
-            tries.curve, 100 - math.exp(line.x_at(math.log(most * (1 - UNUSED_BYTES_SHARE / 2))))
+            encodings.curve, 100 - math.exp(line.x_at(math.log(max_bytes * (1 - UNUSED_BYTES_SHARE / 2))))
         )
         quality = min(max(wanted, fits + 1), exceeds - 1)
-    return fits or (1 if len(tries.body(1)) <= most else None)
+    return fits or (1 if len(encodings.body(1)) <= max_bytes else None)
 
 
 def decode_like(body: bytes, format: Format, image: pyvips.Image) -> pyvips.Image:

@@ -72,8 +72,8 @@ class EncodedFile:
     encodings: int = 1
     similarity: Callable[[], float] = lambda: 100.0
 
-    def fits(self, most: int | None) -> bool:
-        return most is None or len(self.body) <= most
+    def fits(self, max_bytes: int | None) -> bool:
+        return max_bytes is None or len(self.body) <= max_bytes
 
 
 def encode_smallest(image: pyvips.Image, order: Order) -> EncodedFile:
@@ -116,43 +116,43 @@ def _encode_as(
     own = order.settings.get(format, {})
     if own.get("lossless"):
         return EncodedFile(body=encode_image(image, format, None, order.keep, **own), format=format)
-    tries = Encodings(image, format, order.keep, reference, **own)
+    encodings = Encodings(image, format, order.keep, reference, **own)
     chroma = own.get("subsample_mode")
     if format is Format.JPEG and (
         chroma == "off" or (chroma is None and order.by_looks and order.target >= FULL_CHROMA_TARGET)
     ):
         own = {**own, "subsample_mode": "off"}
-        tries = Encodings(image, format, order.keep, reference, curve=FULL_CHROMA_CURVE, **own)
-    quality = _quality(tries, order)
-    if order.max_bytes is not None and len(tries.body(quality)) > order.max_bytes:
-        quality = quality_within(tries, order.max_bytes, quality) or 1
-    elif order.original_bytes is not None and len(tries.body(quality)) > order.original_bytes:
-        quality = _as_small_as_the_original(tries, order.original_bytes, quality)
+        encodings = Encodings(image, format, order.keep, reference, curve=FULL_CHROMA_CURVE, **own)
+    quality = _quality(encodings, order)
+    if order.max_bytes is not None and len(encodings.body(quality)) > order.max_bytes:
+        quality = quality_within(encodings, order.max_bytes, quality) or 1
+    elif order.original_bytes is not None and len(encodings.body(quality)) > order.original_bytes:
+        quality = _as_small_as_the_original(encodings, order.original_bytes, quality)
     return EncodedFile(
-        body=tries.body(quality),
+        body=encodings.body(quality),
         format=format,
-        encodings=len(tries),
-        similarity=lambda: tries.similarity(quality),
+        encodings=len(encodings),
+        similarity=lambda: encodings.similarity(quality),
     )
 
 
-def _quality(tries: Encodings, order: Order) -> int:
+def _quality(encodings: Encodings, order: Order) -> int:
     """What is asked for, but no more than the original had: nothing is won by keeping its flaws exactly."""
     highest = order.original_quality or 100
     if order.by_looks and order.still:
-        return quality_reaching(tries, order.target, highest)
+        return quality_reaching(encodings, order.target, highest)
     if order.by_looks:
-        return min(highest, quality_for(tries.curve, order.target))
-    asked = order.quality if isinstance(order.quality, int) else SAVERS[tries.format].quality
+        return min(highest, quality_for(encodings.curve, order.target))
+    asked = order.quality if isinstance(order.quality, int) else SAVERS[encodings.format].quality
     return min(highest, asked or highest)
 
 
-def _as_small_as_the_original(tries: Encodings, most: int, highest: int) -> int:
+def _as_small_as_the_original(encodings: Encodings, max_bytes: int, highest: int) -> int:
     """But not for any price: of a small file, what was asked to be kept may be more than the picture."""
-    quality = quality_within(tries, most, highest)
+    quality = quality_within(encodings, max_bytes, highest)
     lowest = SIMILARITY_TARGETS[AutoQuality.LOW]
-    if quality is None or tries.similarity(quality) < lowest:
-        return quality_reaching(tries, lowest, highest)
+    if quality is None or encodings.similarity(quality) < lowest:
+        return quality_reaching(encodings, lowest, highest)
     return quality
 
 
@@ -166,8 +166,8 @@ def _without_quality(
     # An sRGB profile may not be in a file of greys.
     with_profile = KEEP_FLAGS[order.keep] & ICC
     grey = as_greyscale(image) if order.original_grey and format is Format.PNG and not with_profile else None
-    for way in affordable_variants(format, image.width * image.height, lossy=lossy):
-        settings, exact = way.settings, way.exact
+    for variant in affordable_variants(format, image.width * image.height, lossy=lossy):
+        settings, exact = variant.settings, variant.exact
         shown = image if grey is None or settings.get("palette") else grey
         body = encode_image(shown, format, None, order.keep, **{**order.settings.get(format, {}), **settings})
         count += 1
@@ -193,12 +193,13 @@ def affordable_variants(format: Format, pixels: int, *, lossy: bool) -> Sequence
     last one makes the smallest file.
     """
     first, *others = VARIANTS.get(format, (Variant({}, 0.0),))
-    left = [way for way in others if lossy or way.exact]
+    left = [variant for variant in others if lossy or variant.exact]
     fewest = 1 if lossy else 0
     while (
-        len(left) > fewest and sum(way.seconds for way in (first, *left)) * pixels > MAX_ENCODE_SECONDS * 1e6
+        len(left) > fewest
+        and sum(variant.seconds for variant in (first, *left)) * pixels > MAX_ENCODE_SECONDS * 1e6
     ):
-        left.remove(max(left[: len(left) - fewest], key=lambda way: way.seconds))
+        left.remove(max(left[: len(left) - fewest], key=lambda variant: variant.seconds))
     return first, *left
 
 

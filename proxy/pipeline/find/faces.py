@@ -39,19 +39,20 @@ def searched_size(size: Size) -> Size:
 
 
 def plan_around_faces(
-    source: PixelSource, kept: Box, plan: Plan, *, nearer: bool
+    source: PixelSource, trimmed: Box, plan: Plan, *, zoom: bool
 ) -> tuple[Plan, tuple[Note, ...]]:
     """
-    The plan for what is `kept` of the upright picture, with boxes in place of the strategy `face`, or with
-    `attention` where no face is known. `nearer` makes the faces as large as thumbnails show them, and at most
-    as large as they are.
+    Look for faces, and put boxes in place of the strategy `face`, or `attention` where no face is found.
+
+    `trimmed` is what is left of the upright picture. `zoom` makes the faces as large as thumbnails show them,
+    and at most as large as they are.
     """
     if Strategy.FACE not in (plan.strategy, plan.region_strategy):
         return plan, ()
     region = plan.region
-    searched = kept
+    searched = trimmed
     if plan.region_strategy is None:
-        searched = replace(region, left=kept.left + region.left, top=kept.top + region.top)
+        searched = replace(region, left=trimmed.left + region.left, top=trimmed.top + region.top)
     copy = searched_size(searched.size)
     found = detect_faces(source.scaled(searched, copy))
     if not found:
@@ -59,21 +60,21 @@ def plan_around_faces(
         return _with_attention(plan), (note,)
     faces = [scale_box(face, copy, searched.size) for face in found]
     if plan.region_strategy is not None:
-        region = centre_on(group_faces(faces, region.size), kept.size, region.size)
+        region = centre_on(group_faces(faces, region.size), trimmed.size, region.size)
         faces = [replace(face, left=face.left - region.left, top=face.top - region.top) for face in faces]
     plan = replace(plan, region=region, region_strategy=None)
     if plan.strategy is not None:
-        plan = _crop_around(faces, plan, nearer=nearer)
+        plan = _crop_around(faces, plan, zoom=zoom)
     return plan, ()
 
 
-def _crop_around(faces: list[Box], plan: Plan, *, nearer: bool) -> Plan:
+def _crop_around(faces: list[Box], plan: Plan, *, zoom: bool) -> Plan:
     """`faces` are px of the region."""
     view = View(
         region=plan.region, resize=plan.resize, turn=plan.turn, flip=plan.flip, flop=plan.flop, crop=plan.crop
     )
     around = _group_in_view(faces, view)
-    if nearer:
+    if zoom:
         own = max(1.0, plan.region.width / plan.resize.width)
         factor = min(zoom_on(around, plan.crop.size), own)
         grown = Size(round(plan.resize.width * factor), round(plan.resize.height * factor))

@@ -39,24 +39,26 @@ def plan_regions(
     Raises UnusableOriginal and ResultTooLarge.
     """
     with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
-        kept = _trim(source, spec.trim)
-        settled = plan(spec, kept.size, limits, max_side)
-        settled, notes = plan_around_faces(source, kept, settled, nearer=spec.mode is Mode.THUMB)
-        left, top = _region_offset(source, kept, settled)
-    return replace(settled, region=replace(settled.region, left=kept.left + left, top=kept.top + top)), notes
+        trimmed = _trim(source, spec.trim)
+        geometry = plan(spec, trimmed.size, limits, max_side)
+        geometry, notes = plan_around_faces(source, trimmed, geometry, zoom=spec.mode is Mode.THUMB)
+        left, top = _region_offset(source, trimmed, geometry)
+    return replace(
+        geometry, region=replace(geometry.region, left=trimmed.left + left, top=trimmed.top + top)
+    ), notes
 
 
-def _region_offset(source: PixelSource, kept: Box, plan: Plan) -> tuple[int, int]:
-    """Left and top of the region in what was kept."""
+def _region_offset(source: PixelSource, trimmed: Box, plan: Plan) -> tuple[int, int]:
+    """Left and top of the region in the trimmed picture."""
     region = plan.region
-    if plan.region_strategy is None or region.size == kept.size:
+    if plan.region_strategy is None or region.size == trimmed.size:
         return region.left, region.top
-    scale = min(1.0, _STRATEGY_SIDE / kept.size.longest)
-    small = source.scaled(kept, _times(kept.size, scale))
+    scale = min(1.0, _STRATEGY_SIDE / trimmed.size.longest)
+    small = source.scaled(trimmed, _times(trimmed.size, scale))
     left, top = smart_crop_offset(small, _times(region.size, scale), plan.region_strategy)
     return (
-        min(round(left / scale), kept.width - region.width),
-        min(round(top / scale), kept.height - region.height),
+        min(round(left / scale), trimmed.width - region.width),
+        min(round(top / scale), trimmed.height - region.height),
     )
 
 
