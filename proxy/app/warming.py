@@ -28,7 +28,7 @@ from proxy.url.build import format_path
 BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 """What browsers accept: each gets its own picture where a URL leaves the format open."""
 
-PATIENCE = 60.0
+OVERLOAD_TIMEOUT = 60.0
 """Seconds for which a rendition that is refused for want of room is asked for again."""
 
 
@@ -111,7 +111,7 @@ class Warming:
 
 async def _made(renditions: Renditions, request: RenditionRequest) -> Served:
     """What is refused because too much is asked for is asked for again when that says, as by any client."""
-    given_up = time.monotonic() + PATIENCE
+    given_up = time.monotonic() + OVERLOAD_TIMEOUT
     while True:
         try:
             return await renditions.get(request)

@@ -43,7 +43,7 @@ _FORBIDDEN = 403
 _UNKNOWN_TO_IT = {401, 407}
 _PASSING = {502, 503, 504}
 
-_SPARE_BODY = 16_384
+_MAX_DISCARDED_BYTES = 16_384
 _CONNECT = 5.0  # seconds
 
 # RFC 9110, 8.8.3, without obs-text; the empty tag is valid and says nothing.
@@ -79,7 +79,7 @@ class Downloader:
         self._allows = allows
         self._auth = auth
         # The deadline is the Retrier's.
-        self._patience = httpx.Timeout(None, connect=min(timeout, _CONNECT), pool=timeout)
+        self._timeout = httpx.Timeout(None, connect=min(timeout, _CONNECT), pool=timeout)
         self._headers = httpx.Headers(HEADERS)
         self._headers.update(headers or {})
 
@@ -92,9 +92,9 @@ class Downloader:
         Raises OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut; SourceNotAllowed comes from
         the client's guard.
         """
-        return await self._retrier.fetch_with_retry(key, lambda: self._travel(key, url, known))
+        return await self._retrier.fetch_with_retry(key, lambda: self._follow(key, url, known))
 
-    async def _travel(self, key: str, url: httpx.URL, known: Original | None) -> Original:
+    async def _follow(self, key: str, url: httpx.URL, known: Original | None) -> Original:
         status = 0
         for _ in range(_REDIRECTS + 1):
             answer = await self._ask(key, url, known)
@@ -119,7 +119,7 @@ class Downloader:
 
     async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | _Elsewhere:
         headers = {**self._headers, **_conditions(known)}
-        request = self._client.build_request("GET", url, headers=headers, timeout=self._patience)
+        request = self._client.build_request("GET", url, headers=headers, timeout=self._timeout)
         try:
             response = await self._client.send(request, stream=True, auth=self._auth, follow_redirects=False)
             try:
@@ -151,7 +151,7 @@ class Downloader:
             )
         if (status in _REDIRECT or status in _ABSENT or status == _FORBIDDEN) and _length(
             response
-        ) <= _SPARE_BODY:
+        ) <= _MAX_DISCARDED_BYTES:
             # Read and thrown away, so that the connection can be used again.
             async for _ in response.aiter_raw():
                 pass

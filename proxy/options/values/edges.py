@@ -35,7 +35,7 @@ class Trim:
 
 @dataclass(frozen=True)
 class TrimKind:
-    """Trims; `max_threshold` is the threshold that all colours are within."""
+    """Trims, with thresholds from 0 to `max_threshold`."""
 
     max_threshold: float = 255.0
 
