@@ -87,7 +87,7 @@ def explain_plan(spec: Spec, plan: Plan, source: Size) -> Iterator[tuple[str, st
     if plan.radii is not None:
         yield "round", "corners of " + _radii(plan.radii)
     if plan.border:
-        yield "line", f"{plan.border} px around, which takes {_size(plan.outlined)}"
+        yield "line", f"{plan.border} px around, which takes {_size(plan.bordered)}"
     if plan.angle:
         yield "rotate", f"{plan.angle:g} degrees clockwise, which takes {_size(plan.rotated)}"
     if plan.result != plan.rotated:

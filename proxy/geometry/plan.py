@@ -31,7 +31,7 @@ class Plan:
     clockwise by `turn` quarters; mirror it (`flip` top to bottom, `flop` left to right); keep `crop` of it,
     or a box of that size where `strategy` says; apply the effects; put it on `canvas`, where it lies at left
     and top; round its corners by `radii` and draw a `border` of that many px around it, which gives
-    `outlined`; rotate by `angle` degrees clockwise, which gives `rotated`; extend it by `extend`. The picture
+    `bordered`; rotate by `angle` degrees clockwise, which gives `rotated`; extend it by `extend`. The picture
     then has the size `result`.
     `dpr` is what offsets and paddings were multiplied by.
     """
@@ -47,7 +47,7 @@ class Plan:
     canvas: Box | None
     radii: Corners | None
     border: int
-    outlined: Size
+    bordered: Size
     angle: float
     rotated: Size
     extend: Margins
@@ -58,7 +58,7 @@ class Plan:
     def sizes(self) -> tuple[Size, ...]:
         """Of everything that is made on the way, the result being one."""
         canvas = (self.canvas or self.crop).size
-        return self.resize, canvas, self.outlined, self.rotated, self.result
+        return self.resize, canvas, self.bordered, self.rotated, self.result
 
 
 def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) -> Plan:
@@ -124,8 +124,8 @@ def lay_out(spec: Spec, region: Box, upright: Size, fit: ExactFit, dpr: Fraction
     offsets = spec.x or 0.0, spec.y or 0.0
     shown, canvas = whole.visible, whole.canvas
     border = round(spec.border.width * dpr) if spec.border else 0
-    outlined = Size((canvas or shown).width + 2 * border, (canvas or shown).height + 2 * border)
-    rotated = rotated_size(outlined, angle)
+    bordered = Size((canvas or shown).width + 2 * border, (canvas or shown).height + 2 * border)
+    rotated = rotated_size(bordered, angle)
     extend = padding_margins(spec, dpr)
     strategy = spec.position if isinstance(spec.position, Strategy) else None
     return Plan(
@@ -142,7 +142,7 @@ def lay_out(spec: Spec, region: Box, upright: Size, fit: ExactFit, dpr: Fraction
         else Box(*position(canvas, shown, spec.position, *offsets, dpr), canvas.width, canvas.height),
         radii=corner_radii(spec, canvas or shown, dpr),
         border=border,
-        outlined=outlined,
+        bordered=bordered,
         angle=angle,
         rotated=rotated,
         extend=extend,

@@ -23,7 +23,7 @@ from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.source import Picture
 from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.canvas import flattened
-from proxy.pipeline.draw.compose import draw
+from proxy.pipeline.draw.compose import draw_picture
 from proxy.pipeline.draw.overlay import make_layer
 from proxy.pipeline.encode.cost import without_slow_avif
 from proxy.pipeline.encode.smallest import encode_smallest
@@ -93,7 +93,7 @@ def compose(decoded: Decoded, overlay: bytes | memoryview | None, overlay_limits
     with making_picture():
         layer = make_layer(plan.spec, overlay, first, plan.geometry, overlay_limits)
         if plan.frames == 1:
-            image = draw(first, plan.spec, plan.geometry, layer, alpha=alpha)
+            image = draw_picture(first, plan.spec, plan.geometry, layer, alpha=alpha)
             return Composed(plan=plan, image=image if image is first else image.copy_memory())
         spec, geometry = animation.pin_choices(first, plan.spec, plan.geometry)
         plan = replace(plan, spec=spec, geometry=geometry)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyvips
 
 Tone = Sequence[float]
-SLOPE = [[-1, -1, -1, -1, 0, 1, 1, 1, 1]]
+SLOPE_KERNEL = [[-1, -1, -1, -1, 0, 1, 1, 1, 1]]
 
 
 def noise(

@@ -7,7 +7,18 @@ from itertools import cycle
 
 import pyvips
 
-from proxy.samples.darkroom import SLOPE, developed, glow, gradient, line, mix, noise, over, reflected, step
+from proxy.samples.darkroom import (
+    SLOPE_KERNEL,
+    developed,
+    glow,
+    gradient,
+    line,
+    mix,
+    noise,
+    over,
+    reflected,
+    step,
+)
 
 
 def firs(width: int, height: int, level: float, size: float, seed: int) -> str:
@@ -43,7 +54,7 @@ def mountains() -> pyvips.Image:
         peaks = (1 - line(width, cell, 9, 41 + index, 0.45).abs() * 1.6) * -swing
         crest = peaks * (line(width, cell * 1.7, 1, 118 + index) + 0.7) + level
         relief = 1 - noise(width, shore, 380, 7, 60 + index, rough=0.46).abs()
-        light = relief.conv(pyvips.Image.new_from_array(SLOPE)) * 4.5 + 0.75
+        light = relief.conv(pyvips.Image.new_from_array(SLOPE_KERNEL)) * 4.5 + 0.75
         face = light * list(rock)
         if index < 2:
             snow = step(light * 260 + relief * 300 - y, -1110, -940)
@@ -138,7 +149,7 @@ def dunes() -> pyvips.Image:
         down = place[1] - crest.crop(margin, 0, width, 1).zoom(1, height)
         bend = noise(width, height, 660, 3, 30 + index, stretch=2)
         across = place[0] + down * (0.35 + 0.3 * index) + bend * 120 + margin
-        steep = profile.conv(pyvips.Image.new_from_array(SLOPE)).zoom(1, 4) * cell
+        steep = profile.conv(pyvips.Image.new_from_array(SLOPE_KERNEL)).zoom(1, 4) * cell
         lit = steep.mapim(across.clamp(min=margin / 2, max=width + margin).bandjoin(place[1] * 0 + 1))
         ripple = ((down * (0.4 - 0.07 * index) + bend * 60) * 40).sin() * (2 + 2.2 * index)
         light = step(lit, -2, 2) * 0.62 + bend * 0.12 + 0.44
@@ -168,6 +179,6 @@ def aurora() -> pyvips.Image:
 def clouds() -> pyvips.Image:
     width, height = 2400, 1600
     heap = noise(width, height, 560, 8, 31, stretch=2, rough=0.52)
-    light = heap.conv(pyvips.Image.new_from_array(SLOPE).rot90()) * 3 + heap * -22
+    light = heap.conv(pyvips.Image.new_from_array(SLOPE_KERNEL).rot90()) * 3 + heap * -22
     cover = step(heap + pyvips.Image.xyz(width, height)[1] / height * 0.5, 0.12, 0.75)
     return developed(mix(gradient(width, height, "#1c5fae", "#5d9cdc", "#b9daf2"), light + 232, cover), 7, 2)

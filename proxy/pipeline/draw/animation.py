@@ -14,7 +14,7 @@ from proxy.options.spec import Spec
 from proxy.options.values.colours import GeneratedBackground
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.draw import canvas
-from proxy.pipeline.draw.compose import crop_to_plan, draw, turn_and_mirror
+from proxy.pipeline.draw.compose import crop_to_plan, draw_picture, turn_and_mirror
 from proxy.pipeline.draw.effects import apply_effects
 from proxy.pipeline.draw.overlay import Layer
 
@@ -28,9 +28,9 @@ def draw_frames(
     *,
     alpha: bool,
 ) -> Iterator[pyvips.Image]:
-    """Draw each frame as `draw` does, with `layer` on it, in memory, and with nothing of its neighbours."""
+    """Draw each frame as `draw_picture` does, in memory, and with nothing of its neighbours."""
     for frame in chain((first,), others):
-        yield draw(frame, spec, plan, layer, alpha=alpha).copy_memory()
+        yield draw_picture(frame, spec, plan, layer, alpha=alpha).copy_memory()
 
 
 def stack_frames(frames: Iterable[pyvips.Image], header: Header) -> pyvips.Image:

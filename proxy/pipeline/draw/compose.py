@@ -21,7 +21,7 @@ _SMART_CROPS = {Strategy.ATTENTION: "attention", Strategy.ENTROPY: "entropy"}
 """Faces are looked for elsewhere, and are boxes by now."""
 
 
-def draw(
+def draw_picture(
     image: pyvips.Image, spec: Spec, plan: Plan, layer: Layer | None = None, *, alpha: bool
 ) -> pyvips.Image:
     """
