@@ -115,7 +115,7 @@ async def until(happened: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_thousand_askers_in_four_processes_have_it_made_once(shared: RedisServer) -> None:
+async def test_a_thousand_callers_in_four_processes_have_it_made_once(shared: RedisServer) -> None:
     make = Maker()
     async with processes(shared.url) as flights:
         found = await asyncio.gather(*(flights[each % 4].join("tom", make) for each in range(1000)))
@@ -152,7 +152,7 @@ async def test_an_error_travels_with_all_it_says(shared: RedisServer) -> None:
         assert error.facts == {"option": "w", "allowed": ["a", "b"], "origin_status": 418}
 
 
-async def test_who_comes_after_a_passing_failure_tries_again(shared: RedisServer) -> None:
+async def test_a_caller_after_a_transient_failure_tries_again(shared: RedisServer) -> None:
     make = Failing(OriginFailed("the origin is down"))
     async with processes(shared.url) as flights:
         with pytest.raises(OriginFailed):
@@ -188,7 +188,7 @@ async def test_what_is_too_large_to_travel_is_made_by_each(shared: RedisServer) 
     assert [made.by_peer for made in found] == [False, False]
 
 
-async def test_what_its_origin_wants_nobody_to_keep_is_not_in_redis(server: RedisServer) -> None:
+async def test_what_its_origin_lets_no_cache_store_is_not_in_redis(server: RedisServer) -> None:
     class Private(Maker):
         async def __call__(self) -> NewRendition:
             return replace(await super().__call__(), storable=False)
@@ -202,7 +202,7 @@ async def test_what_its_origin_wants_nobody_to_keep_is_not_in_redis(server: Redi
         assert not client.keys("*:landed:*")
 
 
-async def test_who_asks_a_moment_late_gets_what_was_made(shared: RedisServer) -> None:
+async def test_a_process_that_asks_a_moment_late_gets_what_was_made(shared: RedisServer) -> None:
     make = Maker()
     async with processes(shared.url) as flights:
         await flights[0].join("tom", make)
@@ -212,7 +212,7 @@ async def test_who_asks_a_moment_late_gets_what_was_made(shared: RedisServer) ->
     assert make.times == 2
 
 
-async def test_waiters_are_woken_by_the_landing_and_hardly_ask_meanwhile(server: RedisServer) -> None:
+async def test_followers_are_woken_by_the_completion_and_hardly_ask_meanwhile(server: RedisServer) -> None:
     make = Maker(seconds=1.0)
     async with processes(server.url, connected=False) as flights:
         joined = [asyncio.ensure_future(flight.join("tom", make)) for flight in flights]
@@ -222,11 +222,11 @@ async def test_waiters_are_woken_by_the_landing_and_hardly_ask_meanwhile(server:
     assert waited.seconds < 0.5
     with Redis(port=server.port) as client:
         calls = client.info("commandstats")["cmdstat_eval"]["calls"]
-    # Each asks, listens and asks again, and again where the lease might have run out; then the landing.
+    # Each asks, subscribes and asks again, and again where the lease might have run out; then the completion.
     assert calls <= 4 * 4 + 5
 
 
-async def test_who_may_not_listen_asks_ten_times_a_second(server: RedisServer) -> None:
+async def test_a_process_that_may_not_subscribe_asks_ten_times_a_second(server: RedisServer) -> None:
     with Redis(port=server.port) as client:
         client.acl_setuser("deaf", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-subscribe"])
     make = Maker(seconds=1.0)
@@ -258,8 +258,8 @@ async def test_a_slow_leader_that_lives_is_waited_for(shared: RedisServer) -> No
     assert make.times == 1
 
 
-async def test_a_leader_that_was_overtaken_does_not_land(shared: RedisServer) -> None:
-    """What it brings is for its own askers only, and kept nowhere."""
+async def test_a_leader_that_was_overtaken_completes_nothing(shared: RedisServer) -> None:
+    """What it made is for its own callers only, and is not cached."""
     old, new = replace(TOM, etag="old"), replace(TOM, etag="new")
     async with processes(shared.url, 3) as flights:
         sleeping = asyncio.ensure_future(flights[0].join("tom", Maker(seconds=0.3, rendition=old)))
@@ -273,7 +273,7 @@ async def test_a_leader_that_was_overtaken_does_not_land(shared: RedisServer) ->
         assert (await flights[2].join("tom", Maker())).rendition.etag == "new"
 
 
-async def test_a_leader_that_slept_through_the_end_of_its_lease_lands_nothing(shared: RedisServer) -> None:
+async def test_a_leader_that_was_stopped_beyond_its_lease_completes_nothing(shared: RedisServer) -> None:
     """A successor may have come and gone meanwhile: what it made is newer."""
 
     async def make() -> NewRendition:
@@ -287,7 +287,7 @@ async def test_a_leader_that_slept_through_the_end_of_its_lease_lands_nothing(sh
         assert (after.by_peer, after.storable) == (False, True)
 
 
-async def test_a_redis_that_loses_its_memory_in_the_middle_is_told_who_leads(shared: RedisServer) -> None:
+async def test_a_redis_that_loses_its_memory_in_the_middle_learns_of_the_leader(shared: RedisServer) -> None:
     make = Maker(seconds=2.5)
     async with processes(shared.url, 2) as flights:
         leading = asyncio.ensure_future(flights[0].join("tom", make))
@@ -345,7 +345,7 @@ async def test_without_an_answering_redis_a_flight_costs_nothing_more(server: Re
         assert waited.seconds < 1
 
 
-async def test_what_somebody_else_wrote_is_not_taken_for_a_result(shared: RedisServer) -> None:
+async def test_what_others_wrote_is_not_taken_for_a_result(shared: RedisServer) -> None:
     make = Maker(seconds=0)
     async with processes(shared.url) as flights:
         await flights[0].join("tom", make)

@@ -1,4 +1,4 @@
-"""Originals that are kept: when their origin is asked, and what happens when it does not answer."""
+"""Cached originals: when their origin is asked, and what happens when it does not answer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_what_is_fresh_is_not_asked_for(opened: Open, server: Server, cloc
     assert len(server.asked) == 1
 
 
-async def test_what_is_kept_survives_a_restart_with_all_that_was_said(
+async def test_a_cached_one_survives_a_restart_with_its_policy(
     opened: Open, server: Server, clock: Clock
 ) -> None:
     server.put(
@@ -82,7 +82,7 @@ async def test_what_is_kept_survives_a_restart_with_all_that_was_said(
     assert len(server.asked) == 1
 
 
-async def test_many_who_want_it_at_once_cost_one_download(opened: Open, server: Server) -> None:
+async def test_many_callers_at_once_cost_one_download(opened: Open, server: Server) -> None:
     server.put("/a", reply(b"one"))
     originals = opened()
     found = await asyncio.gather(*(originals.fetch(A) for _ in range(50)))
@@ -108,7 +108,7 @@ async def test_an_origin_that_says_nothing_is_believed_for_a_while(
 
 
 @pytest.mark.parametrize("forbidden", ["no-store", "private, max-age=100"])
-async def test_what_must_not_be_kept_is_not_kept(
+async def test_what_must_not_be_stored_is_not_stored(
     opened: Open, server: Server, tmp_path: Path, forbidden: str
 ) -> None:
     server.put("/a", reply(b"kept", cache_control="no-cache"), reply(b"secret", cache_control=forbidden))
@@ -121,7 +121,7 @@ async def test_what_must_not_be_kept_is_not_kept(
     assert b"secret" not in contents(tmp_path)
 
 
-async def test_a_dead_origin_is_bridged_and_not_asked_by_everybody(
+async def test_a_stale_one_stands_in_for_a_dead_origin_which_is_not_asked_each_time(
     opened: Open, server: Server, clock: Clock
 ) -> None:
     server.put("/a", reply(b"one", etag='"1"'), reply(status=500))
@@ -136,7 +136,7 @@ async def test_a_dead_origin_is_bridged_and_not_asked_by_everybody(
         await originals.fetch(A)
 
 
-async def test_who_insists_on_being_asked_is_never_bridged(
+async def test_no_stale_one_is_used_where_the_origin_insists_on_validation(
     opened: Open, server: Server, clock: Clock
 ) -> None:
     server.put("/a", reply(b"one", cache_control="max-age=5, must-revalidate"), reply(status=500))
@@ -173,14 +173,14 @@ async def test_what_is_gone_is_forgotten(opened: Open, server: Server, clock: Cl
 
 
 async def test_a_folder_needs_no_copy_of_what_is_in_it(tmp_path: Path) -> None:
-    folder, kept = tmp_path / "originals", tmp_path / "kept"
+    folder, cached = tmp_path / "originals", tmp_path / "cached"
     folder.mkdir()
     (folder / "a").write_bytes(b"one")
-    cache = TieredCache([DiskCache(ORIGINAL_CODEC, kept, 10**7)])
+    cache = TieredCache([DiskCache(ORIGINAL_CODEC, cached, 10**7)])
     originals = Originals(OriginRouter(FileOrigin(folder, Limits())), cache, fresh_for=60, stale_if_error=600)
     assert (await originals.fetch(A)).body == b"one"
     await originals.close()
-    assert not kept.exists()
+    assert not cached.exists()
 
 
 def contents(folder: Path) -> bytes:
@@ -215,7 +215,7 @@ async def test_another_original_makes_another_rendition(renderers: str, server: 
     assert second.headers["cache-status"] == "image-proxy; fwd=stale; stored"
 
 
-async def test_a_rendition_is_kept_by_nobody_when_its_original_must_not_be(
+async def test_no_cache_stores_a_rendition_whose_original_must_not_be_stored(
     server: Server, web: httpx.AsyncClient
 ) -> None:
     server.put("/tom.jpg", reply(saved(photo(64, 48), Format.JPEG), cache_control="private, no-store"))

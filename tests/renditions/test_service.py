@@ -49,7 +49,7 @@ def how(answer: Served) -> tuple[bool, bool, bool]:
     return answer.hit, answer.stale, answer.failure is not None
 
 
-async def test_a_fresh_one_is_served_and_nobody_is_asked(
+async def test_a_fresh_one_is_served_and_no_origin_asked(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
     first = await renditions.get(request())
@@ -60,7 +60,7 @@ async def test_a_fresh_one_is_served_and_nobody_is_asked(
     assert len(server.asked) == 1
 
 
-async def test_a_stale_one_is_served_at_once_and_renewed_once_behind_the_readers(
+async def test_a_stale_one_is_served_at_once_and_renewed_once_in_the_background(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
     first = await renditions.get(request())
@@ -72,7 +72,7 @@ async def test_a_stale_one_is_served_at_once_and_renewed_once_behind_the_readers
     }
 
     async with asyncio.timeout(20):
-        while (answer := await renditions.get(request())).stale:  # noqa: ASYNC110 - nobody is told of a renewal
+        while (answer := await renditions.get(request())).stale:  # noqa: ASYNC110 - no event tells of a renewal
             await asyncio.sleep(0.01)
     assert how(answer) == (True, False, False)
     assert answer.rendition.etag != first.rendition.etag
@@ -92,7 +92,7 @@ async def test_an_avif_that_takes_too_long_follows(
     assert first[0].rendition.is_provisional
 
     async with asyncio.timeout(20):
-        while (answer := await hurried.get(asked)).rendition.is_provisional:  # noqa: ASYNC110 - nobody is told
+        while (answer := await hurried.get(asked)).rendition.is_provisional:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
     assert answer.hit
     assert answer.rendition.format is Format.AVIF
@@ -125,7 +125,7 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
     )
     await hurried.get(asked)
     async with asyncio.timeout(20):
-        while not client.background_jobs:  # noqa: ASYNC110 - nobody is told
+        while not client.background_jobs:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     for hits, seconds in ((True, 1), (True, AVIF_RETRY_DELAY - 2), (False, 2)):
@@ -133,7 +133,7 @@ async def test_what_took_too_long_to_finish_is_tried_again_but_not_soon(
         answer = await hurried.get(asked)
         assert (answer.hit, answer.rendition.is_provisional) == (hits, True)
     async with asyncio.timeout(20):
-        while client.background_jobs < 2:  # noqa: ASYNC110 - nobody is told
+        while client.background_jobs < 2:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
 
 
@@ -196,11 +196,11 @@ async def test_a_client_that_cannot_take_a_stale_one_waits_for_the_renewal_under
     await renditions.get(request())
     answered = asyncio.Event()
 
-    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         await answered.wait()
         return await reply(RED, etag='"2"')(reader, writer)
 
-    server.put("/tom.png", held)
+    server.put("/tom.png", answer_late)
     clock.forward(120)
     assert how(await renditions.get(request())) == (True, True, False)
     await until(lambda: len(server.asked) == 2)
@@ -223,22 +223,22 @@ async def test_the_same_original_renews_a_rendition_without_a_renderer(
     assert "decode" not in renewed.timings
 
 
-async def test_a_dead_origin_is_bridged_for_as_long_as_it_was_agreed(
+async def test_a_stale_one_stands_in_for_a_dead_origin_for_as_long_as_it_was_agreed(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
     first = await renditions.get(request())
     server.put("/tom.png", reply(status=500))
     clock.forward(160)
-    bridged = await renditions.get(request())
-    assert how(bridged) == (False, True, True)
-    assert isinstance(bridged.failure, OriginFailed)
-    assert bridged.rendition == first.rendition
+    stale = await renditions.get(request())
+    assert how(stale) == (False, True, True)
+    assert isinstance(stale.failure, OriginFailed)
+    assert stale.rendition == first.rendition
     clock.forward(440)
     with pytest.raises(OriginFailed):
         await renditions.get(request())
 
 
-async def test_a_dead_origin_is_not_waited_for_by_everybody(
+async def test_a_dead_origin_is_not_waited_for_each_time(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
     await renditions.get(request())
@@ -250,7 +250,7 @@ async def test_a_dead_origin_is_not_waited_for_by_everybody(
     assert RENEWAL_RETRY_DELAY > 1
 
 
-async def test_an_original_that_is_gone_is_no_error_to_be_bridged(
+async def test_nothing_stands_in_for_an_original_that_is_gone(
     renditions: Renditions, server: Server, clock: Clock
 ) -> None:
     await renditions.get(request())
@@ -281,7 +281,7 @@ async def test_a_failing_origin_is_asked_again_by_the_next(renditions: Rendition
     assert how(await renditions.get(request())) == (False, False, False)
 
 
-async def test_an_error_is_shared_by_all_who_wait_for_it(renditions: Renditions, server: Server) -> None:
+async def test_an_error_is_shared_by_all_callers_that_wait(renditions: Renditions, server: Server) -> None:
     server.put("/tom.png", reply(status=500))
     answers = await asyncio.gather(*(renditions.get(request()) for _ in range(20)), return_exceptions=True)
     assert {type(each) for each in answers} == {OriginFailed}
