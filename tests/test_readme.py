@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,32 @@ def anchors(page: str) -> set[str]:
 def test_every_page_is_named_in_the_readme() -> None:
     pages = {page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").glob("*.md")}
     assert pages == set(re.findall(r"^\| \[(docs/[^\]]+)\]", README, re.MULTILINE))
+
+
+def rooms() -> dict[str, str]:
+    """What docs/architecture.md says of each folder, by its path below proxy/."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    return dict(re.findall(r"^\| \d? ?\| `([\w/]+)/` \| (.*) \|$", page, re.MULTILINE))
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in (ROOT / "proxy").rglob("*.py")}))
+def test_the_map_of_the_code_names_every_module(room: Path) -> None:
+    folder = room.relative_to(ROOT / "proxy").as_posix()
+    known = rooms()
+    while folder not in known and "/" in folder:
+        folder = folder.rpartition("/")[0]
+    if folder == ".":
+        return
+    words = set(re.findall(r"\w+", known[folder]))
+    modules = {path.stem for path in room.glob("*.py")} - {"__init__", "__main__"}
+    assert modules <= words, f"docs/architecture.md says nothing of {sorted(modules - words)}"
+
+
+def test_the_map_of_the_code_has_the_floors_of_the_import_contract() -> None:
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][
+        "layers"
+    ]
+    floors = {room: number for number, line in enumerate(reversed(layers), 1) for room in line.split(" | ")}
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    drawn = {room: int(floor) for floor, room in re.findall(r"^\| (\d) \| `(\w+)/` \|", page, re.MULTILINE)}
+    assert drawn == floors
