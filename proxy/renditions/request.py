@@ -54,8 +54,8 @@ class RenditionRequest:
     @property
     def subject(self) -> PurgeSubject:
         """What a purge calls the rendition by."""
-        located = self.located
-        return purge_subject((each.key for each in located), (each.origin for each in located), self.presets)
+        keys, origins = zip(*((each.key, each.origin) for each in self.located), strict=True)
+        return purge_subject(keys, origins, self.presets)
 
 
 def rendition_request(
