@@ -20,7 +20,7 @@ from proxy.origins.sources import Source, Sources
 LISTING_TIMEOUT = 30.0
 """Seconds for one answer with keys of a bucket."""
 
-PAGE_KEYS = 100_000
+WARM_PAGE_KEYS = 100_000
 """Keys of a page: a folder is read anew for each page of its own files."""
 
 EXAMPLES = 3
@@ -62,7 +62,9 @@ async def _all_pictures(sources: Sources) -> list[str]:
         for prefix, (source, listing) in listings.items():
             try:
                 found += [
-                    prefix + key async for key in all_keys(listing, page_keys=PAGE_KEYS) if _is_picture(key)
+                    prefix + key
+                    async for key in all_keys(listing, page_keys=WARM_PAGE_KEYS)
+                    if _is_picture(key)
                 ]
             except ListingFailed as failure:
                 raise ValueError(f"the origin {masked(source.url)!r} cannot be listed: {failure}") from None

@@ -1,6 +1,7 @@
 """
-Making renditions before anybody asks for them, on the road that requests take: what is there already is left
-alone, so a second run goes on where the first one stopped, and what another machine makes is not made here.
+Make renditions before clients ask for them, in the way that requests are answered: what is there already is
+left alone, so a second run goes on where the first one stopped, and what another machine makes is not made
+here.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ BROWSERS = (Bucket(avif=True, webp=True), Bucket(webp=True), Bucket())
 """What browsers accept: each gets its own picture where a URL leaves the format open."""
 
 OVERLOAD_TIMEOUT = 60.0
-"""Seconds for which a rendition that is refused for want of room is asked for again."""
+"""Seconds for which a rendition is tried again that is refused because of overload."""
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class Warming:
 
 
 async def _made(renditions: Renditions, request: RenditionRequest) -> Served:
-    """What is refused because too much is asked for is asked for again when that says, as by any client."""
+    """Retries after an overload when the refusal says so (Retry-After), as any client would."""
     given_up = time.monotonic() + OVERLOAD_TIMEOUT
     while True:
         try:

@@ -26,16 +26,16 @@ from proxy.telemetry.metrics import Stats
 log = structlog.get_logger()
 _T = TypeVar("_T")
 
-_LOOKUP = 2.0  # s: what waits is a reader
-_WRITE = 30.0  # s: nobody waits
-_LARGEST = 8_000_000  # bytes
-_CALLS = 32
+_LOOKUP_TIMEOUT = 2.0  # s: a client waits
+_WRITE_TIMEOUT = 30.0  # s: in the background
+_MAX_VALUE_BYTES = 8_000_000
+_MAX_CALLS = 32  # at a time
 
 
 class BucketCache:
     """
     Larger envelopes than `max_value` bytes are neither written nor read. An object says itself when it
-    expires; what nobody asks for after that is for a lifecycle rule of the bucket to remove. `clock` gives
+    expires; a lifecycle rule of the bucket removes those that are not read after that. `clock` gives
     unix seconds, `lookup_timeout` is seconds.
     """
 
@@ -45,8 +45,8 @@ class BucketCache:
         self,
         store: ObjectStore,
         *,
-        max_value: int = _LARGEST,
-        lookup_timeout: float = _LOOKUP,
+        max_value: int = _MAX_VALUE_BYTES,
+        lookup_timeout: float = _LOOKUP_TIMEOUT,
         breaker: CircuitBreaker | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -56,7 +56,7 @@ class BucketCache:
         self._lookup_timeout = lookup_timeout
         self._breaker = breaker or CircuitBreaker()
         self._clock = clock
-        self._turn = asyncio.Semaphore(_CALLS)
+        self._turn = asyncio.Semaphore(_MAX_CALLS)
 
     async def get(self, key: str) -> Rendition | None:
         entry = await self.get_entry(key)
@@ -74,9 +74,9 @@ class BucketCache:
         lifetime = min(lifetime, MAX_LIFETIME)
         packed = await asyncio.to_thread(RENDITION_CODEC.pack, rendition, key, self._clock() + lifetime)
         if lifetime <= 0 or len(packed) > self._max_value:
-            await self._call(lambda: self._remove(key), _WRITE)
+            await self._call(lambda: self._remove(key), _WRITE_TIMEOUT)
         else:
-            await self._call(lambda: self._write(key, packed), _WRITE)
+            await self._call(lambda: self._write(key, packed), _WRITE_TIMEOUT)
 
     async def close(self) -> None:
         """A store holds nothing open that its end would not close."""
@@ -135,8 +135,8 @@ def open_bucket(address: TierAddress) -> BucketCache:
     those of the provider's own variables, such as AWS_ACCESS_KEY_ID. Raises ValueError.
     """
     return BucketCache(
-        open_tier_store(address, _WRITE),
-        max_value=address.size(address.options.get("max_value", f"{_LARGEST}")),
+        open_tier_store(address, _WRITE_TIMEOUT),
+        max_value=address.size(address.options.get("max_value", f"{_MAX_VALUE_BYTES}")),
     )
 
 

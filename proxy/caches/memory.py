@@ -26,8 +26,8 @@ class _SizedEntry(NamedTuple, Generic[T]):
 
 class MemoryCache(Generic[T]):
     """
-    Least recently used goes first. An entry of more than an eighth of `max_bytes` is not cached: it would
-    push out too many others. `clock` gives unix seconds.
+    Evicts the least recently used first. An entry of more than an eighth of `max_bytes` is not cached: it
+    would push out too many others. `clock` gives unix seconds.
     """
 
     slow = False

@@ -47,7 +47,7 @@ class RedisCache:
         return None if entry is None else entry.value
 
     async def get_entry(self, key: str) -> CacheEntry[Rendition] | None:
-        # Not GET: whoever else writes here may have put half a gigabyte under our key.
+        # Not GET: another client of this Redis may have put half a gigabyte under our key.
         packed = await self._link.call("GETRANGE", self._name(key), 0, self._max_value)
         entry = await self._unpack(packed, key) if isinstance(packed, bytes) and packed else None
         if entry is None or entry.expires_at <= self._clock():

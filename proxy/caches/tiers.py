@@ -18,9 +18,9 @@ from proxy.clients.address import BUCKET_SCHEMES, TierAddress, masked, parse_tie
 from proxy.model.media import Original, Rendition
 from proxy.telemetry.metrics import Stats
 
-Schemes = Mapping[str, Callable[[TierAddress], Tier[T]]]
+TierOpeners = Mapping[str, Callable[[TierAddress], Tier[T]]]
 
-SCHEMES: Schemes[Rendition] = {
+RENDITION_TIER_OPENERS: TierOpeners[Rendition] = {
     "memory": open_memory,
     "disk": lambda address: open_disk(address, RENDITION_CODEC),
     **dict.fromkeys(BUCKET_SCHEMES, open_bucket),
@@ -31,7 +31,7 @@ SCHEMES: Schemes[Rendition] = {
     },
 }
 
-SCHEMES_OF_ORIGINALS: Schemes[Original] = {
+ORIGINAL_TIER_OPENERS: TierOpeners[Original] = {
     "memory": open_memory,
     "disk": lambda address: open_disk(address, ORIGINAL_CODEC),
 }
@@ -102,22 +102,22 @@ def open_cache(text: str) -> TieredCache[Rendition]:
     The address lists tiers, nearest first: `memory://256MB,disk:///path?size=2GB,redis://host:6379/0`, or is
     `none`. A comma inside of a tier's address is `%2C`. Raises ValueError.
     """
-    return _open_tiers(text, SCHEMES, "a cache")
+    return _open_tiers(text, RENDITION_TIER_OPENERS, "a cache")
 
 
 def open_originals_cache(text: str) -> TieredCache[Original]:
     """Open a cache of originals, which are large: in memory and on disk only. Raises ValueError."""
-    return _open_tiers(text, SCHEMES_OF_ORIGINALS, "a cache of originals")
+    return _open_tiers(text, ORIGINAL_TIER_OPENERS, "a cache of originals")
 
 
-def _open_tiers(text: str, schemes: Schemes[T], what: str) -> TieredCache[T]:
-    return TieredCache([_open_tier(each, schemes, what) for each in split_tiers(text)])
+def _open_tiers(text: str, openers: TierOpeners[T], what: str) -> TieredCache[T]:
+    return TieredCache([_open_tier(each, openers, what) for each in split_tiers(text)])
 
 
-def _open_tier(text: str, schemes: Schemes[T], what: str) -> Tier[T]:
+def _open_tier(text: str, openers: TierOpeners[T], what: str) -> Tier[T]:
     address = parse_tier_address(text)
-    opener = schemes.get(address.scheme)
+    opener = openers.get(address.scheme)
     if opener is None:
-        allowed = ", ".join(f"{scheme}://" for scheme in schemes)
+        allowed = ", ".join(f"{scheme}://" for scheme in openers)
         raise ValueError(f"{what} is one of {allowed} or none, not {masked(text)!r}")
     return opener(address)

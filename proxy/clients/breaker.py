@@ -8,7 +8,9 @@ from time import monotonic
 
 class CircuitBreaker:
     """
-    Opens after `threshold` failures in a row. While it is open one call in `reset_timeout` seconds is let
+    Stops calls to a server after `threshold` failures in a row.
+
+    While the breaker is open one call in `reset_timeout` seconds is let
     through as a probe; its success closes the breaker. `clock` gives monotonic seconds.
     """
 

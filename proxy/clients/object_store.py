@@ -49,12 +49,12 @@ def environment_options(scheme: str) -> dict[str, str]:
 
 def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectStore:
     """
-    The store at `s3://bucket/prefix`, `gs://` or `az://`. What `options` (by obstore's names) does not say
-    comes from the provider's own variables, such as AWS_ACCESS_KEY_ID. Raises ValueError, which quotes no
-    secret.
+    Open the store at `s3://bucket/prefix`, `gs://` or `az://`. What `options` (by obstore's names) does not
+    say comes from the provider's own variables, such as AWS_ACCESS_KEY_ID. Raises ValueError, which quotes
+    no secret.
 
-    Proxies of the environment are not used. Where an endpoint and credentials are told, no other host is
-    talked to, whatever the store redirects to.
+    Proxies of the environment are not used. Where endpoint and credentials are given, no other
+    host is connected to, wherever the store redirects.
     """
     if "@" in urlsplit(url).netloc:
         raise ValueError("the URL of an object store takes no credentials: environment or files have them")
@@ -62,12 +62,12 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
     names = _OTHER_NAMES.get(scheme, {})
     endpoint = options.get("endpoint") or environment_options(scheme).get("endpoint", "")
     known = {**options, **({"endpoint": endpoint} if endpoint else {})}
-    told: Any = {names.get(name, name): value for name, value in known.items()}
+    config: Any = {names.get(name, name): value for name, value in known.items()}
     client: Any = {
         "timeout": timedelta(seconds=timeout),
         "connect_timeout": timedelta(seconds=min(timeout, 5.0)),
         "user_agent": f"image-proxy/{__version__}",
-        # obstore knows no other way to pass over HTTP_PROXY, or over a redirect.
+        # obstore has no other way to ignore HTTP_PROXY, or a redirect.
         "proxy_url": _CLOSED_PROXY,
         "proxy_excludes": _only_host(options) or _ALL_HOSTS,
         **({"allow_http": True} if endpoint.lower().startswith("http://") else {}),
@@ -75,7 +75,7 @@ def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectSt
     # Callers retry, each in its own way.
     retries: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=timeout)}
     try:
-        return from_url(url, config=told or None, client_options=client, retry_config=retries)
+        return from_url(url, config=config or None, client_options=client, retry_config=retries)
     except exceptions.BaseError as failure:
         raise ValueError(f"the object store cannot be opened: {configuration_problem(failure)}") from None
 
@@ -89,7 +89,7 @@ def _only_host(options: Mapping[str, str]) -> str:
 def open_tier_store(address: TierAddress, timeout: float) -> ObjectStore:
     """The store of a cache tier such as `s3://bucket/prefix`; `timeout` is in seconds. Raises ValueError."""
     address.allow({"max_value", "endpoint", "region"})
-    told = {name: text for name, text in address.options.items() if name != "max_value"}
+    options = {name: text for name, text in address.options.items() if name != "max_value"}
     if not address.place.strip("/"):
         raise ValueError(f"{address.scheme}:// takes a bucket, not {str(address)!r}")
-    return open_store(f"{address.scheme}://{address.place}", told, timeout)
+    return open_store(f"{address.scheme}://{address.place}", options, timeout)

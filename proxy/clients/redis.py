@@ -1,5 +1,5 @@
 """
-Clients of the three kinds of Redis, each told to give up soon and never to try twice: redis-py's defaults
+Clients of the three kinds of Redis, each with short time limits and without retries: redis-py's defaults
 take 3 s to find a port closed and 25 s to find it silent.
 """
 
@@ -36,7 +36,9 @@ class RedisClient(Protocol):
     async def aclose(self) -> None: ...
 
     def subscriber_connection(self) -> Connection:
-        """A connection for SUBSCRIBE, not connected yet. In a cluster it receives what any node is told."""
+        """
+        A connection for SUBSCRIBE, not connected yet. In a cluster it receives what any client publishes.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ class _Cluster:
         try:
             return await self._redis.execute_command(*command)
         except (AttributeError, LookupError) as error:
-            # redis-py 8.1 where slots move to a node, or from one, that it has not heard of.
+            # redis-py 8.1, where slots move to or from a node that it does not know yet.
             raise ClusterError("the cluster is being changed") from error
 
     async def aclose(self) -> None:

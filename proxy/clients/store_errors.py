@@ -31,6 +31,8 @@ _CONFIGURATION = re.compile(
 
 
 class FailureKind(Enum):
+    """What an object store said, or that it said nothing."""
+
     UNAUTHENTICATED = auto()
     """The store does not know the client, or its credentials have expired."""
     FORBIDDEN = auto()
@@ -67,4 +69,5 @@ def configuration_problem(error: Exception) -> str:
 
 
 def error_kind(error: Exception) -> str:
+    """The kind of an error in a word, for messages: `NotFound`."""
     return type(error).__name__.removesuffix("Error")

@@ -1,5 +1,5 @@
-"""What an operator writes: settings, presets.yaml, origins files; read once, watched for changes.
+"""What an operator writes: settings, presets.yaml and the origins file, read once and watched for changes.
 
-In: the environment, flags and files. Out: frozen `Settings`, `Presets` and `Sources`, or an error with line
-and column.
+In: flags, the environment and files (`settings.load_settings`, `deployment`). Out: frozen `Settings`,
+`Presets` and `Sources`, or an error with line and column.
 """

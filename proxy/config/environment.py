@@ -16,7 +16,7 @@ _SERVICE_LINK = re.compile(r".*_SERVICE_(?:HOST|PORT(?:_\w+)?)|.*_PORT_[0-9]+_(?
 
 
 class InvalidSettings(Exception):
-    """This deployment cannot start as it was told to. `problems` are sentences, and hold no secret."""
+    """The settings do not make a deployment. `problems` are sentences, and hold no secret."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -24,10 +24,12 @@ class InvalidSettings(Exception):
 
 
 def variable_name(name: str) -> str:
+    """The environment variable of a setting: `IMAGE_PROXY_CACHE`."""
     return ENV_PREFIX + name.upper()
 
 
 def flag_name(name: str) -> str:
+    """The flag of a setting: `--max-age`."""
     return "--" + name.replace("_", "-")
 
 
@@ -80,7 +82,10 @@ def _unknown(each: str, known: list[str]) -> str:
 
 
 def problem_of(error: ErrorDetails, given: Mapping[str, object], confidential: Collection[str]) -> str:
-    """A sentence that names the culprit by the flag, if it was `given` as one, or else by the variable."""
+    """
+    Describe an error of pydantic in a sentence that names the flag, if it was `given` as one, or the
+    variable.
+    """
     own = error.get("ctx", {}).get("error")
     if not error["loc"]:
         return str(own)

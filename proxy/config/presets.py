@@ -2,7 +2,7 @@
 The presets file: presets, allow-lists and overlays, as an operator writes them for every URL.
 
 Values there are read by the kinds that read them in a URL, from the text as it stands in the file, so the
-two never disagree. Whatever is wrong is told with its line and column.
+two never disagree. Errors have their line and column.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Overlay:
     """
     A watermark: the picture under `key`, or `text` (only that has `font`, `size` in px, `color`, `outline`
     and `align`). `width` is px, or a share of the picture under it; `x` and `y` are offsets from `gravity`.
-    `opacity` is 0 to 1. What is `None` was not said.
+    `opacity` is 0 to 1. What is `None` was not given.
     """
 
     key: str | None = None
@@ -114,7 +114,7 @@ OVERLAY_SPEC_FIELDS: Mapping[str, str] = {
 """What an overlay of presets.yaml says, and the field of `Spec` that it fills."""
 
 
-# No slots: `options` is asked for by every request, and is kept.
+# No slots: every request reads `options`, which is cached.
 @dataclass(frozen=True, kw_only=True)
 class Presets:
     """
@@ -260,6 +260,7 @@ def read_presets_node(root: Node) -> Presets:
 
 
 def read_preset(name: str, node: Node, file: Presets) -> Preset:
+    """Read one preset: options alone, or a mapping. `file` has the defaults and overlays of the same file."""
     if isinstance(node, MappingNode):
         what = f"preset {name!r}"
         nodes = read_mapping(node, what, PRESET_FIELDS)

@@ -100,6 +100,7 @@ def errors_at(node: Node, name: str) -> Iterator[None]:
 
 
 def fault(node: Node, what: str) -> InvalidYaml:
+    """The error `what` at the place of `node`, to be raised."""
     return fault_at(node.start_mark, what)
 
 
@@ -120,6 +121,7 @@ def read_values(nodes: Mapping[str, Node], kinds: Mapping[str, ValueReader]) -> 
 
 
 def read_value(name: str, node: Node, kind: ValueReader) -> Any:
+    """Read the value of the field `name`. Raises InvalidYaml, which quotes it and says what is allowed."""
     if not isinstance(node, ScalarNode):
         raise fault(node, f"{name!r} takes {kind.hint}, not {describe_node(node)}")
     try:

@@ -11,7 +11,7 @@ from proxy.model.media import CachePolicy
 
 # RFC 9111 section 5.2: a token, perhaps with a token or a quoted string.
 _DIRECTIVE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^",]*)))?\s*(?:,|$)')
-_MOST = 10 * 365 * 86_400
+_MAX_SECONDS = 10 * 365 * 86_400
 
 
 def cache_policy(headers: Mapping[str, str], now: float, known: CachePolicy | None = None) -> CachePolicy:
@@ -37,7 +37,10 @@ def cache_policy(headers: Mapping[str, str], now: float, known: CachePolicy | No
 
 
 def directives(text: str) -> dict[str, str]:
-    """By lower-case name. Of one that is repeated the first counts; what cannot be read is passed over."""
+    """
+    Read a Cache-Control field (RFC 9111 section 5.2) into directives by lower-case name. Of one that is
+    repeated the first counts; what cannot be read is skipped.
+    """
     found: dict[str, str] = {}
     position = 0
     while position < len(text):
@@ -60,13 +63,13 @@ def _fresh_for(said: Mapping[str, str], headers: Mapping[str, str], now: float) 
     else:
         return None
     age = max(_seconds(headers.get("age")) or 0, now - sent if sent is not None else 0)
-    return max(0.0, min(lifetime - age, _MOST))
+    return max(0.0, min(lifetime - age, _MAX_SECONDS))
 
 
 def _seconds(text: str | None) -> int | None:
     if text is None:
         return None
-    return min(int(text), _MOST) if re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) else 0
+    return min(int(text), _MAX_SECONDS) if re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) else 0
 
 
 def _time(text: str | None) -> float | None:

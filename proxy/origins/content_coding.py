@@ -1,6 +1,6 @@
 """
-Bodies that an origin compressed though it was asked not to, unpacked piece by piece: what a bomb unpacks to
-is never there at once.
+Content codings (RFC 9110 section 8.4.1) of bodies that an origin compressed though it was asked not to. They
+are decoded piece by piece, so that a decompression bomb is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import brotli
 _PIECE = 1 << 18  # bytes
 
 
-class Unpacker(Protocol):
-    """Of one body in one coding. Both raise ValueError for what is none in that coding."""
+class ContentDecoder(Protocol):
+    """Decodes one body in one coding. Both methods raise ValueError for data that are not in that coding."""
 
     def pieces(self, part: bytes) -> Iterator[bytes]:
-        """What `part` unpacks to, never much of it at a time."""
+        """Decode `part` into pieces of at most 256 KiB or so."""
 
     def end(self) -> None:
-        """To be called after the last part: something may be missing."""
+        """To be called after the last part, for the body may be incomplete."""
 
 
 class _Deflated:
@@ -78,7 +78,7 @@ class _Brotli:
             raise ValueError("it ends too early")
 
 
-CODINGS: Mapping[str, Callable[[], Unpacker]] = {
+CODINGS: Mapping[str, Callable[[], ContentDecoder]] = {
     "gzip": partial(_Deflated, 16 + zlib.MAX_WBITS),
     "x-gzip": partial(_Deflated, 16 + zlib.MAX_WBITS),
     "deflate": partial(_Deflated, zlib.MAX_WBITS, may_be_bare=True),

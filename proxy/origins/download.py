@@ -1,7 +1,8 @@
 """
-One original over HTTP: within a deadline, under a cap of bytes, through few redirects, retried once.
+Download one original over HTTP: within a deadline, at most so many bytes, through few redirects, retried
+once.
 
-Everything that the other side says is doubted here, and every error of httpx ends here.
+Nothing that the server says is trusted, and every error of httpx is translated here.
 """
 
 from __future__ import annotations
@@ -22,45 +23,45 @@ from proxy import __version__
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.media import Original
 from proxy.origins.cache_control import cache_policy
-from proxy.origins.content_coding import CODINGS, Unpacker
+from proxy.origins.content_coding import CODINGS, ContentDecoder
 from proxy.origins.keys import forbidden, not_found, too_large
 from proxy.origins.retry import Retrier, TransientFailure, timed_out
 
-HEADERS = {
+REQUEST_HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
     # RFC 9110, 7.6.3.
     "Via": "1.1 image-proxy",
-    # RFC 8586: whoever sees its own name here on the way in is in a loop.
+    # RFC 8586: a proxy that finds its own name in a request is in a loop.
     "CDN-Loop": "image-proxy",
     "User-Agent": f"image-proxy/{__version__}",
 }
 
-_REDIRECTS = 3
-_REDIRECT = {301, 302, 303, 307, 308}
-_ABSENT = {404, 410}
+_MAX_REDIRECTS = 3
+_REDIRECT_STATUSES = {301, 302, 303, 307, 308}
+_NOT_FOUND_STATUSES = {404, 410}
 _FORBIDDEN = 403
-_UNKNOWN_TO_IT = {401, 407}
-_PASSING = {502, 503, 504}
+_UNAUTHENTICATED_STATUSES = {401, 407}
+_TRANSIENT_STATUSES = {502, 503, 504}
 
-_MAX_DISCARDED_BYTES = 16_384
-_CONNECT = 5.0  # seconds
+_DRAINED_BYTES = 16_384  # of a body that is not needed
+_CONNECT_TIMEOUT = 5.0  # s
 
 # RFC 9110, 8.8.3, without obs-text; the empty tag is valid and says nothing.
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,256}"')
 
 
-class _Elsewhere(NamedTuple):
-    """A redirect."""
-
+class _Redirect(NamedTuple):
     status: int
     location: str
 
 
 class Downloader:
     """
+    Downloads originals with one httpx client.
+
     `max_bytes` is of one body; `timeout` is in seconds, from the first lookup to the last byte, redirects and
-    the retry included. `headers` are sent with every request.
+    the retry included. `allows` decides which redirects are followed. `headers` are sent with every request.
     """
 
     def __init__(
@@ -79,15 +80,14 @@ class Downloader:
         self._allows = allows
         self._auth = auth
         # The deadline is the Retrier's.
-        self._timeout = httpx.Timeout(None, connect=min(timeout, _CONNECT), pool=timeout)
-        self._headers = httpx.Headers(HEADERS)
+        self._timeouts = httpx.Timeout(None, connect=min(timeout, _CONNECT_TIMEOUT), pool=timeout)
+        self._headers = httpx.Headers(REQUEST_HEADERS)
         self._headers.update(headers or {})
 
     async def original(self, key: str, url: httpx.URL, known: Original | None = None) -> Original:
         """
-        What is at `url`, or where it redirects to as long as `allows` says yes. `key` is what messages speak
-        of: never the URL, which may hold credentials. `known` comes back when the other side says that it has
-        not changed.
+        Download what is at `url`, or where it redirects to. Messages name `key`: never the URL, which may
+        hold credentials. `known` is returned when the server says that it has not changed.
 
         Raises OriginalNotFound, OriginalTooLarge, OriginFailed, OriginTimedOut; SourceNotAllowed comes from
         the client's guard.
@@ -96,20 +96,22 @@ class Downloader:
 
     async def _follow(self, key: str, url: httpx.URL, known: Original | None) -> Original:
         status = 0
-        for _ in range(_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             answer = await self._ask(key, url, known)
             if isinstance(answer, Original):
                 return answer
             url, status = self._next(key, url, answer), answer.status
-        raise OriginFailed(f"the origin redirects '{key}' more than {_REDIRECTS} times", origin_status=status)
+        raise OriginFailed(
+            f"the origin redirects '{key}' more than {_MAX_REDIRECTS} times", origin_status=status
+        )
 
-    def _next(self, key: str, url: httpx.URL, elsewhere: _Elsewhere) -> httpx.URL:
+    def _next(self, key: str, url: httpx.URL, redirect: _Redirect) -> httpx.URL:
         refusal = OriginFailed(
             f"the origin redirects '{key}' to where this deployment does not follow",
-            origin_status=elsewhere.status,
+            origin_status=redirect.status,
         )
         try:
-            there = url.join(elsewhere.location)
+            there = url.join(redirect.location)
         except (httpx.InvalidURL, UnicodeError) as failure:
             raise refusal from failure
         downgrade = url.scheme == "https" and there.scheme == "http"
@@ -117,9 +119,9 @@ class Downloader:
             raise refusal
         return there
 
-    async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | _Elsewhere:
+    async def _ask(self, key: str, url: httpx.URL, known: Original | None) -> Original | _Redirect:
         headers = {**self._headers, **_conditions(known)}
-        request = self._client.build_request("GET", url, headers=headers, timeout=self._timeout)
+        request = self._client.build_request("GET", url, headers=headers, timeout=self._timeouts)
         try:
             response = await self._client.send(request, stream=True, auth=self._auth, follow_redirects=False)
             try:
@@ -138,34 +140,32 @@ class Downloader:
                 OriginFailed(f"the origin broke off in the middle of '{key}'")
             ) from failure
         except (httpx.TransportError, httpx.InvalidURL, OSError) as failure:
-            # InvalidURL: httpx reads a Location even where it is told not to follow.
+            # InvalidURL: httpx reads a Location even when it does not follow it.
             raise OriginFailed(f"the origin of '{key}' cannot be talked to") from failure
 
-    async def _read(
-        self, key: str, response: httpx.Response, known: Original | None
-    ) -> Original | _Elsewhere:
+    async def _read(self, key: str, response: httpx.Response, known: Original | None) -> Original | _Redirect:
         status = response.status_code
         if status == 304 and known is not None:
             return replace(
                 known, cache_policy=cache_policy(response.headers, time.time(), known.cache_policy)
             )
-        if (status in _REDIRECT or status in _ABSENT or status == _FORBIDDEN) and _length(
-            response
-        ) <= _MAX_DISCARDED_BYTES:
+        if (
+            status in _REDIRECT_STATUSES or status in _NOT_FOUND_STATUSES or status == _FORBIDDEN
+        ) and _length(response) <= _DRAINED_BYTES:
             # Read and thrown away, so that the connection can be used again.
             async for _ in response.aiter_raw():
                 pass
-        if status in _REDIRECT and "location" in response.headers:
-            return _Elsewhere(status, response.headers["location"])
-        if status in _ABSENT:
+        if status in _REDIRECT_STATUSES and "location" in response.headers:
+            return _Redirect(status, response.headers["location"])
+        if status in _NOT_FOUND_STATUSES:
             raise not_found(key, origin_status=status)
         if status == _FORBIDDEN:
             raise forbidden(key, origin_status=status)
-        if status in _UNKNOWN_TO_IT:
+        if status in _UNAUTHENTICATED_STATUSES:
             raise OriginRefused(f"the origin of '{key}' does not know us", origin_status=status)
         if status != 200:
             failure = OriginFailed(f"the origin answered {status} for '{key}'", origin_status=status)
-            raise TransientFailure(failure) if status in _PASSING else failure
+            raise TransientFailure(failure) if status in _TRANSIENT_STATUSES else failure
         coding = response.headers.get("content-encoding", "").strip().lower()
         if coding in ("", "identity"):
             return await self._original(key, response, response.aiter_raw())
@@ -173,7 +173,7 @@ class Downloader:
             raise OriginFailed(
                 f"the origin compressed '{key}' in a way that it was asked not to", origin_status=status
             )
-        return await self._original(key, response, _unpacked(key, response, CODINGS[coding]()))
+        return await self._original(key, response, _decoded(key, response, CODINGS[coding]()))
 
     async def _original(self, key: str, response: httpx.Response, body: AsyncIterator[bytes]) -> Original:
         if self._max_bytes < _length(response) < math.inf:
@@ -198,14 +198,14 @@ class Downloader:
         )
 
 
-async def _unpacked(key: str, response: httpx.Response, unpacker: Unpacker) -> AsyncIterator[bytes]:
+async def _decoded(key: str, response: httpx.Response, decoder: ContentDecoder) -> AsyncIterator[bytes]:
     try:
         async for part in response.aiter_raw():
-            for piece in unpacker.pieces(part):
+            for piece in decoder.pieces(part):
                 yield piece
-                # A small part may be long in unpacking: others have their turn in between.
+                # A small part may take long to unpack: other tasks run in between.
                 await asyncio.sleep(0)
-        unpacker.end()
+        decoder.end()
     except ValueError as failure:
         raise OriginFailed(
             f"the origin sent '{key}' damaged", origin_status=response.status_code

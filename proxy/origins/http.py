@@ -20,9 +20,9 @@ from proxy.origins.keys import KeyRewrite, not_found, segments, unchanged
 from proxy.origins.listing import PAGE_KEYS, CannotList, KeyPage
 from proxy.origins.transport import GuardedTransport
 
-# Seconds; how long all of it may take is the Downloader's to say.
+# Seconds; the Downloader limits the whole fetch.
 _TIMEOUT = httpx.Timeout(None, connect=5.0, pool=10.0)
-# How many at a time is said where origins are held to their terms.
+# LimitedOrigin limits how many fetches there are at a time.
 _POOL = httpx.Limits(max_connections=None, keepalive_expiry=15.0)
 
 
@@ -33,7 +33,7 @@ _AUTHORITIES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 @cache
 def _trust(file: str | None, folder: str | None) -> ssl.SSLContext:
-    """One for all: to read the authorities takes 20 ms, and with many origins that is the start."""
+    """One for all clients: to read the authorities takes 20 ms, and a deployment may have many origins."""
     return httpx.create_ssl_context()
 
 
@@ -65,7 +65,7 @@ def make_client(
 
 class HTTPOrigin:
     """
-    `client` is this origin's from now on and closed with it. `base` is a URL with or without credentials
+    Originals below one base URL. Owns `client` and closes it. `base` is a URL with or without credentials
     (sent as Basic auth, to its own host only); ValueError when it is not one that keys can be put below.
     `headers` are sent with every request, to that host only.
     """
@@ -112,7 +112,7 @@ class HTTPOrigin:
             url = self._base.copy_with(raw_path=self._base.raw_path + path.encode())
         except httpx.InvalidURL as failure:
             raise not_found(key) from failure
-        # Nothing known gets here. But httpx normalises what it is given, and this is where that would show.
+        # No known key gets here. But httpx normalises what it is given, and this is where that would show.
         if not self._is_here(url) or url.raw_path != self._base.raw_path + path.encode():
             raise not_found(key)
         return url
@@ -123,7 +123,10 @@ class HTTPOrigin:
 
 
 def base_url(text: str) -> httpx.URL:
-    """ValueError, which never quotes the text (it may hold a password), unless keys can be put below it."""
+    """
+    Parse the base URL of an origin. Raises ValueError, which never quotes the text (it may hold a password),
+    when keys cannot be put below it.
+    """
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, UnicodeError) as failure:

@@ -39,6 +39,7 @@ def not_found(key: str, **facts: int) -> OriginalNotFound:
 
 
 def forbidden(key: str, **facts: int) -> OriginalForbidden:
+    """The origin has it, or not, and does not allow us to have it."""
     return OriginalForbidden(f"the origin does not give us '{key}'", **facts)
 
 

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from proxy.clients.breaker import CircuitBreaker
 from proxy.model.errors import OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Original
-from proxy.origins import Origin
+from proxy.origins.protocol import Origin
 from proxy.origins.retry import timed_out
 from proxy.origins.sources import Source
 
@@ -104,6 +104,8 @@ class LimitedOrigin:
 
 
 class MultiHostOrigin(Origin, Protocol):
+    """An origin whose keys lead to several hosts."""
+
     def host(self, key: str) -> str:
         """One text for each host and port, however a key writes them. Raises SourceNotAllowed."""
 

@@ -10,12 +10,12 @@ from urllib.parse import unquote
 from proxy.clients.address import BUCKET_SCHEMES, scheme_of
 from proxy.clients.object_store import open_store
 from proxy.model.limits import Limits
-from proxy.origins import Origin
 from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
 from proxy.origins.http import NO_HTTP_LISTING, HTTPOrigin, base_url, make_client
 from proxy.origins.limited import LimitedHosts, LimitedOrigin
 from proxy.origins.listing import CannotList, Listing
+from proxy.origins.protocol import Origin
 from proxy.origins.remote import RemoteOrigin, remote_hosts
 from proxy.origins.router import OriginRouter
 from proxy.origins.sources import Source, Sources
@@ -38,13 +38,14 @@ def open_origins(
     fetch_timeout: float = 10.0,
 ) -> OriginRouter:
     """
-    All origins, each with a client of its own where it needs one; `close` closes those too. To be called
-    where an event loop runs.
+    Open all origins of a deployment, each with a client of its own where it needs one; `close` closes those
+    too. To be called where an event loop runs.
 
     `private_networks` covers the hosts that `remote_hosts` spells out, not subdomains of a listed name:
-    whoever may write one name below it would decide where it points.
+    a client who controls one name below it would decide where it points.
 
-    ValueError says what is wrong with a source or with an entry of `remote_hosts`, and quotes no credentials.
+    Raises ValueError, which says what is wrong with a source or with an entry of `remote_hosts`, and quotes
+    no credentials.
     """
     terms = OriginTerms(limits=limits, timeout=fetch_timeout)
     named = {name: _named(name, source, terms) for name, source in sources.named.items()}

@@ -37,6 +37,7 @@ class RemoteHosts:
     suffixes: frozenset[tuple[str, int | None]] = frozenset()
 
     def allows(self, url: httpx.URL) -> bool:
+        """Whether `url` is on one of the hosts, at its port, and without credentials."""
         host = url.raw_host.decode()
         if url.scheme not in _DEFAULT_PORTS or url.userinfo:
             return False
@@ -52,8 +53,9 @@ class RemoteHosts:
 
 def remote_hosts(entries: Iterable[str]) -> RemoteHosts:
     """
-    `cdn.example.com`, `cdn.example.com:8443`, `[2001:db8::1]`, `bücher.example`; with a leading dot the
-    subdomains of a name, not the name itself. ValueError quotes an entry that is none of these.
+    Read a list of hosts: `cdn.example.com`, `cdn.example.com:8443`, `[2001:db8::1]`, `bücher.example`; with
+    a leading dot the subdomains of a name, not the name itself. Raises ValueError, which quotes an entry
+    that is none of these.
     """
     names, suffixes = set(), set()
     for entry in entries:
@@ -79,7 +81,7 @@ def _not_a_host(entry: str) -> str:
 
 
 class RemoteOrigin:
-    """`client` is this origin's from now on and closed with it."""
+    """Originals whose keys are whole URLs, on `hosts` only. Owns `client` and closes it."""
 
     def __init__(
         self, client: httpx.AsyncClient, hosts: RemoteHosts, limits: Limits, *, fetch_timeout: float = 10.0
@@ -116,8 +118,9 @@ class RemoteOrigin:
 
 def remote_url(key: str) -> httpx.URL:
     """
-    The URL that a key is. The key was decoded once: escapes that are left in it are meant for the other
-    server and stay, what no URL can hold is escaped, and a fragment, which no server ever sees, is dropped.
+    Read a key as the URL that it is. The key was decoded once: escapes that are left in it are meant for the
+    other server and stay, what no URL can hold is escaped, and a fragment, which no server ever sees, is
+    dropped.
     """
     try:
         return httpx.URL(_LONE_PERCENT.sub("%25", key)).copy_with(fragment=None)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from proxy.model.errors import SourceNotAllowed
 from proxy.model.media import Original
-from proxy.origins import Origin
 from proxy.origins.keys import not_found
+from proxy.origins.protocol import Origin
 from proxy.origins.sources import LocatedKey, Route
 
 

@@ -93,7 +93,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             )
         if answer.headers.get("transfer-encoding", "chunked").lower() != "chunked":
             answer.close()
-            raise httpx.RemoteProtocolError("a transfer coding that nobody asked for")
+            raise httpx.RemoteProtocolError("a transfer coding that was not asked for")
         body = _Body(answer)
         return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=body, request=request)
 

@@ -90,10 +90,12 @@ class FileLedger:
 
 
 def lines_of(marks: Iterable[PurgeMark]) -> bytes:
+    """Serialise marks, a JSON list a line: number, soft, tag."""
     return b"".join(json.dumps([mark.number, mark.soft, mark.tag]).encode() + b"\n" for mark in marks)
 
 
 def marks_in(lines: bytes) -> Iterator[PurgeMark]:
+    """Read what `lines_of` wrote; lines that cannot be read are logged and skipped."""
     for line in lines.splitlines():
         try:
             number, soft, tag = json.loads(line)

@@ -1,0 +1,39 @@
+"""What an origin can do."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.model.media import Original
+from proxy.origins.sources import LocatedKey
+
+
+class Origin(Protocol):
+    """
+    A place where originals are, each under a key.
+
+    `fetch` raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, OriginFailed (or OriginTimedOut),
+    and nothing else. `known` is what was fetched before: an origin that can tell that it still has that one
+    returns it, with what it says now about caching, and sends no bytes (RFC 9110 section 13, a conditional
+    request).
+
+    `version` identifies the present original without a request over a network, if that can be had, else it is
+    `None`: a folder knows the times and sizes of its files. It is cheap enough for every request, it never
+    raises, and it is `None` for a key that does not exist.
+    """
+
+    async def fetch(self, key: str, known: Original | None = None) -> Original: ...
+
+    def version(self, key: str) -> str | None: ...
+
+    async def close(self) -> None: ...
+
+
+class Origins(Protocol):
+    """All origins of a deployment: as an `Origin`, asked by keys that were located among them."""
+
+    async def fetch(self, located: LocatedKey, known: Original | None = None) -> Original: ...
+
+    def version(self, located: LocatedKey) -> str | None: ...
+
+    async def close(self) -> None: ...
