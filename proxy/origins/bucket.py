@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -62,18 +63,22 @@ class BucketOrigin:
         folder_names(prefix)
         if is_hidden(prefix):
             return KeyPage((), None)
-        found: list[str] = []
         try:
-            pages = obstore.list(self._store, prefix or None, offset=cursor, chunk_size=limit)
-            async for page in pages:
-                found += [meta["path"] for meta in page]
-                if len(found) >= limit:
-                    break
+            found = await asyncio.to_thread(self._list, prefix, cursor, limit)
         except (*STORE_ERRORS, ValueError) as failure:
             raise ListingFailed(error_kind(failure)) from failure
-        found = found[:limit]
         keys = tuple(key for key in found if not is_hidden(key))
         return KeyPage(keys, found[-1] if len(found) == limit else None)
+
+    def _list(self, prefix: str, cursor: str | None, limit: int) -> list[str]:
+        # Not obstore's asynchronous list: a process that ends right after it is aborted now and then, because
+        # a thread of obstore's is still releasing Python objects.
+        found: list[str] = []
+        for page in obstore.list(self._store, prefix or None, offset=cursor, chunk_size=limit):
+            found += [meta["path"] for meta in page]
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
     def version(self, key: str) -> str | None:
         return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -218,3 +220,25 @@ async def test_a_folder_that_is_gone_has_no_keys(tmp_path: Path) -> None:
     origin = FileOrigin(tmp_path / "gone", Limits())
     assert await origin.list_keys() == KeyPage((), None)
     await origin.close()
+
+
+def test_a_process_may_end_right_after_a_listing() -> None:
+    """One in six was aborted where obstore called back into an interpreter that was ending."""
+    script = """
+import asyncio
+from proxy.origins.listing import ListingFailed
+from proxy.origins.open import open_listing
+from proxy.origins.sources import Source
+
+async def main():
+    options = {"endpoint": "http://127.0.0.1:1", "access_key_id": "a", "region": "r"}
+    source = Source(url="s3://bucket", options=options, secrets={"secret_access_key": "b"})
+    try:
+        await open_listing(source, timeout=5.0).list_keys()
+    except ListingFailed:
+        pass
+
+asyncio.run(main())
+"""
+    started = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(8)]
+    assert [each.wait(120) for each in started] == [0] * 8
