@@ -151,7 +151,7 @@ class Original:
     after_purge: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Rendition:
     """
     The bytes that go out: one original under one spec in one format.

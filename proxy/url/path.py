@@ -57,14 +57,22 @@ def split_path(raw_path: bytes, query: bytes = b"", mount: str = "", below: str 
     signature = None
     if in_path := SIGNATURE_SEGMENT.match(path):
         signature, path = (in_path[1] or in_path[2] or b"").decode("latin-1"), path[in_path.end() :]
-    elif in_query := re.search(rb"(?:^|&)s=([^&]*)", query):
-        signature = in_query[1].decode("latin-1")
+    elif in_query := signature_parameter(query):
+        signature = in_query.removeprefix(b"s=").decode("latin-1")
     options, _, key = path.removeprefix(below.encode())[1:].partition(b"/")
     if len(options) > MAX_OPTIONS_BYTES:
         raise TooLong(f"the options have at most {MAX_OPTIONS_BYTES} bytes, not {len(options)}")
     return Address(
         signature=signature, options=decode_utf8(options), key=read_key(decode_utf8(key)), signed=path
     )
+
+
+def signature_parameter(query: bytes) -> bytes:
+    """Return the first `s=SIGNATURE` of a query, which is all that is read of it; empty if there is none."""
+    if query.startswith(b"s="):
+        return query.partition(b"&")[0]
+    _, found, rest = query.partition(b"&s=")
+    return b"s=" + rest.partition(b"&")[0] if found else b""
 
 
 def decode_utf8(raw: bytes) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from weakref import ref
 
 from starlette.types import Scope
 
@@ -20,6 +20,7 @@ from proxy.purges.marks import PurgeSubject
 from proxy.renditions import Renditions, Served
 from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
 from proxy.url.grammar import parse_options
+from proxy.url.path import signature_parameter
 from proxy.web.conditional import conditional_response
 from proxy.web.headers import (
     NO_STORE,
@@ -32,6 +33,7 @@ from proxy.web.headers import (
     validators,
 )
 from proxy.web.problems import problem, problem_from, status_of
+from proxy.web.read_urls import HitResponse, ReadUrl, ReadUrls
 from proxy.web.responses import HeaderList, HttpResponse
 
 CDN_LOOP_NAME = b"image-proxy"
@@ -46,30 +48,6 @@ PREFLIGHT_HEADERS = (
     cache_status(PREFLIGHT),
 )
 """The answer to a CORS preflight (https://fetch.spec.whatwg.org/#cors-preflight-fetch)."""
-
-
-@dataclass(frozen=True, slots=True)
-class HitResponse:
-    """
-    The response to a hit, good `until` its age changes a header (unix seconds), or another `purge` comes.
-
-    `stable_headers` are those of its headers that stay as long as the rendition does.
-    """
-
-    rendition: Rendition
-    stable_headers: HeaderList
-    response: HttpResponse
-    until: float
-    purge: int
-
-
-@dataclass(slots=True)
-class ReadUrl:
-    """A URL that was read, and the last response to a hit of it, which is replaced once a second."""
-
-    parsed: ParsedRequest
-    stem: str
-    last_hit: HitResponse | None = None
 
 
 class Images:
@@ -90,11 +68,11 @@ class Images:
     def use(self, presets: Presets) -> None:
         """Read all requests from now on with `presets`."""
 
-        def read(raw_path: bytes, query: bytes, accepted: Bucket) -> ReadUrl:
-            parsed = read_request(self._terms, presets, raw_path, query, accepted)
+        def read(raw_path: bytes, signature: bytes, accepted: Bucket) -> ReadUrl:
+            parsed = read_request(self._terms, presets, raw_path, signature, accepted)
             return ReadUrl(parsed, parsed.rendition_request.stem)
 
-        self._read: Callable[[bytes, bytes, Bucket], ReadUrl] = lru_cache(maxsize=4096)(read)
+        self._read = ReadUrls(read)
 
     async def __call__(self, scope: Scope) -> HttpResponse:
         headers = combined(scope["headers"])
@@ -114,7 +92,7 @@ class Images:
         try:
             url = self._read(
                 raw_path,
-                query if b"s=" in query else b"",
+                signature_parameter(query) if query and self._terms.secrets else b"",
                 bucket(accept.decode("latin-1") if accept else None),
             )
         except ProxyError as error:
@@ -129,11 +107,12 @@ class Images:
                 purge = self._renditions.latest_purge
                 if (
                     last is not None
-                    and last.rendition is rendition
                     and now < last.until
                     and purge == last.purge
+                    and last.rendition() is rendition
                 ):
-                    return conditional_response(headers, rendition, last.response)
+                    response = HttpResponse(200, last.headers, rendition.body, last.outcome)
+                    return conditional_response(headers, rendition, response)
                 hit = self._renditions.serve_cached(parsed.rendition_request, name, rendition)
                 if hit is not None:
                     return conditional_response(headers, rendition, self._hit(url, hit, now, left, purge))
@@ -146,14 +125,16 @@ class Images:
 
     def _hit(self, url: ReadUrl, hit: Served, now: float, left: float | None, purge: int) -> HttpResponse:
         rendition, last = hit.rendition, url.last_hit
-        if last is not None and last.rendition is rendition:
+        if last is not None and last.rendition() is rendition:
             stable = last.stable_headers
         else:
             stable = self._stable_headers(url.parsed, rendition)
         response = self._response(url.parsed, hit, stable, left)
         if left is None:
             until = now + 1 - max(0.0, hit.age) % 1
-            url.last_hit = HitResponse(rendition, stable, response, until, purge)
+            url.last_hit = HitResponse(
+                ref(rendition), stable, response.headers, response.outcome, until, purge
+            )
         return response
 
     def _response(
@@ -271,9 +252,12 @@ def is_loop(cdn_loop: bytes) -> bool:
 def combined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Headers by name; several lines of one name are one list (RFC 9110 section 5.3)."""
     found = dict(headers)
-    if len(found) < len(headers):
-        found = {name: b", ".join(value for other, value in headers if other == name) for name in found}
-    return found
+    if len(found) == len(headers):
+        return found
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        lines.setdefault(name, []).append(value)
+    return {name: b", ".join(values) for name, values in lines.items()}
 
 
 def other_method(method: str, *, vary: bool) -> HttpResponse:
