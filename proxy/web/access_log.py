@@ -16,10 +16,9 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.model.outcome import UNKNOWN, Outcome
-from proxy.telemetry.logs import escape
 from proxy.telemetry.metrics import Metrics
-from proxy.url.path import SIGNATURE_SEGMENT
 from proxy.web.headers import cache_status_parameters
+from proxy.web.loggable import loggable_path
 from proxy.web.problems import problem
 from proxy.web.responses import OUTCOME, HttpResponse, send_response
 
@@ -28,9 +27,6 @@ MAX_REQUEST_HEADER_BYTES = 32_768
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 """A request id of a client that may safely be repeated in a header and in a log."""
-
-USER_IN_URL = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+)(?:(?!/|%2f|%3f).)*(?:@|%40)", re.IGNORECASE)
-QUERY_IN_URL = re.compile(rb"(https?(?::|%3a)(?:/|%2f)+.*?)%3f.*", re.IGNORECASE | re.DOTALL)
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 """A valid Host (RFC 9112 section 3.2). All else is a 400: a cache in front may read another host in it."""
@@ -122,7 +118,7 @@ class AccessLog:
         self._log.exception(
             "request_failed",
             method=scope["method"],
-            path=loggable_path(scope),
+            path=loggable_path(scope["raw_path"]),
             request_id=request_id.decode(),
         )
         return problem(500, "internal_error", "this is our fault, not yours")
@@ -137,7 +133,7 @@ class AccessLog:
         self._log.info(
             "request",
             method=scope["method"],
-            path=loggable_path(scope),
+            path=loggable_path(scope["raw_path"]),
             status=status,
             bytes=sent,
             ms=round(seconds * 1000, 2),
@@ -174,16 +170,3 @@ def scan_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes | N
     if client_id is not None and not REQUEST_ID.fullmatch(client_id):
         client_id = None
     return size, client_id, INVALID_HOST if host is None else host
-
-
-def loggable_path(scope: Scope) -> str:
-    """
-    The path as the log has it: without signature and query.
-
-    A key that is a URL loses its user and its query, which may be credentials of another server.
-    """
-    path = SIGNATURE_SEGMENT.sub(b"", scope["raw_path"])
-    if b":/" in path or b":%2" in path or b"%3" in path:
-        # Rare, and slower than all the rest.
-        path = QUERY_IN_URL.sub(rb"\1%3F***", USER_IN_URL.sub(rb"\1***@", path))
-    return escape(path.decode("utf-8", "backslashreplace"))
