@@ -41,7 +41,7 @@ async def cache(
 ) -> AsyncIterator[Cache[Rendition]]:
     def redis() -> RedisCache:
         prefix = f"{uuid.uuid4()}:"
-        link = RedisLink(redis_client(parse_tier_address(redis_url)))
+        link = RedisLink(redis_client(parse_tier_address(redis_url), step=60.0), call_timeout=60.0)
         return RedisCache(link, prefix=prefix, max_value=2 * MEGABYTE, clock=clock)
 
     def bucket() -> BucketCache:

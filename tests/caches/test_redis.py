@@ -36,7 +36,9 @@ def prefix() -> str:
 
 @pytest.fixture
 async def cache(redis_url: str, prefix: str) -> AsyncIterator[RedisCache]:
-    cache = open_redis(parse_tier_address(f"{redis_url}?prefix={prefix}&max_value=100kB"))
+    """With time enough for an answer on a busy machine."""
+    link = RedisLink(redis_client(parse_tier_address(redis_url), step=60.0), call_timeout=60.0)
+    cache = RedisCache(link, prefix=prefix, max_value=100_000)
     yield cache
     await cache.close()
 
