@@ -26,7 +26,8 @@ from proxy.config.watch import watch_presets
 from proxy.purges.log import open_purge_log
 from proxy.renderers import Job, JobKind
 from proxy.renderers.client import RendererClient
-from proxy.renderers.supervisor import counts
+from proxy.renderers.sandbox import hide_memory
+from proxy.renderers.state import counts, sandbox_state
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import DeploymentFacts, Metrics, render_exposition
 from proxy.url.path import INFO_PREFIX
@@ -73,6 +74,7 @@ class Deployment:
 
     def __call__(self) -> ASGIApp:
         logs.configure(self.settings.log_format, self.settings.log_level)
+        hide_memory()
         end_with_parent()
         return create_app(self)
 
@@ -160,7 +162,9 @@ class Exposition:
     def __init__(self, deployment: Deployment, metrics: Metrics, renderers: RendererClient) -> None:
         self._metrics = metrics
         self._renderers = renderers
-        self._facts = DeploymentFacts(lambda: counts(deployment.renderers))
+        self._facts = DeploymentFacts(
+            lambda: counts(deployment.renderers), lambda: sandbox_state(deployment.renderers)
+        )
         self._folder = deployment.metrics_folder
 
     async def __call__(self) -> bytes:

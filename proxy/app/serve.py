@@ -16,6 +16,7 @@ from proxy.app.wiring import open_originals
 from proxy.caches.tiers import open_cache
 from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.settings import Settings
+from proxy.renderers.sandbox import hide_memory
 from proxy.renderers.supervisor import Supervisor
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import METRICS_FOLDER_VARIABLE
@@ -32,6 +33,7 @@ def serve_deployment(settings: Settings) -> int:
     an address that cannot be bound.
     """
     logs.configure(settings.log_format, settings.log_level)
+    hide_memory()
     asyncio.run(check_deployment(settings))
     early_signals = collect_signals()
     raise_open_files_limit()
@@ -41,7 +43,11 @@ def serve_deployment(settings: Settings) -> int:
             listeners.append(stack.enter_context(bind(settings.host, settings.metrics_port)))
         port, metrics_port = (*(each.getsockname()[1] for each in listeners), None)[:2]
         renderers = stack.enter_context(
-            Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory)
+            Supervisor(
+                renderers=settings.renderers,
+                memory_bytes=settings.render_memory,
+                max_job_seconds=settings.render_timeout,
+            )
         )
         deployment = Deployment(
             settings=settings,

@@ -19,6 +19,7 @@ from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.faces import detector
 from proxy.pipeline.render import render
+from proxy.pipeline.warm_up import warm_up
 from proxy.renderers import Job, JobKind, RenderedFile, Reply, SourceImage, SupportedFormats, Task
 from proxy.url.grammar import parse_options
 
@@ -87,6 +88,8 @@ def _arguments(job: Job) -> tuple[bytes, Spec, Limits, Bucket, bytes | None, Lim
     spec, accepted = parse_options(job.options), parse_bucket(job.accepted)
     return job.original, spec, job.limits, accepted, job.overlay, job.overlay_limits
 
+
+__all__ = ["TASKS", "warm_up"]
 
 TASKS: Mapping[JobKind, Task] = {
     JobKind.RENDER: render_task,

@@ -20,14 +20,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.model.errors import ProxyError, TooCostly
+from proxy.renderers.activity import ActivityRecord
 from proxy.renderers.protocol import (
     ACCEPTANCE,
-    READY_LINE,
+    MAX_BODIES,
+    READY,
     CrashedJob,
     Job,
     JobKind,
@@ -36,46 +39,83 @@ from proxy.renderers.protocol import (
     pack_answer,
     receive_job,
 )
+from proxy.renderers.readable import needed_paths, readable_paths, remember_modules
+from proxy.renderers.sandbox import Lock, become, lock_calls, lock_files
 
-STALL_TIMEOUT = struct.pack("ll", 5, 0)
+STALL_SECONDS = 5
+STALL_TIMEOUT = struct.pack("ll", STALL_SECONDS, 0)
 """struct timeval: how long a web process may stall before its renderer turns to the next job."""
+
+TRANSFER_SECONDS = STALL_SECONDS * (MAX_BODIES + 2)
+"""How long all of a job or of an answer may take to cross: each part of it may stall."""
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """
+    What `Supervisor` tells a renderer.
+
+    `listener` and `activity` are descriptors: of the socket, and of its `ActivityRecord`. `tasks` names a
+    module, `jobs` is how many it takes. `uid` is the user that it becomes when it is started as root.
+    `scratch` is a folder that libraries may write to until the first job.
+    """
+
+    listener: int
+    activity: int
+    tasks: str
+    jobs: int
+    memory_bytes: int
+    start_seconds: int
+    nice: int
+    uid: int
+    scratch: str
+
+
 def main() -> None:
-    """Run one renderer, with the parameters that `Supervisor` gives as JSON."""
-    parameters = json.loads(sys.argv[1])
-    listener = socket.socket(fileno=parameters["listener"])
+    """Run one renderer, with the `Parameters` that `Supervisor` gives as JSON."""
+    parameters = Parameters(**json.loads(sys.argv[1]))
+    listener = socket.socket(fileno=parameters.listener)
     # Ctrl-C and systemd signal every process of a service. A renderer finishes its job, and goes when told.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(parameters["start_seconds"])
+    signal.alarm(parameters.start_seconds)
+    activity = ActivityRecord(parameters.activity)
+    resident_bytes = _open_resident_bytes()
+    _limit(memory_bytes=parameters.memory_bytes, nice=parameters.nice)
+    # The order is all: the locks of files bind no thread that is there already, those of calls bind all, but
+    # let no library be loaded any more.
+    locks = _lock_before_threads(parameters)
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
-    _confine(memory_bytes=parameters["memory_bytes"], nice=parameters["nice"])
-    tasks: Mapping[JobKind, Task] = importlib.import_module(parameters["tasks"]).TASKS
+    module = importlib.import_module(parameters.tasks)
+    tasks: Mapping[JobKind, Task] = module.TASKS
+    getattr(module, "warm_up", _nothing)()
     gc.freeze()
+    locks[Lock.SECCOMP] = lock_calls()
     signal.alarm(0)
-    os.write(1, READY_LINE)
+    os.write(1, b" ".join([READY, *(lock.encode() for lock, closed in locks.items() if closed)]) + b"\n")
     os.dup2(2, 1)
 
-    for _ in range(parameters["jobs"]):
+    for _ in range(parameters.jobs):
         try:
             connection, _ = listener.accept()
         except OSError:  # the supervisor has shut the socket: nothing waits any more
             break
         with connection:
-            _serve(connection, tasks)
+            _serve(connection, tasks, activity)
+        activity.end()
         # What a quarter of the limit stays in use for between jobs is fragments and leaks, not pictures.
-        if _resident_bytes() > parameters["memory_bytes"] // 4:
+        if resident_bytes() > parameters.memory_bytes // 4:
             break
     # Not `sys.exit`: the exit handlers of native libraries have nothing to add here, and may hang.
     os._exit(0)
 
 
-def _serve(connection: socket.socket, tasks: Mapping[JobKind, Task]) -> None:
+def _serve(connection: socket.socket, tasks: Mapping[JobKind, Task], activity: ActivityRecord) -> None:
+    activity.begin(TRANSFER_SECONDS)
     # Not `settimeout`, which makes the socket non-blocking: the kernel moves a whole body in one call.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, STALL_TIMEOUT)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, STALL_TIMEOUT)
@@ -84,10 +124,12 @@ def _serve(connection: socket.socket, tasks: Mapping[JobKind, Task]) -> None:
         job, timeout = receive_job(connection)
     except (OSError, EOFError):  # the web process left, or only wanted to know whether a renderer is here
         return
+    activity.begin(timeout)
     # The default action of SIGALRM is the kernel's: it ends us whatever native code is doing.
     signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001))
     start, bodies = _perform(tasks, job)
     signal.setitimer(signal.ITIMER_REAL, 0)
+    activity.begin(TRANSFER_SECONDS)
     with suppress(OSError):
         for part in (start, *bodies):
             connection.sendall(part)
@@ -107,18 +149,35 @@ def _perform(tasks: Mapping[JobKind, Task], job: Job) -> tuple[bytes, list[bytes
         return pack_answer(CrashedJob(exception=type(error).__name__, trace=trace))
 
 
-def _confine(*, memory_bytes: int, nice: int) -> None:
+def _limit(*, memory_bytes: int, nice: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     os.nice(nice)
     if sys.platform == "linux":
-        prctl = ctypes.CDLL(None, use_errno=True).prctl
-        for option, value in ((PR_SET_NO_NEW_PRIVS, 1), (PR_SET_PDEATHSIG, signal.SIGKILL)):
-            if prctl(option, value, 0, 0, 0):
-                raise OSError(ctypes.get_errno(), f"prctl({option})")
         # When the machine runs out of memory, a renderer goes before a web process, if /proc may be written.
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _lock_before_threads(parameters: Parameters) -> dict[Lock, bool]:
+    """Which of the locks that must come before any thread and any library of ours are there."""
+    scratch = parameters.scratch
+    os.environ["XDG_CACHE_HOME"] = scratch
+    uid = become(parameters.uid, needed_paths(), owned=scratch)
+    if uid:
+        os.environ["HOME"] = scratch
+    if sys.platform == "linux":
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        # After the change of user, which would undo the second.
+        for option, value in ((PR_SET_NO_NEW_PRIVS, 1), (PR_SET_PDEATHSIG, signal.SIGKILL)):
+            if prctl(option, value, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), f"prctl({option})")
+    remember_modules()
+    return {Lock.UID: uid, Lock.LANDLOCK: lock_files(readable_paths(), writable=[scratch])}
+
+
+def _nothing() -> None:
+    """For tasks that need no warming up."""
 
 
 def _end_with_supervisor() -> None:
@@ -130,11 +189,12 @@ def _end_with_supervisor() -> None:
     os._exit(0)
 
 
-def _resident_bytes() -> int:
-    pages = 0  # elsewhere only the peak can be known, and one large picture is no reason to go
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
-    return pages * resource.getpagesize()
+def _open_resident_bytes() -> Callable[[], int]:
+    """What tells how much memory is in use, with a file that cannot be opened any more once we are locked."""
+    if sys.platform != "linux":  # only the peak can be known, and one large picture is no reason to go
+        return lambda: 0
+    file, page_bytes = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC), resource.getpagesize()
+    return lambda: int(os.pread(file, 256, 0).split()[1]) * page_bytes
 
 
 if __name__ == "__main__":

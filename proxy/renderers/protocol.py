@@ -27,8 +27,11 @@ from proxy.model.errors import ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Document, Format, Incoming, Note
 
-READY_LINE = b"ready\n"
-"""What a renderer writes to its standard output, for the supervisor, when it can take jobs."""
+READY = b"ready"
+"""
+The first word of the line that a renderer writes to its standard output, for the supervisor, when it can take
+jobs; the others are the locks around it (`sandbox.Lock`).
+"""
 
 ACCEPTANCE = struct.Struct("!IQ")
 """The renderer's pid, and `time.monotonic_ns()`, a clock that all processes of one machine share."""

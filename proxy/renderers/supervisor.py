@@ -12,13 +12,25 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from proxy.renderers.protocol import READY_LINE
+from proxy.renderers.activity import (
+    CHECK_INTERVAL,
+    CHECKS_UNTIL_STUCK,
+    Activity,
+    count_idle_checks,
+    new_record,
+    read_record,
+    work_waits,
+)
+from proxy.renderers.protocol import READY
+from proxy.renderers.sandbox import FIRST_UID, MAX_UIDS, Lock
+from proxy.renderers.state import sandbox_state, write_state
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +53,21 @@ FIXED_VARIABLES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Child:
+    """A renderer that was started at `born` (monotonic seconds), and the descriptor of its record."""
+
+    process: subprocess.Popen[bytes]
+    activity: int
+    born: float
+    locks: frozenset[Lock] | None = None
+    """Those around it; `None` until it is ready."""
+
+    @property
+    def is_ready(self) -> bool:
+        return self.locks is not None
+
+
 class Supervisor:
     """
     Keeps renderer processes running, as a context manager. Entering starts `renderers` of them and waits
@@ -49,7 +76,8 @@ class Supervisor:
 
     `tasks` names a module with a mapping TASKS of job kinds to `proxy.renderers.Task`. `memory_bytes`
     bounds each renderer's address space. A renderer is replaced after `recycle_after` jobs, and when it keeps
-    more than a quarter of `memory_bytes` between jobs.
+    more than a quarter of `memory_bytes` between jobs, and when it takes none though work waits: no job is
+    given more than `max_job_seconds`.
     """
 
     def __init__(
@@ -61,24 +89,30 @@ class Supervisor:
         recycle_after: int = 1_000,
         start_seconds: int = 60,
         nice: int = 10,
+        max_job_seconds: float = 3_600.0,
     ) -> None:
         self._renderers = renderers
         self._parameters = {
             "tasks": tasks, "memory_bytes": memory_bytes, "start_seconds": start_seconds, "nice": nice
         }  # fmt: skip
+        self._start_seconds = start_seconds
         self._recycle_after = recycle_after
+        self._max_job_seconds = max_job_seconds
         self._folder = tempfile.TemporaryDirectory(prefix="image-proxy-", ignore_cleanup_errors=True)
+        # Apart from the socket, whose folder is ours alone: renderers that are other users pass through this.
+        self._scratch = tempfile.TemporaryDirectory(prefix="image-proxy-", ignore_cleanup_errors=True)
+        Path(self._scratch.name).chmod(0o711)
         self.socket_path = str(Path(self._folder.name, "renderers"))
         self._listener = socket.socket(socket.AF_UNIX)
-        self._children: list[subprocess.Popen[bytes] | None] = [None] * renderers
+        self._children: list[_Child | None] = [None] * renderers
         self._ready: list[Future[bool]] = [Future() for _ in range(renderers)]
         self._threads = [
             threading.Thread(target=self._run_slot, args=(slot,), name=f"renderer-{slot}", daemon=True)
             for slot in range(renderers)
         ]
+        self._watch = threading.Thread(target=self._replace_stuck, name="renderers", daemon=True)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._alive = 0
         self.deaths = 0
         """How many renderers ended otherwise than by recycling."""
 
@@ -95,6 +129,8 @@ class Supervisor:
         if not all(started):
             self.stop(drain=0)
             raise RuntimeError("the renderers do not start; what they wrote to standard error says why")
+        self._watch.start()
+        _log_sandbox(sandbox_state(self.socket_path) or {})
         return self
 
     def __exit__(
@@ -103,7 +139,7 @@ class Supervisor:
         self.stop()
 
     def pids(self) -> list[int]:
-        return [child.pid for child in self._children if child and child.returncode is None]
+        return [child.process.pid for child in self._children if child and child.process.returncode is None]
 
     def stop(self, drain: float = 10.0) -> None:
         """New jobs are refused; those already sent get `drain` seconds. Then everything is killed."""
@@ -118,11 +154,14 @@ class Supervisor:
             thread.join(max(0.0, deadline - time.monotonic()))
         for child in self._children:
             if child:
-                child.kill()
+                child.process.kill()
         for thread in self._threads:
             thread.join()
+        if self._watch.is_alive():
+            self._watch.join()
         self._listener.close()
         self._folder.cleanup()
+        self._scratch.cleanup()
 
     def _run_slot(self, slot: int) -> None:
         """
@@ -140,64 +179,103 @@ class Supervisor:
             jobs = self._recycle_after
             delay = 0.0 if ready else min(MAX_RESTART_DELAY, max(FIRST_RESTART_DELAY, delay * 2))
             if status != 0 and not self._stopping.is_set():
-                self._count(deaths=1)
+                self._count_death()
                 log.warning("a renderer ended by %s", _cause(status), extra={"ready": ready, "retry": delay})
 
     def _run_renderer(self, slot: int, jobs: int) -> tuple[bool, int]:
         """One renderer from birth to death: whether it became ready, and its exit status."""
-        ready, status = False, 1
+        locks, status = None, 1
         try:
-            with self._spawn(jobs) as child:
-                self._children[slot] = child
-                assert child.stdout is not None
-                ready = child.stdout.readline() == READY_LINE
-                self._count(alive=int(ready))
-                if ready:
-                    self._report_start(slot, ready)
-                status = child.wait()
-                self._count(alive=-int(ready))
+            activity = new_record()
+            try:
+                with self._spawn(slot, jobs, activity) as process:
+                    child = _Child(process=process, activity=activity, born=time.monotonic())
+                    self._children[slot] = child
+                    assert process.stdout is not None
+                    locks = _parse_ready(process.stdout.readline())
+                    if locks is not None:
+                        self._children[slot] = replace(child, locks=locks)
+                        self._write_state()
+                        self._report_start(slot, True)
+                    status = process.wait()
+            finally:
+                with self._lock:  # nobody reads a descriptor that is closed, and may be another file's
+                    self._children[slot] = None
+                    os.close(activity)
+                self._write_state()
         except OSError:  # no process to be had: out of memory or of pids
             log.exception("a renderer cannot be started")
-        return ready, status
+        return locks is not None, status
 
-    def _count(self, *, alive: int = 0, deaths: int = 0) -> None:
-        """Told in a file beside the socket too, for the processes that answer who asks: see `counts`."""
-        path = _counts(self.socket_path)
-        with self._lock, suppress(OSError):
-            self._alive += alive
-            self.deaths += deaths
-            new = path.with_suffix(".new")
-            new.write_text(f"{self._alive} {self.deaths}")
-            new.replace(path)
+    def _replace_stuck(self) -> None:
+        """Kill renderers that leave work in the queue, and those that will never be ready, until we stop."""
+        counted: dict[tuple[int, int], int] = {}
+        while not self._stopping.wait(CHECK_INTERVAL):
+            with self._lock:
+                children = [child for child in self._children if child]
+                idle = self._idle(children) if work_waits(self._listener) else []
+            counted = count_idle_checks(counted, idle)
+            stuck = {pid for (pid, _), checks in counted.items() if checks >= CHECKS_UNTIL_STUCK}
+            for child in children:
+                if child.process.pid in stuck:
+                    log.warning("a renderer took no job though some wait: it is replaced")
+                elif child.is_ready or time.monotonic() < child.born + self._start_seconds + CHECK_INTERVAL:
+                    continue
+                child.process.kill()
+
+    def _idle(self, children: Iterable[_Child]) -> list[Activity]:
+        now = time.monotonic_ns()
+        activities = [read_record(child.activity, child.process.pid) for child in children if child.is_ready]
+        return [each for each in activities if each.is_idle(now, self._max_job_seconds)]
+
+    def _count_death(self) -> None:
+        with self._lock:
+            self.deaths += 1
+        self._write_state()
+
+    def _write_state(self) -> None:
+        with self._lock:
+            locks = [child.locks for child in self._children if child and child.locks is not None]
+            write_state(self.socket_path, locks=locks, deaths=self.deaths)
 
     def _report_start(self, slot: int, ready: bool) -> None:
         if not self._ready[slot].done():
             self._ready[slot].set_result(ready)
 
-    def _spawn(self, jobs: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, slot: int, jobs: int, activity: int) -> subprocess.Popen[bytes]:
         """A new interpreter by exec, never a fork that goes on: libvips hangs after a fork."""
         listener = self._listener.fileno()
-        parameters = json.dumps({**self._parameters, "listener": listener, "jobs": jobs})
+        # Of this slot alone: what one renderer leaves there no other reads.
+        scratch = Path(self._scratch.name, str(slot))
+        scratch.mkdir(mode=0o700, exist_ok=True)
+        parameters = {
+            **self._parameters, "listener": listener, "activity": activity, "jobs": jobs,
+            "uid": FIRST_UID + slot % MAX_UIDS, "scratch": str(scratch),
+        }  # fmt: skip
         return subprocess.Popen(  # noqa: S603  all arguments are ours
-            [sys.executable, "-P", "-m", "proxy.renderers.process", parameters],
+            [sys.executable, "-P", "-m", "proxy.renderers.process", json.dumps(parameters)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=[listener],
+            pass_fds=[listener, activity],
             env=_environment(),
         )
 
 
-def counts(socket_path: str) -> tuple[int, int] | None:
-    """How many renderers take jobs there, and how many ended badly. `None` when nothing is told of them."""
-    try:
-        alive, deaths = map(int, _counts(socket_path).read_text().split())
-    except OSError:
-        return None
-    return alive, deaths
+def _parse_ready(line: bytes) -> frozenset[Lock] | None:
+    """The locks around the renderer that wrote `line`, or `None` when it is not ready."""
+    word, *locks = line.split() or [b""]
+    return frozenset(Lock(lock.decode()) for lock in locks) if word == READY else None
 
 
-def _counts(socket_path: str) -> Path:
-    return Path(socket_path).with_name("counts")
+def _log_sandbox(state: Mapping[str, bool]) -> None:
+    missing = [lock for lock, closed in state.items() if not closed]
+    if os.geteuid() != 0 and Lock.UID in missing:  # who is not root has no other user to be
+        missing.remove(Lock.UID)
+    if Lock.UID in missing:
+        log.warning("renderers run as root: other users cannot read this installation, or cannot be had")
+        missing.remove(Lock.UID)
+    if missing:
+        log.warning("renderers are not locked in by %s: this system does not offer it", " and ".join(missing))
 
 
 def _environment() -> dict[str, str]:

@@ -124,12 +124,18 @@ class Metrics:
 
 class DeploymentFacts(Collector):
     """
-    What is the same in all processes of a deployment: its version, and how many renderers are running and
-    have died, which `renderers` returns, or `None` if that is not known.
+    What is the same in all processes of a deployment: its version, how many renderers are running and have
+    died, which `renderers` returns, and which locks are around all of them, which `sandbox` returns by name.
+    Both return `None` if that is not known.
     """
 
-    def __init__(self, renderers: Callable[[], tuple[int, int] | None]) -> None:
+    def __init__(
+        self,
+        renderers: Callable[[], tuple[int, int] | None],
+        sandbox: Callable[[], Mapping[str, bool] | None] = lambda: None,
+    ) -> None:
         self._renderers = renderers
+        self._sandbox = sandbox
 
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily(
@@ -143,6 +149,15 @@ class DeploymentFacts(Collector):
             yield CounterMetricFamily(
                 "image_proxy_renderer_deaths", "Renderers that ended, and were not to.", value=deaths
             )
+        locks = GaugeMetricFamily(
+            "image_proxy_renderer_sandbox",
+            "1 where a lock is around all renderers that take jobs.",
+            labels=("lock",),
+        )
+        for lock, closed in (self._sandbox() or {}).items():
+            locks.add_metric((lock,), int(closed))
+        if locks.samples:
+            yield locks
 
 
 def render_exposition(metrics: Metrics, facts: DeploymentFacts, processes: Path | None) -> bytes:

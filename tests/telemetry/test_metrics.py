@@ -113,6 +113,8 @@ def test_a_listener_of_its_own_tells_of_all_processes_and_has_nothing_else(
         assert value(samples, "stage_duration_seconds_count", stage=stage) == misses
     assert value(samples, "renderers") == 1
     assert value(samples, "renderer_deaths_total") == 0
+    for lock in ("landlock", "seccomp", "uid"):
+        assert value(samples, "renderer_sandbox", lock=lock) in (0, 1)
     assert value(samples, "renderer_jobs", state="waiting") == 0
 
 
