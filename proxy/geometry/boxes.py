@@ -34,6 +34,18 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class ExactSize:
+    """px that are not whole yet, of a drawing."""
+
+    width: Fraction
+    height: Fraction
+
+    @property
+    def swapped(self) -> ExactSize:
+        return ExactSize(self.height, self.width)
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """px, from the top left corner."""
 
@@ -107,7 +119,7 @@ def offset_px(value: float, outer: int, dpr: Fraction) -> int:
     return round(exact(value) * (dpr if abs(value) >= 1 else outer))
 
 
-def length_px(length: Length, side: int) -> Fraction:
+def length_px(length: Length, side: int | Fraction) -> Fraction:
     """Return px, unrounded: a whole number as it is, a share of `side`."""
     return Fraction(length) if isinstance(length, int) else exact(length) * side
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from proxy.geometry.boxes import Size
+from proxy.geometry.boxes import ExactSize, Size
 from proxy.options.spec import Fit, Mode
 from proxy.options.values.positions import round_px
 
@@ -54,7 +54,7 @@ class RoundedFit:
     canvas: Size | None = None
 
 
-def round_fit(source: Size, fit: ExactFit) -> RoundedFit:
+def round_fit(source: Size | ExactSize, fit: ExactFit) -> RoundedFit:
     """Round an exact fit to whole px, each side once."""
     resize = Size(round_px(source.width * fit.across), round_px(source.height * fit.down))
     wanted = Size(
@@ -65,7 +65,7 @@ def round_fit(source: Size, fit: ExactFit) -> RoundedFit:
     return RoundedFit(resize, visible, wanted if fit.pads and wanted != visible else None)
 
 
-def clamp_box(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[Side, Side]:
+def clamp_box(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> tuple[Side, Side]:
     """
     Shrink a box of two sides into the source, its ratio kept, unless it may `enlarge`. ipx's
     `clampDimensionsPreservingAspectRatio`.
@@ -80,14 +80,14 @@ def clamp_box(source: Size, width: Side, height: Side, enlarge: bool) -> tuple[S
     return width, height
 
 
-def scale_factors(source: Size, width: Side, height: Side) -> tuple[Fraction, Fraction]:
+def scale_factors(source: Size | ExactSize, width: Side, height: Side) -> tuple[Fraction, Fraction]:
     """Return the factor that each side asks for; one that is missing follows the other."""
     across = width and width / source.width
     down = height and height / source.height
     return across or down or ONE, down or across or ONE
 
 
-def cover(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def cover(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Fill the box, and cut what is over."""
     width, height = clamp_box(source, width, height, enlarge)
     scale = max(scale_factors(source, width, height))
@@ -95,7 +95,7 @@ def cover(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
     return ExactFit(scale, scale, width, height)
 
 
-def contain(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def contain(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Lie in the box whole, with bars beside it."""
     if not (width and height):
         return inside(source, width, height, enlarge)
@@ -104,7 +104,7 @@ def contain(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
     return ExactFit(scale, scale, width, height, pads=True)
 
 
-def fill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def fill(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Stretch to the box."""
     width, height = clamp_box(source, width, height, enlarge)
     across = width / source.width if width else ONE
@@ -114,55 +114,55 @@ def fill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
     return ExactFit(across, down, width, height)
 
 
-def inside(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def inside(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Be as large as fits into the box."""
     scale = min(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
     return ExactFit(scale, scale, width, height)
 
 
-def outside(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def outside(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Be as small as covers the box; nothing is cut."""
     scale = max(scale_factors(source, width, height))
     scale = scale if enlarge else min(scale, ONE)
     return ExactFit(scale, scale)
 
 
-def mfit(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def mfit(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Be as large as fits into the box, and never made smaller."""
     scale = max(ONE, min(scale_factors(source, width, height)))
     return ExactFit(scale, scale)
 
 
-def lfill(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def lfill(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Fill the box, and never be enlarged."""
     scale = min(ONE, max(scale_factors(source, width, height)))
     return ExactFit(scale, scale, width, height)
 
 
-def lpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def lpad(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Lie in the box whole, with bars beside it, and never be enlarged."""
     scale = min(ONE, *scale_factors(source, width, height))
     return ExactFit(scale, scale, width, height, pads=True)
 
 
-def mpad(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def mpad(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Be enlarged into the box, with bars beside it; what is larger stays as it is."""
     up = min(scale_factors(source, width, height))
     return ExactFit(up, up, width, height, pads=True) if up >= 1 else ExactFit(ONE, ONE)
 
 
-def crop(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def crop(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Cut the box out, unscaled."""
     return ExactFit(ONE, ONE, width, height)
 
 
-def thumb(source: Size, width: Side, height: Side, enlarge: bool) -> ExactFit:
+def thumb(source: Size | ExactSize, width: Side, height: Side, enlarge: bool) -> ExactFit:
     """Fill the box. How near one comes to faces is known when they are found."""
     return cover(source, width, height, True)
 
 
-MODES: Mapping[Fit | Mode, Callable[[Size, Side, Side, bool], ExactFit]] = {
+MODES: Mapping[Fit | Mode, Callable[[Size | ExactSize, Side, Side, bool], ExactFit]] = {
     Fit.COVER: cover,
     Fit.CONTAIN: contain,
     Fit.FILL: fill,

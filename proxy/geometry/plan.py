@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from proxy.geometry.boxes import Box, Margins, Size, exact, length_px, position
+from proxy.geometry.boxes import Box, ExactSize, Margins, Size, exact, length_px, position
 from proxy.geometry.fit import MODES, ONE, ExactFit, clamp_box, round_fit
 from proxy.geometry.visible import View, narrow_view
 from proxy.model.errors import ResultTooLarge
@@ -61,16 +61,24 @@ class Plan:
         return self.resize, canvas, self.bordered, self.rotated, self.result
 
 
-def plan(spec: Spec, source: Size, limits: Limits, max_side: int | None = None) -> Plan:
+def plan(
+    spec: Spec,
+    source: Size,
+    limits: Limits,
+    max_side: int | None = None,
+    exact_source: ExactSize | None = None,
+) -> Plan:
     """
     Compute the sizes and boxes of a rendition. Its size always equals `result`.
 
     `source` is the size in px after orientation and trim; `max_side` is the bound of the format that `spec`
-    names. What would be longer than `limits.max_result_side` is made smaller as a whole, offsets and paddings
+    names; `exact_source` is the size of a drawing before it is rounded, whose ratio counts where all of it is
+    shown. What would be longer than `limits.max_result_side` is made smaller as a whole, offsets and paddings
     too. Raises ResultTooLarge.
     """
     region = source_region(spec, source)
-    upright = region.size.swapped if quarter_turns(spec) % 2 else region.size
+    shown = exact_source if exact_source and region.size == source else region.size
+    upright = shown.swapped if quarter_turns(spec) % 2 else shown
     fit, dpr = fit_to_box(spec, upright)
     found = lay_out(spec, region, upright, fit, dpr)
     factor = Fraction(1)
@@ -114,7 +122,7 @@ def narrow_plan(plan: Plan) -> Plan:
     )
 
 
-def lay_out(spec: Spec, region: Box, upright: Size, fit: ExactFit, dpr: Fraction) -> Plan:
+def lay_out(spec: Spec, region: Box, upright: Size | ExactSize, fit: ExactFit, dpr: Fraction) -> Plan:
     """Return the plan in whole px; `upright` is the region's size after quarter turns."""
     turn, angle = quarter_turns(spec), (spec.rotate or 0.0)
     angle = 0.0 if turn else angle
@@ -177,7 +185,7 @@ def source_region(spec: Spec, source: Size) -> Box:
     )
 
 
-def fit_to_box(spec: Spec, source: Size) -> tuple[ExactFit, Fraction]:
+def fit_to_box(spec: Spec, source: Size | ExactSize) -> tuple[ExactFit, Fraction]:
     """
     Return the mode's answer, its minimum applied, and the dpr that is left once nothing may be enlarged.
     """
@@ -203,7 +211,7 @@ def fit_to_box(spec: Spec, source: Size) -> tuple[ExactFit, Fraction]:
     return fit, room
 
 
-def apply_minimum(spec: Spec, source: Size, fit: ExactFit, dpr: Fraction) -> ExactFit:
+def apply_minimum(spec: Spec, source: Size | ExactSize, fit: ExactFit, dpr: Fraction) -> ExactFit:
     """Enlarge a fit to `min_width` and `min_height`."""
     if spec.min_width is not None:
         fit = fit.enlarged(max(ONE, spec.min_width * dpr / (source.width * fit.across)))
@@ -212,7 +220,7 @@ def apply_minimum(spec: Spec, source: Size, fit: ExactFit, dpr: Fraction) -> Exa
     return fit
 
 
-def requested_box(spec: Spec, source: Size) -> tuple[Fraction | None, Fraction | None]:
+def requested_box(spec: Spec, source: Size | ExactSize) -> tuple[Fraction | None, Fraction | None]:
     """Return the wanted sides in px, unrounded, at dpr 1 and zoom 1."""
     width = None if spec.width is None else length_px(spec.width, source.width)
     height = None if spec.height is None else length_px(spec.height, source.height)

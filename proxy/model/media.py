@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
-RECIPE = "1"
+RECIPE = "2"
 """Version of the rendering, part of every ETag: changes whenever the same spec would give other bytes."""
 
 

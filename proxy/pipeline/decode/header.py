@@ -7,10 +7,11 @@ from typing import Any
 
 import pyvips
 
-from proxy.geometry.boxes import Size
+from proxy.geometry.boxes import ExactSize, Size
 from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
+from proxy.options.values.positions import round_px
 from proxy.pipeline.decode import svg
 from proxy.pipeline.decode.containers import declared_size, is_cut_gif
 from proxy.pipeline.decode.libvips import libvips
@@ -25,7 +26,7 @@ class Header:
     What is known of an original before any pixel. `width` and `height` are px as stored, of the one frame or
     page that is shown (first), `page`, which counts from 0; `pages` and `delays` (milliseconds) are all that
     there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
-    picture in memory.
+    picture in memory; `drawing` is what is rasterised of an SVG.
     """
 
     format: Incoming
@@ -38,12 +39,18 @@ class Header:
     loop: int = 0
     alpha: bool = False
     whole: bool = False
+    drawing: svg.Drawing | None = field(default=None, repr=False)
     interpretation: str = "srgb"
     profile: bytes | None = field(default=None, repr=False)
 
     @property
     def stored(self) -> Size:
         return Size(self.width, self.height)
+
+    @property
+    def exact(self) -> ExactSize | None:
+        """The size of a drawing before it is rounded, where it declares one."""
+        return self.drawing.size if self.drawing else None
 
     @property
     def upright(self) -> Size:
@@ -61,7 +68,9 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     if limits.formats is not None and format not in limits.formats:
         accepted = ", ".join(limits.formats)
         raise NotAnImage(f"the original is {format}; its origin may have {accepted}", allowed=accepted)
-    declared = svg.judge_svg(body, limits) if format is InputOnly.SVG else declared_size(body, format)
+    if format is InputOnly.SVG:
+        return _svg_header(svg.judge_svg(body, limits), limits, page)
+    declared = declared_size(body, format)
     if declared is not None:
         _gate(declared, limits)
     if format is Format.GIF and is_cut_gif(body):
@@ -70,14 +79,9 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
         found = _header(open_image(body, format), format)
         if 0 < page < found.pages and format in PAGED_FORMATS:
             found = replace(_header(open_image(body, format, page=page), format), page=page)
-    if page >= found.pages:
-        raise NoSuchPage(
-            f"the original has no page {page}: it has {found.pages}, and the first one is page 0",
-            option="page", value=str(page), allowed=f"0 to {found.pages - 1}",
-        )  # fmt: skip
+    _refuse_page(page, found)
     _gate(found.stored, limits)
-    told = declared is not None or format is InputOnly.SVG
-    if page == 0 and told and found.stored == Size(1, 1) and declared != Size(1, 1):
+    if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != Size(1, 1):
         raise BrokenImage(f"the original's {format} header contradicts itself")
     if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
         raise TooManyPixels(
@@ -85,6 +89,29 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
             f"jxl images may have {limits.max_interlaced_pixels} px"
         )
     return found
+
+
+def _svg_header(drawing: svg.Drawing, limits: Limits, page: int) -> Header:
+    """A drawing that declares no size has that of its ink, which libvips finds."""
+    if drawing.size is not None:
+        stored = Size(*(max(1, round_px(side)) for side in (drawing.size.width, drawing.size.height)))
+        _gate(stored, limits)
+    text = drawing.text if drawing.size is None else drawing.at(stored.width, stored.height)
+    with libvips(BrokenImage, "the original's svg header cannot be read"):
+        found = _header(open_image(text, InputOnly.SVG), InputOnly.SVG)
+    _refuse_page(page, found)
+    _gate(found.stored, limits)
+    if drawing.size is not None and found.stored != stored:
+        raise BrokenImage("the original's svg header contradicts itself")
+    return replace(found, drawing=drawing)
+
+
+def _refuse_page(page: int, found: Header) -> None:
+    if page >= found.pages:
+        raise NoSuchPage(
+            f"the original has no page {page}: it has {found.pages}, and the first one is page 0",
+            option="page", value=str(page), allowed=f"0 to {found.pages - 1}",
+        )  # fmt: skip
 
 
 def _gate(size: Size, limits: Limits) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pyvips
 
 from proxy.model.media import Format, Incoming, InputOnly
-from proxy.pipeline.decode import bmp_pixels, svg
+from proxy.pipeline.decode import bmp_pixels
+from proxy.pipeline.decode.svg_size import DPI
 
 LOADERS: Mapping[Incoming, str] = {
     Format.JPEG: "jpegload_buffer",
@@ -30,6 +31,8 @@ OWN_DECODERS: Mapping[Incoming, Callable[[bytes | memoryview], pyvips.Image]] = 
     InputOnly.ICO: bmp_pixels.decode_ico,
 }
 """What is decoded here: libvips would hand it to ImageMagick, where it has that."""
+
+_LIBVIPS_DPI = 72
 
 PAGED_FORMATS = frozenset({Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.JXL, InputOnly.HEIC})
 
@@ -62,10 +65,11 @@ def open_image(body: bytes | memoryview, format: Incoming, **options: Any) -> py
 
     Raises libvips' errors, and BrokenImage and TooCostly where the decoder is ours.
     """
-    if format is InputOnly.SVG:
-        body = svg.without_doctype(body)
     if format in OWN_DECODERS:
         return OWN_DECODERS[format](body)
+    if format is InputOnly.SVG:
+        # libvips scales by the resolution, too.
+        options = {"dpi": DPI, "scale": options.get("scale", 1.0) * _LIBVIPS_DPI / DPI}
     load = getattr(pyvips.Image, LOADERS[format])
     return load(body, access="sequential", **{"fail_on": "error", **options})
 

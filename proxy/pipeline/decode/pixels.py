@@ -10,7 +10,7 @@ import pyvips
 
 from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import BrokenImage
-from proxy.model.media import Format, InputOnly
+from proxy.model.media import Body, Format, InputOnly
 from proxy.options.spec import Spec
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, MissingRows, jpeg_warnings, libvips
@@ -64,7 +64,7 @@ def _scaled(
     turned = ORIENTATIONS[header.orientation]
     target = size.swapped if turned.transposed else size
     if header.format is InputOnly.SVG:
-        image = _rasterised(body, region, target)
+        image = _rasterised(body, header, region, target)
     elif region == Box(0, 0, header.upright.width, header.upright.height):
         on_load = _load_options(header, target if loaders_may_scale(spec) else header.stored)
         image = open_image(body, header.format, **on_load, **strictness)
@@ -110,16 +110,37 @@ def frames(
         yield frame
 
 
-def _rasterised(body: bytes | memoryview, region: Box, target: Size) -> pyvips.Image:
+def _rasterised(body: Body, header: Header, region: Box, target: Size) -> pyvips.Image:
     """A drawing has no pixels of its own: it gets those that are shown."""
     scale = max(target.width / region.width, target.height / region.height)
     scale = min(scale, (MAX_RASTERISED_PIXELS / region.size.pixels) ** 0.5)
-    drawing = open_image(body, InputOnly.SVG, scale=scale)
-    left = min(round(region.left * scale), drawing.width - 1)
-    top = min(round(region.top * scale), drawing.height - 1)
-    width = min(max(1, round(region.width * scale)), drawing.width - left)
-    height = min(max(1, round(region.height * scale)), drawing.height - top)
+    drawn = _drawn_whole(header, target) if region.size == header.stored else None
+    drawing = drawn or _drawn(body, header, scale)
+    across, down = drawing.width / header.width, drawing.height / header.height
+    left = min(round(region.left * across), drawing.width - 1)
+    top = min(round(region.top * down), drawing.height - 1)
+    width = min(max(1, round(region.width * across)), drawing.width - left)
+    height = min(max(1, round(region.height * down)), drawing.height - top)
     return drawing.crop(left, top, width, height)
+
+
+def _drawn(body: Body, header: Header, scale: float) -> pyvips.Image:
+    if header.drawing is None or header.exact is None:
+        text = header.drawing.text if header.drawing else body
+        return open_image(text, InputOnly.SVG, scale=scale)
+    width, height = (max(1.0, scale * side) for side in (header.exact.width, header.exact.height))
+    return open_image(header.drawing.at(width, height), InputOnly.SVG)
+
+
+def _drawn_whole(header: Header, target: Size) -> pyvips.Image | None:
+    """The whole drawing at exactly `target`, up to its edges, where that has its ratio but for rounding."""
+    if header.drawing is None or header.exact is None or target.pixels > MAX_RASTERISED_PIXELS:
+        return None
+    exact = header.exact
+    scale = max(target.width / exact.width, target.height / exact.height)
+    if max(abs(scale * exact.width - target.width), abs(scale * exact.height - target.height)) > 1:
+        return None
+    return open_image(header.drawing.at(target.width, target.height, fills=True), InputOnly.SVG)
 
 
 def _decoding(header: Header) -> AbstractContextManager[None]:

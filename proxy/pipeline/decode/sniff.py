@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 from proxy.model.errors import NotAnImage
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline.decode import bmp_header
+from proxy.pipeline.decode.svg_text import is_svg
 
 _AV1_BRANDS = frozenset({b"avif", b"avis"})
 _HEVC_BRANDS = frozenset(
@@ -28,12 +28,7 @@ _MAGIC: tuple[tuple[bytes, Incoming], ...] = (
     (b"\0\0\1\0", InputOnly.ICO),
 )
 
-# Atomic: without, comments could be divided in two ways each, and a text of many would take for ever.
-_SVG = re.compile(
-    rb"(?>\s+|<\?(?>.*?\?>)|<!--(?>.*?-->)|<!doctype svg(?>[^\[>]*(?:\[.*?\]\s*)?>))*+<(?:\w+:)?svg[\s/>]",
-    re.DOTALL | re.IGNORECASE,
-)
-_SVG_STARTS_WITHIN = 4096
+_HEAD_BYTES = 4096
 
 FORMAT_NAMES: Mapping[Incoming, str] = {
     InputOnly.SVG: "an SVG image",
@@ -70,8 +65,8 @@ def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = ALL_INPUT_F
 
     Raises NotAnImage for all but `accepted` ones; its message names what was recognised instead.
     """
-    head = bytes(body[:_SVG_STARTS_WITHIN])
-    format = _recognise(head)
+    head = bytes(body[:_HEAD_BYTES])
+    format = _recognise(head) or (InputOnly.SVG if is_svg(body) else None)
     if format is not None and format in accepted:
         return format
     known = ", ".join(format.value for format in ALL_INPUT_FORMATS if format in accepted)
@@ -89,7 +84,7 @@ def _recognise(head: bytes) -> Incoming | None:
         return Format.AVIF if _brands(head) & _AV1_BRANDS else InputOnly.HEIC
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp_header.HEADER_SIZES:
         return InputOnly.BMP
-    return InputOnly.SVG if _SVG.match(head.removeprefix(b"\xef\xbb\xbf")) else None
+    return None
 
 
 def _brands(head: bytes) -> frozenset[bytes]:

@@ -40,7 +40,8 @@ def plan_regions(
     """
     with libvips(TooCostly, "the original could not be looked at with the memory that a renderer may use"):
         trimmed = _trim(source, spec.trim)
-        geometry = plan(spec, trimmed.size, limits, max_side)
+        exact = source.header.exact if trimmed.size == source.header.upright else None
+        geometry = plan(spec, trimmed.size, limits, max_side, exact)
         geometry, notes = plan_around_faces(source, trimmed, geometry, zoom=spec.mode is Mode.THUMB)
         left, top = _region_offset(source, trimmed, geometry)
     return replace(

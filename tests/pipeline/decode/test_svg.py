@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -10,10 +12,15 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, InputOnly
 from proxy.model.negotiation import Bucket
 from proxy.pipeline.decode.loaders import LOADER_SAMPLES, loadable
+from proxy.pipeline.decode.sniff import sniff
+from proxy.pipeline.decode.svg import judge_svg
+from proxy.pipeline.decode.svg_text import root_only
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
+from tests.paths import PICTURES as DATA
 from tests.pictures import loaded, near, pixel, plain, saved
 from tests.pipeline.decode.test_pixels import png
+from tests.timing import cpu
 
 LIMITS = Limits()
 NAMES = "xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink'"
@@ -148,3 +155,169 @@ def test_what_this_libvips_decodes_was_found_by_decoding() -> None:
         else:
             with pytest.raises(NotAnImage, match="accepted are"):
                 render(sample, parse_options("f_png"), LIMITS)
+
+
+ALL_RED = "<rect width='100%' height='100%' fill='red'/></svg>"
+ROOT = "<svg xmlns='http://www.w3.org/2000/svg'"
+
+
+@pytest.mark.parametrize(
+    ("root", "options", "size"),
+    [
+        ("viewBox='0 0 1.5 1'", "w_300", (300, 200)),
+        ("viewBox='0,0 , 1.5,1'", "h_100", (150, 100)),
+        ("viewBox='0 0 .015 .010'", "w_300", (300, 200)),
+        ("viewBox='0 0 1 0.777'", "w_100", (100, 78)),
+        ("viewBox='0 0 1.5 1'", "w_300,a_90", (300, 450)),
+        ("viewBox='0 0 1.5 1'", "ar_1,w_30", (30, 30)),
+        ("viewBox='0 0 0.4 0.3'", "_", (1, 1)),
+        ("viewBox='0 0 0.4 0.3'", "h_99", (132, 99)),
+        ("width='1.5' height='1'", "w_300", (300, 200)),
+        ("width='1in' height='2.54cm'", "_", (96, 96)),
+        ("width='72pt' height='6pc'", "_", (96, 96)),
+        ("width='25.4mm' height='101.6Q'", "_", (96, 96)),
+        ("width='2em' height='2ex'", "_", (32, 16)),
+        ("width='2em' height='1em' font-size='20px'", "_", (40, 20)),
+        ("style='width:2em;height:1em'", "_", (32, 16)),
+        ("height='1em' viewBox='0 0 320 512'", "_", (10, 16)),
+        ("height='1em' viewBox='0 0 320 512'", "w_300", (300, 480)),
+        ("width='1.5e1px' height='+1E1'", "_", (15, 10)),
+        ("width='100%' height='100%' viewBox='0 0 30 20'", "_", (30, 20)),
+        ("width='50%' viewBox='0 0 30 20'", "w_100", (100, 67)),
+        ("width='100%' height='10' viewBox='0 0 30 20'", "_", (15, 10)),
+        ("width='49'", "_", (49, 150)),
+        ("width='-5' height='5' viewBox='0 0 2 1'", "_", (10, 5)),
+        ("width='100' height='50' viewBox='0 0 30 20' preserveAspectRatio='none'", "_", (100, 50)),
+    ],
+)
+def test_its_size_is_that_of_css_and_its_ratio_is_never_rounded(
+    root: str, options: str, size: tuple[int, int]
+) -> None:
+    image = loaded(render(f"{ROOT} {root}>{ALL_RED}".encode(), parse_options(options), LIMITS).body)
+    assert (image.width, image.height) == size
+    assert not image.hasalpha() or image[3].min() == 255, "up to its edges"
+
+
+def test_bars_that_its_author_meant_stay() -> None:
+    body = f"{ROOT} width='60' height='60' viewBox='0 0 30 20'>{ALL_RED}".encode()
+    image = loaded(render(body, parse_options("w_90"), LIMITS).body)
+    assert pixel(image, 0.5, 0.05)[3] == 0
+    assert pixel(image, 0.5, 0.5)[3] == 255
+
+
+def test_an_inch_inside_has_96_px() -> None:
+    image = loaded(render((DATA / "svg-mm.svg").read_bytes(), parse_options("f_png"), LIMITS).body)
+    assert image[3].find_trim(background=0, threshold=1, line_art=True) == [0, 0, 50, 50]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("svg-viewbox-1.5x1", "w_300", (300, 200)),
+        ("svg-em", "w_300", (300, 480)),
+        ("svg-long-comment", "w_100", (100, 50)),
+    ],
+)
+def test_drawings_from_outside(name: str, options: str, size: tuple[int, int]) -> None:
+    image = loaded(render((DATA / f"{name}.svg").read_bytes(), parse_options(options), LIMITS).body)
+    assert (image.width, image.height) == size
+    assert not image.hasalpha() or image[3].min() == 255
+
+
+ICON_TEXT = f"{ROOT} width='20' height='10'><title>é</title>{ALL_RED}"
+ILLUSTRATOR = (
+    "<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'svg11.dtd' [\n"
+    "<!ENTITY ns_svg 'http://www.w3.org/2000/svg'>\n<!ENTITY one \"1\">\n<!ENTITY ten '&one;0'>\n"
+    "<!ENTITY quoted \"it's\">\n<!-- ]> ' -->]>"
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<!-- {'licence ' * 100_000} -->{ICON_TEXT}".encode(),
+        f"{'<!---->' * 10_000}{ICON_TEXT}".encode(),
+        f"<?xml version='1.0'?>{' ' * 50_000}<?a {'b' * 9000}?>{ICON_TEXT}".encode(),
+        f"<!DOCTYPE svg [<!-- {'c' * 9000} ]> -->]>{ICON_TEXT}".encode(),
+        f"<?xml version='1.0' encoding='UTF-16'?>{ICON_TEXT}".encode("utf-16"),
+        ICON_TEXT.encode("utf-16"),
+        ("\ufeff" + ICON_TEXT).encode("utf-16-be"),
+        ICON_TEXT.encode("utf-16-be"),
+        ("\ufeff" + ICON_TEXT).encode(),
+        f"<?xml version='1.0' encoding='utf-16'?>{ICON_TEXT}".encode(),
+        f"<?xml version='1.0' encoding='ISO-8859-1'?>{ICON_TEXT}".encode("latin-1"),
+        f"<?xml version='1.0' encoding='windows-1252'?>{ICON_TEXT}".encode("cp1252"),
+        f"{ILLUSTRATOR}<svg xmlns='&ns_svg;' width='20' height='&ten;'>&quoted;{ALL_RED}".encode(),
+        f"{ILLUSTRATOR}<svg xmlns='&ns_svg;' width='20' height='10' id='&quoted;'>{ALL_RED}".encode(),
+    ],
+    ids=map(str, range(14)),
+)  # fmt: skip
+def test_what_may_stand_before_a_drawing_may_have_any_length_and_encoding(body: bytes) -> None:
+    image = loaded(render(body, parse_options("w_40"), LIMITS).body)
+    assert (image.width, image.height) == (40, 20)
+    assert near(pixel(image, 0.5, 0.5)[:3], (255, 0, 0), within=1)
+
+
+MANY = "".join(f"<!ENTITY e{at} 'x'>" for at in range(65))
+LONG = f"<!ENTITY x '{'x' * 1000}'>"
+
+
+@pytest.mark.parametrize(
+    ("defined", "text", "kind"),
+    [
+        (MANY, "", NotAnImage),
+        (f"<!ENTITY x '{'x' * 1025}'>", "", NotAnImage),
+        ("<!ENTITY x '<path/>'>", "&x;", NotAnImage),
+        ("<!ENTITY x '&#60;path/>'>", "&x;", NotAnImage),
+        ("<!ENTITY x '&x;'>", "&x;", NotAnImage),
+        ("<!ENTITY % x 'x'>", "", NotAnImage),
+        ("<!ENTITY x SYSTEM 'a.txt'>", "", NotAnImage),
+        (LONG, "&x;" * 1000, TooCostly),
+        (LONG, "&x;" * 200_000, TooCostly),
+        ("", "&x;", BrokenImage),
+    ],
+)
+def test_entities_stand_for_a_bounded_text_and_nothing_else(
+    defined: str, text: str, kind: type[ProxyError]
+) -> None:
+    body = drawing(f"<desc>{text}</desc>", before=f"<!DOCTYPE svg [{defined}]>")
+    started = time.process_time()
+    with pytest.raises(kind):
+        render(body, parse_options("w_100"), LIMITS)
+    assert time.process_time() - started < 1
+
+
+def test_an_entity_is_text_where_text_is_quoted_too() -> None:
+    defined = "<!DOCTYPE svg [<!ENTITY x 'y'>]>"
+    assert root_only(drawing("<!--&x;--><a b='&x;'/>&x;<![CDATA[&x;]]>", defined)).endswith(
+        b"<!--&x;--><a b='y'/>y<![CDATA[&x;]]></svg>"
+    )
+
+
+@pytest.mark.parametrize(
+    "worst",
+    [
+        lambda n: "<!--" * n,
+        lambda n: "<!---->" * n,
+        lambda n: "<?a?>" * n,
+        lambda n: "<!DOCTYPE svg [" + "'" * (2 * n) + "<!--",
+        lambda n: "<!DOCTYPE svg [" + "<!-- ' -->" * n + "]>" + ICON_TEXT,
+        lambda n: ROOT + " a='b'" * n,
+        lambda n: f"{ROOT} width='{'1' * n}' height='{'1' * n}x' viewBox='{'0 ' * n}'>{ALL_RED}",
+        lambda n: f"{ROOT} style='{'width:' * n}'>{ALL_RED}",
+        lambda n: f"<!DOCTYPE svg [<!ENTITY x 'y'>]>{ROOT} width='2' height='2'>{'&x' * n}",
+        lambda n: f"<!DOCTYPE svg [<!ENTITY x 'y'>]>{ROOT} width='2' height='2'>{'<!--' * n}",
+        lambda n: ROOT + "".join(f" a{at}='\"'" for at in range(n)) + f" width='2' height='2'>{ALL_RED}",
+    ],
+    ids=map(str, range(11)),
+)
+def test_what_reads_a_drawing_takes_time_in_proportion_to_it(worst: Callable[[int], str]) -> None:
+    def judged(count: int) -> None:
+        with contextlib.suppress(ProxyError):
+            body = worst(count).encode()
+            sniff(body)
+            drawing = judge_svg(body, LIMITS)
+            if drawing.size:
+                drawing.at(5, 5)
+
+    assert cpu(lambda: judged(30_000)) < 3 * cpu(lambda: judged(15_000)) + 0.02
