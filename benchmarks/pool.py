@@ -26,6 +26,7 @@ from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 
 ORIGINAL = os.urandom(3_000_000)
+PNG_START = b"\x89PNG\r\n\x1a\n"
 REPLY_BYTES = 20_000
 RENDERERS = 2
 ROUNDS, JOBS = 25, 16
@@ -34,7 +35,7 @@ Run = Callable[[], Awaitable[object]]
 
 
 def work(original: bytes) -> tuple[int, bytes]:
-    return zlib.crc32(original), original[:REPLY_BYTES]
+    return zlib.crc32(original), PNG_START + original[:REPLY_BYTES]
 
 
 def task(job: Job) -> Reply:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from proxy.model.errors import InvalidRequest, ProxyError, ResultTooLarge, UnusableOriginal, errors_by_code
+from proxy.model.magic import format_by_magic
 from proxy.model.media import Document, Format, Incoming, InputOnly, Note
 from proxy.renderers.protocol import (
     FRAME_PREFIX,
@@ -49,6 +50,9 @@ REFUSALS = {
     for code, kind in errors_by_code(family).items()
 }
 """What a renderer may say of an original and of options: it knows nothing of origins, and of our load."""
+
+FACTS = frozenset({"option", "value", "allowed", "reason", "smallest"})
+"""Of these refusals: others speak of origins and of load, and stand in headers."""
 
 
 async def receive_answer(connection: socket.socket, kind: JobKind, max_body_bytes: int) -> RendererAnswer:
@@ -109,13 +113,22 @@ def _fits(kind: JobKind, reply: Reply) -> bool:
 
 def _file(fields: object, body: bytes) -> RenderedFile:
     fields = _object(fields)
+    format = _named(fields.get("format"), FILE_FORMATS)
+    if not _begins_as(body, format):
+        raise ValueError("not a file of the format that it is said to have")
     return RenderedFile(
         body=body,
-        format=_named(fields.get("format"), FILE_FORMATS),
+        format=format,
         width=_side(fields.get("width")),
         height=_side(fields.get("height")),
         notes=tuple(_named(note, NOTES) for note in _list(fields.get("notes"))),
     )
+
+
+def _begins_as(body: bytes, format: Format | Document) -> bool:
+    if isinstance(format, Document):
+        return body.startswith(b"{") and body.endswith(b"}")
+    return format_by_magic(body) is format
 
 
 def _source(fields: Mapping[str, Any]) -> SourceImage:
@@ -143,15 +156,15 @@ def _timings(value: object) -> dict[str, float]:
 def _refusal(header: Mapping[str, Any]) -> ProxyError:
     kind = _named(header["error"], REFUSALS)
     facts = _object(header.get("facts"))
-    if not facts.keys().isdisjoint({"self", "message"}):
-        raise ValueError("not facts of an error")
+    if not facts.keys() <= FACTS:
+        raise ValueError("not facts of such an error")
     return kind(_text(header.get("message")), **{name: _fact(value) for name, value in facts.items()})
 
 
 def _fact(value: object) -> object:
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, int):
         return value
-    return [_text(each) for each in _list(value)]
+    return _text(value) if isinstance(value, str) else [_text(each) for each in _list(value)]
 
 
 def _named(name: object, table: Mapping[str, Named]) -> Named:
@@ -176,7 +189,7 @@ def _seconds(value: object) -> float:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("not a text")  # noqa: TRY004  one error for one rule
-    return value
+    return value.encode(errors="replace").decode()  # half a surrogate pair could not be sent on
 
 
 def _list(value: object) -> list[Any]:

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proxy.model.media import Format
-from proxy.renderers import RenderedFile, Reply
+from proxy.renderers import Reply
 from proxy.renderers.protocol import ACCEPTANCE, FRAME_PREFIX, pack_answer
+from tests.renderers.tasks import picture_of
 
 
 @dataclass(kw_only=True)
@@ -25,8 +25,7 @@ class FakeJob:
     writer: asyncio.StreamWriter = field(repr=False)
 
     def answer(self) -> None:
-        file = RenderedFile(body=self.options.encode(), format=Format.PNG, width=1, height=1)
-        start, bodies = pack_answer(Reply(files=(file,)))
+        start, bodies = pack_answer(Reply(files=(picture_of(self.options.encode()),)))
         self.writer.write(start + b"".join(bodies))
         self.writer.close()
 

@@ -17,6 +17,8 @@ from proxy.renderers import Job, JobKind, RenderedFile, Reply
 
 Outcome = tuple[dict[str, Any], bytes]
 
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
 _leaked: list[bytes] = []
 
 
@@ -25,12 +27,26 @@ def make_job(task: str, body: bytes = b"", *, background: bool = False, **argume
     return Job(options=json.dumps([task, arguments]), original=body, background=background)
 
 
+def picture_of(body: bytes) -> RenderedFile:
+    """What begins like a picture, as all do that may leave a renderer, and then is `body`."""
+    return RenderedFile(body=PNG_START + body, format=Format.PNG, width=1, height=1)
+
+
+def document_of(body: bytes) -> RenderedFile:
+    return RenderedFile(body=b"{" + body + b"}", format=Document.JSON, width=1, height=1)
+
+
+def content_of(file: RenderedFile) -> bytes:
+    """The `body` of `picture_of` and of `document_of`."""
+    return file.body[1:-1] if file.format is Document.JSON else file.body.removeprefix(PNG_START)
+
+
 def body_of(reply: Reply) -> bytes:
-    return reply.files[0].body
+    return content_of(reply.files[0])
 
 
 def facts_of(reply: Reply) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(reply.files[1].body)
+    facts: dict[str, Any] = json.loads(content_of(reply.files[1]))
     return facts
 
 
@@ -40,9 +56,7 @@ def perform(job: Job) -> Reply:
     name, arguments = json.loads(job.options)
     facts, body = CALLABLE[name](job.original, **arguments)
     said = json.dumps({"pid": os.getpid(), **facts}).encode()
-    return Reply(
-        files=tuple(RenderedFile(body=each, format=Format.PNG, width=1, height=1) for each in (body, said))
-    )
+    return Reply(files=(picture_of(body), picture_of(said)))
 
 
 def repeat(job: Job) -> Reply:
@@ -51,9 +65,7 @@ def repeat(job: Job) -> Reply:
     bodies = [fields.pop(name) for name in ("original", "overlay")]
     files = [json.dumps(fields | {"absent": bodies.count(None)}).encode()]
     files += [body for body in bodies if body is not None]
-    return Reply(
-        files=tuple(RenderedFile(body=each, format=Document.JSON, width=1, height=1) for each in files)
-    )
+    return Reply(files=tuple(map(document_of, files)))
 
 
 def echo(body: bytes, **arguments: Any) -> Outcome:
@@ -120,8 +132,8 @@ def answer_too_much(job: Job) -> Reply:
 
 
 def zeros(body: bytes, size: int) -> Outcome:
-    """As many bytes in all: 10 of them are those of the facts."""
-    return {"pid": 0}, bytes(size - 10)
+    """As many bytes in all: 10 of them are those of the facts, and both files begin like pictures."""
+    return {"pid": 0}, bytes(size - 10 - 2 * len(PNG_START))
 
 
 def describe(body: bytes) -> Outcome:

@@ -21,7 +21,7 @@ from proxy.renderers import Job, JobKind, Reply
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from tests.renderers.conftest import TASKS, Eventually
-from tests.renderers.tasks import body_of, facts_of, make_job
+from tests.renderers.tasks import body_of, content_of, facts_of, make_job
 
 LIMITS = st.builds(
     Limits,
@@ -48,7 +48,7 @@ SHARED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthC
 )
 async def test_any_job_crosses_and_any_bodies_come_back(client: RendererClient, job: Job) -> None:
     reply = await client.run(job, timeout=5)
-    fields, *bodies = (file.body for file in reply.files)
+    fields, *bodies = map(content_of, reply.files)
     assert bodies == [body for body in (job.original, job.overlay) if body is not None]
     expected = asdict(replace(job, original=None, overlay=None)) | {"absent": 2 - len(bodies)}
     del expected["original"], expected["overlay"]
@@ -69,7 +69,7 @@ async def test_two_large_bodies_each_way_stay_apart(client: RendererClient) -> N
     original, overlay = os.urandom(3_000_001), os.urandom(2_000_003)
     job = Job(kind=JobKind.DESCRIBE, original=original, overlay=overlay)
     _, first, second = (await client.run(job, timeout=10)).files
-    assert (first.body, second.body) == (original, overlay)
+    assert (content_of(first), content_of(second)) == (original, overlay)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1_000_000, 1_000_001, 12_345_678])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -33,11 +34,28 @@ TIMINGS = st.dictionaries(
 SOURCES = st.builds(SourceImage, format=st.sampled_from([*Format, *InputOnly]), width=SIDES, height=SIDES)
 
 
+STARTS = {
+    Format.JPEG: b"\xff\xd8\xff",
+    Format.PNG: b"\x89PNG\r\n\x1a\n",
+    Format.WEBP: b"RIFF\0\0\0\0WEBP",
+    Format.AVIF: b"\0\0\0\x10ftypavif\0\0\0\0",
+    Format.GIF: b"GIF89a",
+    Format.TIFF: b"II*\0",
+    Format.JXL: b"\xff\x0a",
+}
+
+
+def begun_as(format: Format | Document, content: bytes) -> bytes:
+    """What a web process takes for a file of that format."""
+    return b"{" + content + b"}" if isinstance(format, Document) else STARTS[format] + content
+
+
 def files(formats: st.SearchStrategy[Format | Document]) -> st.SearchStrategy[tuple[RenderedFile, ...]]:
     notes = st.lists(st.sampled_from(Note)).map(tuple)
     file = st.builds(
         RenderedFile, body=st.binary(max_size=99), format=formats, width=SIDES, height=SIDES, notes=notes
     )
+    file = file.map(lambda any_file: replace(any_file, body=begun_as(any_file.format, any_file.body)))
     return st.lists(file, min_size=1, max_size=MAX_BODIES).map(tuple)
 
 

@@ -19,14 +19,26 @@ from hypothesis import strategies as st
 
 from proxy.model.errors import Overloaded, TooCostly
 from proxy.model.media import Format, Note
+from proxy.pipeline.decode.sniff import sniff
 from proxy.renderers import Job, JobKind, RenderedFile, Reply
 from proxy.renderers.client import RendererClient
-from proxy.renderers.protocol import ACCEPTANCE, FRAME_PREFIX, MAX_BODIES, MAX_HEADER_BYTES, parse_header
-from proxy.renderers.replies import parse_answer, receive_answer
+from proxy.renderers.protocol import (
+    ACCEPTANCE,
+    FRAME_PREFIX,
+    MAX_BODIES,
+    MAX_HEADER_BYTES,
+    RefusedJob,
+    parse_header,
+)
+from proxy.renderers.replies import SAVED_FORMATS, parse_answer, receive_answer
 
 PICTURE = {"format": "png", "width": 1, "height": 1, "notes": []}
 REPLY = {"files": [PICTURE], "source": None, "formats": None, "timings": {"decode": 0.1}}
 ERROR = {"error": "too_costly", "message": "", "facts": {}}
+
+
+BODY = b"\x89PNG\r\n\x1a\nbody"
+PAGE = b"<!doctype html><script>alert(1)</script>"
 
 
 def frame(header: object, *bodies: bytes) -> bytes:
@@ -39,28 +51,64 @@ def prefix(header_bytes: int, *sizes: int) -> bytes:
 
 
 def picture(**fields: object) -> bytes:
-    return frame(REPLY | {"files": [PICTURE | fields]}, b"body")
+    return frame(REPLY | {"files": [PICTURE | fields]}, BODY)
 
 
 def timed(**timings: object) -> bytes:
-    return frame(REPLY | {"timings": timings}, b"body")
+    return frame(REPLY | {"timings": timings}, BODY)
 
+
+def claimed(format: str, body: bytes, **fields: object) -> bytes:
+    """A reply with one file: `body`, said to be of that format."""
+    return frame(REPLY | {"files": [PICTURE | {"format": format} | fields]}, body)
+
+
+NOT_THE_FORMAT = {
+    "a page": PAGE,
+    "a page after a blank": b"\n" + BODY,
+    "another format": b"GIF89a" + b"body",
+    "no bytes": b"",
+    "half of what it begins with": BODY[:4],
+    "what it begins with, later": PAGE + BODY,
+    "a program": b"\x7fELF",
+    "an SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "a document": b"{}",
+}
 
 NONSENSE = {
+    **{
+        f"{format} that is {name}": claimed(format, body)
+        for format in SAVED_FORMATS
+        for name, body in NOT_THE_FORMAT.items()
+        if (format, name) != ("gif", "another format")
+    },
+    "WebP that is a WAV": claimed("webp", b"RIFF\0\0\0\0WAVE"),
+    "AVIF that is HEIC": claimed("avif", b"\0\0\0\x10ftypheic\0\0\0\0"),
+    "AVIF that is a video": claimed("avif", b"\0\0\0\x10ftypisom\0\0\0\0"),
+    "format that ends a header": claimed("png\r\nset-cookie: a=b", BODY),
+    "the second of two files is a page": frame(REPLY | {"files": [PICTURE, PICTURE]}, BODY, PAGE),
+    "a stage with a space": timed(**{"de code": 0.1}),
+    "a stage in other letters": timed(décode=0.1),
+    "a stage that ends a line": timed(**{"decode\n": 0.1}),
+    "fact that is a header": frame(ERROR | {"facts": {"retry_after": 1}}),
+    "fact of a header that is no number": frame(ERROR | {"facts": {"retry_after": "1\r\nset-cookie: a=b"}}),
+    "fact of an origin": frame(ERROR | {"facts": {"origin_status": 200}}),
+    "fact of no such name": frame(ERROR | {"facts": {"a\r\nb": "c"}}),
+    "fact that is a fraction": frame(ERROR | {"facts": {"smallest": 1.5}}),
     "not JSON": frame(b"\xff{"),
     "not an object": frame([]),
     "nested": frame(b"[" * 60_000),
     "nothing": frame({}),
     "files that are text": frame(REPLY | {"files": "text"}),
-    "a file that is text": frame(REPLY | {"files": ["text"]}, b"body"),
+    "a file that is text": frame(REPLY | {"files": ["text"]}, BODY),
     "no file": frame(REPLY | {"files": []}),
     "a file without a body": frame(REPLY),
-    "a body without a file": frame(REPLY, b"body", b"more"),
+    "a body without a file": frame(REPLY, BODY, b"more"),
     "another kind of reply": frame(REPLY | {"files": [], "formats": {"load": ["png"], "save": ["png"]}}),
     "a document for a picture": picture(format="json"),
     "unknown format": picture(format="exe"),
     "format of no name": picture(format=["png"]),
-    "no width": frame(REPLY | {"files": [{"format": "png", "height": 1, "notes": []}]}, b"body"),
+    "no width": frame(REPLY | {"files": [{"format": "png", "height": 1, "notes": []}]}, BODY),
     "width of 0": picture(width=0),
     "width below 0": picture(width=-1),
     "width beyond all": picture(width=2**64),
@@ -69,8 +117,8 @@ NONSENSE = {
     "height in words": picture(height="1"),
     "unknown note": picture(notes=["\r\nset-cookie: a=b"]),
     "notes that are text": picture(notes="first-frame"),
-    "no timings": frame({"files": [PICTURE]}, b"body"),
-    "timings that are a list": frame(REPLY | {"timings": [1.0]}, b"body"),
+    "no timings": frame({"files": [PICTURE]}, BODY),
+    "timings that are a list": frame(REPLY | {"timings": [1.0]}, BODY),
     "time that is not a number": timed(decode=float("nan")),
     "time without end": timed(decode=float("inf")),
     "time below 0": timed(decode=-0.1),
@@ -78,8 +126,8 @@ NONSENSE = {
     "a stage that ends a header": timed(**{"decode\r\nset-cookie: a": 0.1}),
     "a stage of no name": timed(**{"": 0.1}),
     "stages without end": timed(**{"stage" + "x" * length: 0.1 for length in range(17)}),
-    "unknown source": frame(REPLY | {"source": {"format": "exe", "width": 1, "height": 1}}, b"body"),
-    "source that is text": frame(REPLY | {"source": "png"}, b"body"),
+    "unknown source": frame(REPLY | {"source": {"format": "exe", "width": 1, "height": 1}}, BODY),
+    "source that is text": frame(REPLY | {"source": "png"}, BODY),
     "unknown error": frame(ERROR | {"error": "no_such"}),
     "error of no name": frame(ERROR | {"error": []}),
     "error of an origin": frame(ERROR | {"error": "original_not_found"}),
@@ -150,7 +198,7 @@ async def test_half_a_greeting_is_no_greeting(tmp_path: Path) -> None:
 async def test_a_rogue_that_talks_sense_is_believed_no_more_than_any_other(tmp_path: Path) -> None:
     """What the cases above differ from is a reply."""
     reply = await answered_by_rogue(tmp_path, pid=1, at=2**64 - 1, said=picture(notes=["first-frame"]))
-    file = RenderedFile(body=b"body", format=Format.PNG, width=1, height=1, notes=(Note.FIRST_FRAME,))
+    file = RenderedFile(body=BODY, format=Format.PNG, width=1, height=1, notes=(Note.FIRST_FRAME,))
     assert reply.files == (file,)
     with pytest.raises(TooCostly, match="told by it"):
         await answered_by_rogue(tmp_path, pid=1, at=0, said=frame(ERROR | {"message": "told by it"}))
@@ -192,4 +240,27 @@ def test_any_header_is_an_answer_or_a_value_error(
     header: dict[str, Any], inner: dict[str, Any], place: str, kind: JobKind
 ) -> None:
     with suppress(ValueError):
-        parse_answer(kind, REPLY | header | {place: [inner] if place == "files" else inner}, [b"body"])
+        parse_answer(kind, REPLY | header | {place: [inner] if place == "files" else inner}, [BODY])
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", b"{", b"}", b"[]", b"{}" + PAGE, BODY])
+def test_a_description_is_an_object(body: bytes) -> None:
+    with pytest.raises(ValueError, match="not a file of the format"):
+        parse_answer(JobKind.DESCRIBE, REPLY | {"files": [PICTURE | {"format": "json"}]}, [body])
+
+
+def test_half_a_surrogate_pair_can_be_sent_on() -> None:
+    header = json.loads(json.dumps(ERROR | {"message": "\ud800", "facts": {"value": "\udfff"}}))
+    answer = parse_answer(JobKind.RENDER, header, [])
+    assert isinstance(answer, RefusedJob)
+    assert (answer.error.message, answer.error.facts) == ("?", {"value": "?"})
+
+
+@given(
+    body=st.binary(max_size=40) | st.sampled_from([*NOT_THE_FORMAT.values()]),
+    format=st.sampled_from(sorted(SAVED_FORMATS)),
+)
+def test_no_body_passes_for_a_format_that_an_original_would_not_pass_for(body: bytes, format: str) -> None:
+    with suppress(ValueError):
+        parse_answer(JobKind.RENDER, REPLY | {"files": [PICTURE | {"format": format}]}, [body])
+        assert sniff(body) is SAVED_FORMATS[format]

@@ -5,30 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from proxy.model.errors import NotAnImage
+from proxy.model.magic import HEAD_BYTES, format_by_magic
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.pipeline.decode import bmp_header
 from proxy.pipeline.decode.svg_text import is_svg
-
-_AV1_BRANDS = frozenset({b"avif", b"avis"})
-_HEVC_BRANDS = frozenset(
-    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
-)
-
-_MAGIC: tuple[tuple[bytes, Incoming], ...] = (
-    (b"\xff\xd8\xff", Format.JPEG),
-    (b"\x89PNG\r\n\x1a\n", Format.PNG),
-    (b"GIF87a", Format.GIF),
-    (b"GIF89a", Format.GIF),
-    (b"II*\0", Format.TIFF),
-    (b"MM\0*", Format.TIFF),
-    (b"II+\0", Format.TIFF),
-    (b"MM\0+", Format.TIFF),
-    (b"\xff\x0a", Format.JXL),
-    (b"\0\0\0\x0cJXL ", Format.JXL),
-    (b"\0\0\1\0", InputOnly.ICO),
-)
-
-_HEAD_BYTES = 4096
 
 FORMAT_NAMES: Mapping[Incoming, str] = {
     InputOnly.SVG: "an SVG image",
@@ -65,7 +45,7 @@ def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = ALL_INPUT_F
 
     Raises NotAnImage for all but `accepted` ones; its message names what was recognised instead.
     """
-    head = bytes(body[:_HEAD_BYTES])
+    head = bytes(body[:HEAD_BYTES])
     format = _recognise(head) or (InputOnly.SVG if is_svg(body) else None)
     if format is not None and format in accepted:
         return format
@@ -75,22 +55,11 @@ def sniff(body: bytes | memoryview, accepted: Collection[Incoming] = ALL_INPUT_F
 
 
 def _recognise(head: bytes) -> Incoming | None:
-    for magic, format in _MAGIC:
-        if head.startswith(magic):
-            return format
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return Format.WEBP
-    if head[4:8] == b"ftyp" and _brands(head) & (_AV1_BRANDS | _HEVC_BRANDS):
-        return Format.AVIF if _brands(head) & _AV1_BRANDS else InputOnly.HEIC
+    if (format := format_by_magic(head)) is not None:
+        return format
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in bmp_header.HEADER_SIZES:
         return InputOnly.BMP
     return None
-
-
-def _brands(head: bytes) -> frozenset[bytes]:
-    """Major and compatible brands of a `ftyp` box (ISO/IEC 14496-12, 4.3)."""
-    end = min(int.from_bytes(head[:4], "big"), len(head))
-    return frozenset({head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))})
 
 
 def _describe_other(head: bytes) -> str:
