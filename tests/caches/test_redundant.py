@@ -27,6 +27,12 @@ def cluster() -> Iterator[Redundant]:
         yield found
 
 
+def unhurried(url: str, prefix: str) -> RedisCache:
+    """With time enough for an answer on a busy machine."""
+    link = RedisLink(redis_client(parse_tier_address(url), step=60.0), call_timeout=60.0)
+    return RedisCache(link, prefix=prefix)
+
+
 async def fill(cache: RedisCache, keys: list[str], tom: Rendition) -> float:
     """Seconds until every key can be put and had; everything before is misses, never errors."""
     started = time.monotonic()
@@ -68,7 +74,7 @@ async def test_one_address_of_a_cluster_is_enough_and_dead_ones_do_no_harm(
 async def test_many_lookups_at_once_in_a_cluster_all_get_a_connection(
     cluster: Redundant, tom: Rendition
 ) -> None:
-    cache = open_redis(parse_tier_address(f"{cluster.url}?prefix=many:"))
+    cache = unhurried(cluster.url, "many:")
     await fill(cache, ["tom"], tom)
     await asyncio.gather(*(cache.get("tom") for _ in range(40)))
     failures = cache.failures
@@ -79,7 +85,7 @@ async def test_many_lookups_at_once_in_a_cluster_all_get_a_connection(
 
 async def test_a_slot_that_moves_is_followed(cluster: Redundant, tom: Rendition) -> None:
     """A client that learned who has what, and is told MOVED afterwards."""
-    cache = open_redis(parse_tier_address(f"{cluster.url}?prefix=moved:"))
+    cache = unhurried(cluster.url, "moved:")
     await fill(cache, ["tom"], tom)
     failures = cache.failures
     key = "moved:" + entry_name("tom")
