@@ -13,11 +13,18 @@ from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.options.values.positions import round_px
 from proxy.pipeline.decode import svg
-from proxy.pipeline.decode.containers import declared_size, is_cut_gif
+from proxy.pipeline.decode.containers import declared_size
+from proxy.pipeline.decode.gif import is_cut_gif, is_drawn_here
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.loaders import DECODED_WHOLE, PAGED_FORMATS, loadable, open_image
 from proxy.pipeline.decode.orientation import ORIENTATIONS
 from proxy.pipeline.decode.sniff import sniff
+
+MAX_IGNORED_DELAY, DEFAULT_DELAY = 10, 100
+"""
+Milliseconds, of every format: https://searchfox.org/mozilla-central/source/image/FrameTimeout.h, and
+Chromium's `ImageFrame` alike.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +33,8 @@ class Header:
     What is known of an original before any pixel. `width` and `height` are px as stored, of the one frame or
     page that is shown (first), `page`, which counts from 0; `pages` and `delays` (milliseconds) are all that
     there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
-    picture in memory; `drawing` is what is rasterised of an SVG.
+    picture in memory; `drawing` is what is rasterised of an SVG,
+    and `drawn_here` says that the frames of a GIF are put on their canvas by us.
     """
 
     format: Incoming
@@ -39,6 +47,7 @@ class Header:
     loop: int = 0
     alpha: bool = False
     whole: bool = False
+    drawn_here: bool = False
     drawing: svg.Drawing | None = field(default=None, repr=False)
     interpretation: str = "srgb"
     profile: bytes | None = field(default=None, repr=False)
@@ -81,6 +90,8 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
             found = replace(_header(open_image(body, format, page=page), format), page=page)
     _refuse_page(page, found)
     _gate(found.stored, limits)
+    if format is Format.GIF and is_drawn_here(body, found.stored):
+        found = replace(found, alpha=True, drawn_here=True)
     if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != Size(1, 1):
         raise BrokenImage(f"the original's {format} header contradicts itself")
     if found.whole and found.stored.pixels > limits.max_interlaced_pixels:
@@ -125,6 +136,11 @@ def _gate(size: Size, limits: Limits) -> None:
         )
 
 
+def as_browsers_play(delay: int) -> int:
+    """Milliseconds for which browsers show a frame whose file says `delay`: none shows it for 10 or less."""
+    return delay if delay > MAX_IGNORED_DELAY else DEFAULT_DELAY
+
+
 def _header(image: pyvips.Image, format: Incoming) -> Header:
     def told(name: str, default: Any) -> Any:
         return image.get(name) if image.get_typeof(name) else default
@@ -137,7 +153,7 @@ def _header(image: pyvips.Image, format: Incoming) -> Header:
         height=image.height,
         orientation=orientation if orientation in ORIENTATIONS else 1,
         pages=told("n-pages", 1),
-        delays=tuple(told("delay", ())),
+        delays=tuple(as_browsers_play(delay) for delay in told("delay", ())),
         loop=told("loop", 0),
         alpha=bool(image.hasalpha()),
         whole=format in DECODED_WHOLE or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),

@@ -12,6 +12,7 @@ from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import BrokenImage
 from proxy.model.media import Body, Format, InputOnly
 from proxy.options.spec import Spec
+from proxy.pipeline.decode import gif
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, MissingRows, jpeg_warnings, libvips
 from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
@@ -65,6 +66,10 @@ def _scaled(
     target = size.swapped if turned.transposed else size
     if header.format is InputOnly.SVG:
         image = _rasterised(body, header, region, target)
+    elif header.drawn_here:
+        part = to_stored(region, turned, header.stored)
+        (canvas,) = gif.canvases(body, header.stored, header.page, 1)
+        image = canvas.crop(part.left, part.top, part.width, part.height)
     elif region == Box(0, 0, header.upright.width, header.upright.height):
         on_load = _load_options(header, target if loaders_may_scale(spec) else header.stored)
         image = open_image(body, header.format, **on_load, **strictness)
@@ -100,14 +105,24 @@ def frames(
     turned = ORIENTATIONS[header.orientation]
     target = size.swapped if turned.transposed else size
     part = to_stored(region, turned, header.stored)
-    with _decoding(header):
-        # libvips stands frames on top of each other.
-        column = open_image(body, header.format, page=header.page, n=count)
-    for at in range(count):
+    shown = _frames(body, header, count)
+    while True:
         with _decoding(header):
-            frame = column.crop(part.left, at * header.height + part.top, part.width, part.height)
+            if (frame := next(shown, None)) is None:
+                return
+            frame = frame.crop(part.left, part.top, part.width, part.height)
             frame = to_upright(resampled(frame, target, header.profile, spec).copy_memory(), turned)
         yield frame
+
+
+def _frames(body: Body, header: Header, count: int) -> Iterator[pyvips.Image]:
+    if header.drawn_here:
+        yield from gif.canvases(body, header.stored, header.page, count)
+        return
+    # libvips stands frames on top of each other.
+    column = open_image(body, header.format, page=header.page, n=count)
+    for at in range(count):
+        yield column.crop(0, at * header.height, header.width, header.height)
 
 
 def _rasterised(body: Body, header: Header, region: Box, target: Size) -> pyvips.Image:

@@ -8,7 +8,7 @@ from proxy.model.errors import BrokenImage
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.spec import Spec
-from proxy.pipeline.decode.containers import is_cut_gif
+from proxy.pipeline.decode.gif import is_cut_gif
 from proxy.pipeline.render import render
 from tests.pictures import animation, saved
 
