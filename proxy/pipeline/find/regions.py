@@ -5,7 +5,6 @@ the region that a strategy chooses.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pyvips
@@ -21,9 +20,6 @@ from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.source import PixelSource
 from proxy.pipeline.draw.compose import smart_crop_offset
 from proxy.pipeline.find.faces import plan_around_faces
-
-_SEARCHED_PIXELS = 1_000_000
-"""Pixels. Larger pictures are searched in a smaller copy first, and then only around what was found there."""
 
 _STRATEGY_SIDE = 512
 """A strategy sees no more in more px than this on the longer side; libvips' own looks at 32."""
@@ -76,49 +72,15 @@ def _trim(source: PixelSource, trim: Trim | None) -> Box:
     image = source.scaled(whole, size)
     colour = trim.colour and [trim.colour.red, trim.colour.green, trim.colour.blue, trim.colour.alpha]
     ground = [*(colour or image(0, 0)), 255.0][: 4 if image.hasalpha() else 3]
-    return _content_box(image, ground, trim.threshold) or whole
-
-
-def _content_box(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
-    step = math.ceil(math.sqrt(image.width * image.height / _SEARCHED_PIXELS))
-    if step == 1:
-        return _bounds(image, ground, threshold)
-    small = _bounds(image.shrink(step, step, ceil=True), ground, threshold)
-    if small is None:
-        return None
-    near = _enlarged(image, small, step)
-    return _refine(image, near, 3 * step, ground, threshold)
-
-
-def _refine(image: pyvips.Image, near: Box, depth: int, ground: list[float], threshold: float) -> Box:
-    """The same edges to the pixel: each lies in a strip of `depth` px along one side of `near`."""
-    right, bottom = near.left + near.width, near.top + near.height
-
-    def strip(box: Box) -> Box:
-        found = _bounds(image.crop(box.left, box.top, box.width, box.height), ground, threshold)
-        inside = found or Box(0, 0, box.width, box.height)
-        return replace(inside, left=box.left + inside.left, top=box.top + inside.top)
-
-    across, down = min(depth, near.width), min(depth, near.height)
-    left = strip(replace(near, width=across)).left
-    top = strip(replace(near, height=down)).top
-    east = strip(Box(right - across, near.top, across, near.height))
-    south = strip(Box(near.left, bottom - down, near.width, down))
-    return Box(left, top, east.left + east.width - left, south.top + south.height - top)
-
-
-def _enlarged(image: pyvips.Image, small: Box, step: int) -> Box:
-    """A box of a copy that is `step` times smaller, and one of its pixels more on each side."""
-    left, top = max(0, small.left - 1) * step, max(0, small.top - 1) * step
-    right = min(image.width, (small.left + small.width + 1) * step)
-    bottom = min(image.height, (small.top + small.height + 1) * step)
-    return Box(left, top, right - left, bottom - top)
+    return _bounds(image, ground, trim.threshold) or whole
 
 
 def _bounds(image: pyvips.Image, ground: list[float], threshold: float) -> Box | None:
-    """What differs from the ground in its colours or in its alpha: sharp's way to see transparency."""
-    # A median of 3x3 keeps grains out of the picture, and needs as much to look at.
-    settings = {"threshold": threshold, "line_art": min(image.width, image.height) < 3}
+    """
+    Every pixel that differs from the ground in its colours or in its alpha: sharp's way to see transparency.
+    """
+    # Without `line_art` libvips looks at a median of 3x3, which has lost frames and rules of 1 px.
+    settings = {"threshold": threshold, "line_art": True}
     boxes = [image.find_trim(background=ground[:3], **settings)]
     if image.hasalpha():
         boxes.append(image[3].find_trim(background=ground[3:], **settings))
