@@ -6,15 +6,19 @@ import asyncio
 import os
 import resource
 import socket
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from proxy.app.announce import announce
 from proxy.app.asgi import Deployment
 from proxy.app.processes import collect_signals, run_web_processes
 from proxy.app.wiring import open_originals
-from proxy.caches.tiers import open_cache
+from proxy.caches.tiers import open_cache, open_originals_cache
+from proxy.clients.address import first_folder
 from proxy.config.deployment import deployed_presets, deployed_sources
+from proxy.config.environment import variable_name
 from proxy.config.settings import Settings
 from proxy.renderers.sandbox import hide_memory
 from proxy.renderers.supervisor import Supervisor
@@ -29,8 +33,8 @@ def serve_deployment(settings: Settings) -> int:
     """
     Serve until SIGTERM or SIGINT, drain, and return the exit code.
 
-    Raises ValueError or InvalidPresets for an origin, a cache or presets that cannot be opened, OSError for
-    an address that cannot be bound.
+    Raises ValueError or InvalidPresets for an origin, a cache, presets or renderers that cannot be had,
+    OSError for an address that cannot be bound.
     """
     logs.configure(settings.log_format, settings.log_level)
     hide_memory()
@@ -42,13 +46,16 @@ def serve_deployment(settings: Settings) -> int:
         if settings.metrics_port is not None:
             listeners.append(stack.enter_context(bind(settings.host, settings.metrics_port)))
         port, metrics_port = (*(each.getsockname()[1] for each in listeners), None)[:2]
-        renderers = stack.enter_context(
-            Supervisor(
-                renderers=settings.renderers,
-                memory_bytes=settings.render_memory,
-                max_job_seconds=settings.render_timeout,
+        try:
+            renderers = stack.enter_context(
+                Supervisor(
+                    renderers=settings.renderers,
+                    memory_bytes=settings.render_memory,
+                    max_job_seconds=settings.render_timeout,
+                )
             )
-        )
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
         deployment = Deployment(
             settings=settings,
             renderers=renderers.socket_path,
@@ -63,8 +70,34 @@ def serve_deployment(settings: Settings) -> int:
 async def check_deployment(settings: Settings) -> None:
     """Open everything that a web process will open, once, so that a mistake is one line and not a crash."""
     deployed_presets(settings)
-    await open_cache(settings.cache).close()
+    with _naming("cache"):
+        await open_cache(settings.cache).close()
+        require_writable(first_folder(settings.cache))
+    with _naming("originals_cache"):
+        await open_originals_cache(settings.originals_cache).close()
+        require_writable(first_folder(settings.originals_cache))
     await open_originals(settings, deployed_sources(settings)).close()
+
+
+@contextmanager
+def _naming(setting: str) -> Iterator[None]:
+    """Say at which setting a ValueError or an OSError is."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{variable_name(setting)}: {error}") from error
+
+
+def require_writable(folder: Path | None) -> None:
+    """Make `folder`, if there is to be one, and a file in it. Raises ValueError."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"the folder {str(folder)!r} cannot be written to: {error.strerror}") from error
 
 
 def raise_open_files_limit() -> None:

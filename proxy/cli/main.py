@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from typer.core import TyperGroup
@@ -54,13 +55,28 @@ app = typer.Typer(
     cls=Commands,
     help="A self-hosted image transformation proxy: a URL becomes a picture.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
 )
 presets_app = typer.Typer(no_args_is_help=True, help="Check and list the presets.")
 app.add_typer(presets_app, name="presets")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"image-proxy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_the_program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -220,7 +236,9 @@ def settings_command(as_markdown: AsMarkdown = False) -> None:
 
 @app.command("explain")
 def explain_command(
-    options: Annotated[str, typer.Argument(metavar="OPTIONS", help="As in a URL: s_300x200,f_auto")],
+    options: Annotated[
+        str, typer.Argument(metavar="OPTIONS", help="As in a URL, s_300x200,f_auto; or a path, or a URL.")
+    ],
     source: Annotated[
         str | None,
         typer.Option(metavar="WIDTHxHEIGHT", help="And what they do to a picture of this size, in px."),
@@ -234,6 +252,7 @@ def explain_command(
     """
     settings = load_settings()
     presets = deployed_presets(settings)
+    options = options_in(options, settings.mount)
     spec = parse_options(options, presets.options, presets.defaults, presets.layers)
     parts = [f"canonical: {canonical_text(spec)}"]
     if became := [
@@ -247,6 +266,15 @@ def explain_command(
         steps = explain_plan(spec, plan(spec, size, settings.limits, most), size)
         parts.append(tables.listing((step, (what,)) for step, what in steps))
     typer.echo("\n\n".join(parts))
+
+
+def options_in(text: str, mount: str) -> str:
+    """The options of a path or of a whole URL; options themselves as they are. Raises InvalidRequest."""
+    url = urlsplit(text)
+    if not url.scheme and not text.startswith("/"):
+        return text
+    below = INFO_PREFIX if url.path.removeprefix(mount).startswith(f"{INFO_PREFIX}/") else ""
+    return split_path(url.path.encode(), url.query.encode(), mount, below).options
 
 
 @presets_app.command("check")

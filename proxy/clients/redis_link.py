@@ -19,6 +19,7 @@ CALL_TIMEOUT = 2.5 * STEP_TIMEOUT
 """Seconds for all steps of a call, and the wait for a free connection."""
 
 _CONNECTIONS = 32
+_MAX_REASON = 200  # characters; redis-py names host and port in it, and no password
 
 
 class RedisLink:
@@ -72,7 +73,13 @@ class RedisLink:
     def failed(self, error: Exception) -> None:
         """Log and count a failure that the caller found, such as a value that does not verify."""
         self.failures += 1
-        log.warning("cache_failed", tier=self._tier, error=type(error).__name__, rests=self._breaker.open)
+        log.warning(
+            "cache_failed",
+            tier=self._tier,
+            error=type(error).__name__,
+            reason=str(error)[:_MAX_REASON],
+            rests=self._breaker.open,
+        )
 
     async def close(self) -> None:
         try:

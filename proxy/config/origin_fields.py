@@ -35,6 +35,10 @@ class _Quantity:
         return number
 
 
+class UnresolvedReference(ValueError):
+    """A reference leads to nothing. The message names the variable or the file, and never their content."""
+
+
 @dataclass(frozen=True)
 class _Given:
     """A value, or a reference to one (`env:NAME`, `file:/path`). A secret must be a reference."""
@@ -50,20 +54,22 @@ class _Given:
         scheme, colon, rest = (text or "").partition(":")
         if colon and scheme == "env" and rest:
             if not (found := os.environ.get(rest, "")):
-                raise ValueError(text)
+                raise UnresolvedReference(f"the variable {rest} is not set")
             return found
         if colon and scheme == "file" and rest:
             try:
                 return Path(rest).read_text(encoding="utf-8").strip() or _nothing(rest)
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(text) from error
+            except OSError as error:
+                raise UnresolvedReference(f"the file {rest} cannot be read: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise UnresolvedReference(f"the file {rest} is not UTF-8 text") from error
         if self.secret or not text:
             raise ValueError(text)
         return text
 
 
 def _nothing(path: str) -> str:
-    raise ValueError(path)
+    raise UnresolvedReference(f"the file {path} is empty")
 
 
 class _Url:

@@ -27,6 +27,7 @@ from proxy.config.origin_fields import (
     VALUE_KIND,
     FormatName,
     Pattern,
+    UnresolvedReference,
     or_empty,
 )
 from proxy.config.yaml import (
@@ -159,6 +160,8 @@ def _confided(name: str, node: Node, kind: ValueReader) -> str:
     try:
         given = node.value if isinstance(node, ScalarNode) else None
         value: str = kind.parse(given)
+    except UnresolvedReference as error:
+        raise fault(node, f"{name!r}: {error}") from None
     except ValueError:
         raise fault(node, f"{name!r} takes {kind.hint}; what stands there is not shown") from None
     return value

@@ -176,7 +176,9 @@ class Settings(BaseSettings):
         description="Time that an AVIF may take while somebody waits, where the format is negotiated: beyond "
         "it the answer is another format for now, and the AVIF is made meanwhile.",
     )
-    render_memory: Bytes = Field(2 * 10**9, description="Address space of one renderer process.")
+    render_memory: Bytes = Field(
+        2 * 10**9, ge=256 * 10**6, description="Address space of one renderer process; 256MB at the least."
+    )
     fetch_timeout: Timeout = Field(10.0, description="Time for one answer of an origin.")
     queue_size: Count = Field(
         64, description="Renditions that may wait for a renderer before new ones get a 503."

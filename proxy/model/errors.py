@@ -29,6 +29,7 @@ Everything that can go wrong, by whose move is next:
   x ResultTooLarge
   x OriginFailed             the other side's fault
     - OriginRefused
+    - OriginalUnreadable
     - OriginTimedOut
   x Overloaded               ours, and it will pass
 
@@ -174,6 +175,10 @@ class OriginFailed(ProxyError):
 
 class OriginRefused(OriginFailed):
     """The origin refuses this proxy everything: no credentials, or wrong ones."""
+
+
+class OriginalUnreadable(OriginFailed):
+    """The file is there, and this process may not read it: its owner or its mode is wrong."""
 
 
 class OriginTimedOut(OriginFailed):

@@ -19,14 +19,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 
+import structlog
 from cachetools import TTLCache
 
-from proxy.model.errors import OriginFailed, ProxyError
+from proxy.model.errors import OriginalUnreadable, OriginFailed, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins.keys import KeyRewrite, not_found, segments, too_large, unchanged
 from proxy.origins.listing import PAGE_KEYS, KeyPage, folder_names, is_hidden
 from proxy.origins.retry import raise_when_exhausted
+
+log = structlog.get_logger()
 
 # O_PATH (Linux) enters folders that may be searched but not listed, as a path lookup does.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
@@ -40,13 +43,13 @@ _NOT_FOUND_ERRORS = {
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
     errno.ELOOP,
-    errno.EACCES,
-    errno.EPERM,
     errno.ENXIO,
     # Names that the file system cannot hold.
     errno.EINVAL,
     errno.EILSEQ,
 }
+
+_UNREADABLE_ERRORS = {errno.EACCES, errno.EPERM}
 
 _THREADS = 8
 _MAX_VERSIONS = 10_000
@@ -184,6 +187,9 @@ class FileOrigin:
         except OSError as failure:
             if failure.errno in _NOT_FOUND_ERRORS:
                 raise not_found(key) from failure
+            if failure.errno in _UNREADABLE_ERRORS:
+                log.warning("original_unreadable", path=os.path.join(os.fsdecode(self._root), *names))
+                raise OriginalUnreadable("the original is there, and may not be read") from failure
             raise_when_exhausted(failure)
             raise OriginFailed(f"'{key}' could not be read from disk") from failure
 

@@ -613,3 +613,79 @@ def test_a_purge_of_nothing_and_one_that_nobody_hears_are_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         nowhere = f"http://127.0.0.1:{probe.getsockname()[1]}"
     assert f"no answer from {nowhere}" in refused("purge", "a", "--server", nowhere)
+
+
+ORIGINS = 'origins:\n  shop:\n    url: https://x.example/\n    headers:\n      Authorization: "{}"\n'
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--render-memory", "50MB"], "--render-memory: input should be greater than or equal to 256000000"),
+        (["--cache", "memory//1MB"], "IMAGE_PROXY_CACHE: a cache is written as scheme://place"),
+        (
+            ["--cache", "disk:///proc/no?size=1MB"],
+            "IMAGE_PROXY_CACHE: the folder '/proc/no' cannot be written",
+        ),
+        (
+            ["--originals-cache", "disk:///proc/no"],
+            "IMAGE_PROXY_ORIGINALS_CACHE: the folder '/proc/no' cannot",
+        ),
+        (["--originals-cache", "redis://h"], "IMAGE_PROXY_ORIGINALS_CACHE: a cache of originals is one of"),
+    ],
+)
+def test_what_an_operator_can_cause_is_one_sentence_that_names_the_setting(
+    arguments: list[str], message: str
+) -> None:
+    Path("originals").mkdir()
+    assert refused_process("serve", "--port", "0", "--origin", "originals", *arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "reference, message",
+    [
+        ("env:NOT_SET_HERE", "the variable NOT_SET_HERE is not set"),
+        ("file:/not/there", "the file /not/there cannot be read: No such file or directory"),
+        ("file:empty", "the file empty is empty"),
+    ],
+)
+def test_a_reference_that_leads_to_nothing_is_named(reference: str, message: str) -> None:
+    Path("empty").touch()
+    Path("origins.yaml").write_text(ORIGINS.format(reference))
+    said = refused_process("serve", "--port", "0", "--origins", "origins.yaml")
+    assert said == f"origins.yaml:5:22: 'Authorization': {message}"
+
+
+def test_the_version_is_an_option_too() -> None:
+    assert printed("--version") == f"image-proxy {__version__}"
+
+
+def test_the_package_is_the_command() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "proxy", "--version"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as started:
+        assert started.communicate(timeout=60)[0] == f"image-proxy {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "w_300,h_200",
+        "/w_300,h_200/cats/tom.jpg",
+        "/s--Zk3x_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM--/w_300,h_200/cats/tom.jpg",
+        "/-/info/w_300,h_200/cats/tom.jpg",
+        "https://images.example.com/w_300,h_200/cats/tom.jpg?s=Zk3x_abcdefghijklmnopqrstuvwxyz",
+    ],
+)
+def test_explain_takes_options_a_path_or_a_url(url: str) -> None:
+    assert printed("explain", url).startswith("canonical: width_300,height_200\n")
+
+
+def test_shells_complete_commands() -> None:
+    with process(
+        _IMAGE_PROXY_COMPLETE="complete_bash", COMP_WORDS="image-proxy ex", COMP_CWORD="1"
+    ) as started:
+        assert "explain" in started.communicate(timeout=60)[0]

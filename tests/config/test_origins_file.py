@@ -139,7 +139,11 @@ def test_pairs_that_make_no_sense_are_refused(text: str) -> None:
         ("origins:\n  a: {url: /x, formats: [jpeg, bmp2]}", "2:32", "one of jpeg"),
         ("origins:\n  a: {url: 'http://me:pw@host/'}", "2:12", "without user and password"),
         ("origins:\n  a: {url: 's3://x', secret_access_key: abcdef}", "2:41", "env:NAME or file:/path"),
-        ("origins:\n  a: {url: 's3://x', secret_access_key: 'env:NOT_THERE_AT_ALL'}", "2:41", "env:NAME"),
+        (
+            "origins:\n  a: {url: 's3://x', secret_access_key: 'env:NOT_THERE_AT_ALL'}",
+            "2:41",
+            "NOT_THERE_AT_ALL is not",
+        ),
         ("origins:\n  a: {url: /x, rewrite: {'(': b}}", "2:26", "a regular expression"),
         ("origins:\n  a: {url: /x, rewrite: {'(.*)': '\\2'}}", "2:34", "names a group"),
         ("origins:\n  a b: /x", "2:3", "letters, digits"),

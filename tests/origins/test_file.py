@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from proxy.model.errors import OriginalNotFound, OriginalTooLarge, OriginFailed, ProxyError
+from proxy.model.errors import (
+    OriginalNotFound,
+    OriginalTooLarge,
+    OriginalUnreadable,
+    OriginFailed,
+    ProxyError,
+)
 from proxy.model.limits import Limits
 from proxy.origins.file import FileOrigin
 from tests.origins.keys import TRAVERSALS
@@ -173,15 +180,18 @@ def stranger() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("stranger")
-async def test_what_may_not_be_read_is_not_found() -> None:
+async def test_what_may_not_be_read_is_told_apart_from_what_is_absent() -> None:
+    """The operator's fault, not the URL's: its path is in the log, and not in the answer."""
     with tempfile.TemporaryDirectory() as folder:  # not in pytest's, which root keeps to itself
         origin = FileOrigin(Path(folder), LIMITS)
         tom = Path(folder) / "tom.jpg"
         tom.write_bytes(b"tom")
         assert (await origin.fetch("tom.jpg")).body == b"tom"
         tom.chmod(0)
-        with pytest.raises(OriginalNotFound):
+        with capture_logs() as logs, pytest.raises(OriginalUnreadable) as caught:
             await origin.fetch("tom.jpg")
+        assert folder not in caught.value.message
+        assert logs == [{"event": "original_unreadable", "path": str(tom), "log_level": "warning"}]
 
 
 async def test_a_folder_that_may_be_searched_and_not_listed_is_entered(
