@@ -15,13 +15,19 @@ import socket
 import struct
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 RECORD = struct.Struct("=QQ")
 """When the renderer will be done at the latest (monotonic ns, 0 while idle), and how many jobs it took."""
 
 CHECK_INTERVAL = 1.0
+MAX_TRANSFERS_SECONDS = 60.0
+"""How long a job and its answer may take to cross, together."""
+
+GRACE = 1_000_000_000
+"""ns after its time is over before a renderer should have been idle: its own clock has ended it by then."""
+
 CHECKS_UNTIL_STUCK = 3
 """How many checks in a row find that work waits and that one renderer is idle: it is stuck. Checks and not
 seconds, because a machine that slept stops us all."""
@@ -44,7 +50,8 @@ class Activity:
         Whether it is idle at `now` (monotonic ns), or should be: its time is over, or longer than any job
         has, which it says only when it is not ours any more.
         """
-        return not now <= self.until <= now + int(max_job_seconds * 1e9)
+        longest = max(max_job_seconds, MAX_TRANSFERS_SECONDS)
+        return not now - GRACE <= self.until <= now + int(longest * 1e9)
 
 
 class ActivityRecord:
@@ -92,12 +99,23 @@ def work_waits(listener: socket.socket) -> bool:
     return any(event & select.POLLIN for _, event in poll.poll(0))
 
 
-def count_idle_checks(
-    counted: Mapping[tuple[int, int], int], idle: list[Activity]
+def count_checks(
+    counted: Mapping[tuple[int, int], int], seen: Iterable[Activity]
 ) -> dict[tuple[int, int], int]:
     """
-    Return how many checks in a row found each renderer idle after the same job, by its pid and number of
-    jobs. `counted` is what this returned at the check before, `idle` are those of now.
+    Return how many checks in a row saw each renderer at the same job, by its pid and number of jobs.
+
+    `counted` is what this returned at the check before, `seen` are all of now, or none if no work waits.
     """
-    names = [(each.pid, each.jobs) for each in idle]
+    names = [(each.pid, each.jobs) for each in seen]
     return {name: counted.get(name, 0) + 1 for name in names}
+
+
+def max_checks(activity: Activity, now: int, max_job_seconds: float) -> int:
+    """
+    Return how many checks in a row a renderer may be seen in that state, `now` (monotonic ns), while work
+    waits. Whatever it claims, none is at one job for longer than that and its transfers take.
+    """
+    if activity.is_idle(now, max_job_seconds):
+        return CHECKS_UNTIL_STUCK
+    return int((max_job_seconds + MAX_TRANSFERS_SECONDS) / CHECK_INTERVAL)

@@ -237,7 +237,10 @@ def _too_slow(seconds: float) -> TooCostly:
 
 
 def _kill(accepted: _AcceptedJob) -> None:
-    """A process that holds our connection open is alive, so the pid is still its own."""
-    if 1 < accepted.pid < 2**31 and accepted.pid != os.getpid():
+    """
+    A process that holds our connection open is alive, so the pid is still its own: unless it lied, which must
+    neither end us nor the supervisor that started us.
+    """
+    if 1 < accepted.pid < 2**31 and accepted.pid not in (os.getpid(), os.getppid()):
         with suppress(ProcessLookupError):
             os.kill(accepted.pid, signal.SIGKILL)

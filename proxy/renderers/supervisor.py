@@ -21,9 +21,9 @@ from typing import Self
 
 from proxy.renderers.activity import (
     CHECK_INTERVAL,
-    CHECKS_UNTIL_STUCK,
     Activity,
-    count_idle_checks,
+    count_checks,
+    max_checks,
     new_record,
     read_record,
     work_waits,
@@ -213,20 +213,19 @@ class Supervisor:
         while not self._stopping.wait(CHECK_INTERVAL):
             with self._lock:
                 children = [child for child in self._children if child]
-                idle = self._idle(children) if work_waits(self._listener) else []
-            counted = count_idle_checks(counted, idle)
-            stuck = {pid for (pid, _), checks in counted.items() if checks >= CHECKS_UNTIL_STUCK}
+                seen = _activities(children) if work_waits(self._listener) else []
+            counted, now = count_checks(counted, seen), time.monotonic_ns()
+            stuck = {
+                each.pid
+                for each in seen
+                if counted[each.pid, each.jobs] >= max_checks(each, now, self._max_job_seconds)
+            }
             for child in children:
                 if child.process.pid in stuck:
                     log.warning("a renderer took no job though some wait: it is replaced")
                 elif child.is_ready or time.monotonic() < child.born + self._start_seconds + CHECK_INTERVAL:
                     continue
                 child.process.kill()
-
-    def _idle(self, children: Iterable[_Child]) -> list[Activity]:
-        now = time.monotonic_ns()
-        activities = [read_record(child.activity, child.process.pid) for child in children if child.is_ready]
-        return [each for each in activities if each.is_idle(now, self._max_job_seconds)]
 
     def _count_death(self) -> None:
         with self._lock:
@@ -259,6 +258,11 @@ class Supervisor:
             pass_fds=[listener, activity],
             env=_environment(),
         )
+
+
+def _activities(children: Iterable[_Child]) -> list[Activity]:
+    """What those that are ready say that they are at."""
+    return [read_record(child.activity, child.process.pid) for child in children if child.is_ready]
 
 
 def _parse_ready(line: bytes) -> frozenset[Lock] | None:

@@ -177,7 +177,9 @@ async def test_a_renderer_that_talks_nonsense_is_killed(
     assert await asyncio.to_thread(victim.wait, 5) < 0
 
 
-@pytest.mark.parametrize("pid", [0, 1, os.getpid(), 2**32 - 1], ids=["0", "1", "ours", "4294967295"])
+@pytest.mark.parametrize(
+    "pid", [0, 1, os.getpid(), os.getppid(), 2**32 - 1], ids=["0", "1", "ours", "parent", "4294967295"]
+)
 async def test_a_renderer_cannot_turn_the_kill_against_others(pid: int, tmp_path: Path) -> None:
     """0 would mean our own process group."""
     with pytest.raises(TooCostly, match="went wrong"):

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.renderers.activity import Activity, ActivityRecord, count_idle_checks, new_record, read_record
+from proxy.renderers.activity import (
+    Activity,
+    ActivityRecord,
+    count_checks,
+    max_checks,
+    new_record,
+    read_record,
+)
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from tests.renderers.conftest import TASKS
@@ -106,14 +113,14 @@ async def _next_pid(supervisor: Supervisor, dead: int) -> int:
     ("until", "idle"),
     [
         (0, True),
-        (99 * SECOND, True),
+        (98 * SECOND, True),
         (101 * SECOND, False),
-        (109 * SECOND, False),
-        (111 * SECOND, True),
+        (159 * SECOND, False),
+        (161 * SECOND, True),
         (2**64 - 1, True),
     ],
 )
-def test_a_claim_to_be_busy_holds_for_no_longer_than_a_job(until: int, idle: bool) -> None:
+def test_a_claim_to_be_busy_holds_for_no_longer_than_a_job_and_its_transfer(until: int, idle: bool) -> None:
     activity = Activity(pid=1, jobs=0, until=until)
     assert activity.is_idle(100 * SECOND, max_job_seconds=10) is idle
 
@@ -131,9 +138,17 @@ def test_a_record_tells_what_its_renderer_is_at() -> None:
     os.close(ours)
 
 
-def test_only_idleness_after_the_same_job_adds_up() -> None:
+def test_only_checks_after_the_same_job_add_up() -> None:
     stuck = Activity(pid=1, jobs=5, until=0)
-    counted = count_idle_checks({}, [stuck, Activity(pid=2, jobs=5, until=0)])
-    counted = count_idle_checks(counted, [stuck, Activity(pid=2, jobs=6, until=0)])
+    counted = count_checks({}, [stuck, Activity(pid=2, jobs=5, until=0)])
+    counted = count_checks(counted, [stuck, Activity(pid=2, jobs=6, until=0)])
     assert counted == {(1, 5): 2, (2, 6): 1}
-    assert count_idle_checks(counted, []) == {}
+    assert count_checks(counted, []) == {}
+
+
+def test_who_claims_to_be_at_one_job_for_ever_is_not() -> None:
+    """As a renderer that is not ours any more may, by moving its end on and on."""
+    now = 100 * SECOND
+    busy, idle = (Activity(pid=1, jobs=0, until=until) for until in (now + SECOND, 0))
+    assert max_checks(idle, now, max_job_seconds=10) == 3
+    assert max_checks(busy, now, max_job_seconds=10) == 70
