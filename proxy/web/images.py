@@ -18,6 +18,7 @@ from proxy.model.negotiation import Bucket, bucket
 from proxy.model.outcome import HIT, PREFLIGHT, Outcome
 from proxy.purges.marks import PurgeSubject
 from proxy.renditions import Renditions, Served
+from proxy.requests.correction import correction
 from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
 from proxy.url.grammar import parse_options
 from proxy.url.path import signature_parameter
@@ -96,7 +97,7 @@ class Images:
                 bucket(accept.decode("latin-1") if accept else None),
             )
         except ProxyError as error:
-            return self._unread(error, raw_path)
+            return self._unread(error, raw_path, query)
         parsed = url.parsed
         now = time.time()
         try:
@@ -119,7 +120,7 @@ class Images:
             served = await self._renditions.get(parsed.rendition_request)
             left = parsed.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
-            return await self._failed(parsed, error)
+            return await self._failed(parsed, error, self._suggestion(error, raw_path, query))
         response = self._response(parsed, served, self._stable_headers(parsed, served.rendition), left)
         return conditional_response(headers, served.rendition, response)
 
@@ -155,7 +156,7 @@ class Images:
     def _stable_headers(self, parsed: ParsedRequest, rendition: Rendition) -> HeaderList:
         return stable_headers(parsed, rendition, parsed.rendition_request.subject)
 
-    def _unread(self, error: ProxyError, raw_path: bytes) -> HttpResponse:
+    def _unread(self, error: ProxyError, raw_path: bytes, query: bytes) -> HttpResponse:
         if (
             isinstance(error, InvalidKey)
             and b"/" not in raw_path.removeprefix(self._terms.mount.encode())[1:]
@@ -164,13 +165,20 @@ class Images:
                 parse_options(raw_path.decode("latin-1").rsplit("/", 1)[-1])
             except InvalidRequest:
                 return no_such_path()
-        return problem_from(error, vary=may_vary(raw_path))
+        suggestion = self._suggestion(error, raw_path, query)
+        return problem_from(error, vary=may_vary(raw_path), suggestion=suggestion)
 
-    async def _failed(self, parsed: ParsedRequest, error: ProxyError) -> HttpResponse:
+    def _suggestion(self, error: ProxyError, raw_path: bytes, query: bytes) -> str | None:
+        prefix = self._terms.mount + self._terms.below
+        path = raw_path.decode("latin-1").removeprefix(prefix)
+        found = correction(error, path, query.decode("latin-1"))
+        return None if found is None else prefix + found
+
+    async def _failed(self, parsed: ParsedRequest, error: ProxyError, suggestion: str | None) -> HttpResponse:
         """The problem, or the image that a preset shows in its place, which lives as long as the problem."""
         ends = None if isinstance(error, Expired) else parsed.spec.expires
         left = None if ends is None else ends - time.time()
-        failure = problem_from(error, vary=parsed.varies, left=left)
+        failure = problem_from(error, vary=parsed.varies, left=left, suggestion=suggestion)
         preset = next((preset for preset in reversed(parsed.presets) if preset.on_error), None)
         request = parsed.rendition_request
         if preset is None or preset.on_error is None or preset.on_error == request.key:

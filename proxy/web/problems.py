@@ -90,11 +90,15 @@ def problem(
     )
 
 
-def problem_from(error: errors.ProxyError, *, vary: bool = False, left: float | None = None) -> HttpResponse:
-    """Make the response to `error`; see `problem`."""
+def problem_from(
+    error: errors.ProxyError, *, vary: bool = False, left: float | None = None, suggestion: str | None = None
+) -> HttpResponse:
+    """Make the response to `error`; see `problem`. `suggestion` is the path that was probably meant."""
     facts = {name: value for name, value in error.facts.items() if name in SHOWN_FACTS}
     retry = error.facts.get("retry_after")
     headers = [(b"retry-after", b"%d" % max(1, round(retry)))] if retry is not None else []
-    return problem(
-        status_of(error), error.code, error.message, vary=vary, left=left, headers=headers, **facts
-    )
+    message = error.message
+    if suggestion is not None:
+        facts["suggestion"] = suggestion
+        message = f"{message.rstrip('?')}; did you mean {suggestion}?"
+    return problem(status_of(error), error.code, message, vary=vary, left=left, headers=headers, **facts)

@@ -1,0 +1,31 @@
+"""URLs that were meant for another image server, or left something out: what is probably meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.requests.correction import corrected_path
+
+SIGNATURE = "/s--" + "_" * 43 + "--"
+
+
+@pytest.mark.parametrize(
+    "path, query, meant",
+    [
+        ("/w_300/h_200/cats/tom.jpg", "", "/w_300,h_200/cats/tom.jpg"),
+        ("/c_fill,w_200/e_sepia/f_auto/tom.jpg", "", "/c_fill,w_200,e_sepia,f_auto/tom.jpg"),
+        ("/tom.jpg", "", "/_/tom.jpg"),
+        ("/cats/tom.jpg", "", "/_/cats/tom.jpg"),
+        ("/tom.jpg", "w=300&h=200&utm=x", "/w=300,h=200/tom.jpg"),
+        ("/_next/image", "url=%2Fcats%2Ftom.jpg&w=640&q=75", "/w_640,q_75/cats/tom.jpg"),
+        (f"{SIGNATURE}/w_300/h_200/cats/tom.jpg", "", "/w_300,h_200/cats/tom.jpg"),
+        ("/w_300,h_200/cats/tom.jpg", "", None),
+        ("/w_0/tom.jpg", "", None),
+        ("/300x200/tom.jpg", "", None),
+        ("/", "", None),
+        ("/_next/image", "w=640", None),
+        ("/" + "w_1/" * 4_000 + "tom.jpg", "", None),
+    ],
+)
+def test_what_was_probably_meant(path: str, query: str, meant: str | None) -> None:
+    assert corrected_path(path, query) == meant
