@@ -15,7 +15,7 @@ from proxy.model.media import Format
 from proxy.options.spec import OutputFormat, Spec
 from proxy.options.values.colours import Colour
 from proxy.pipeline.decode import icc
-from proxy.pipeline.decode.alpha import on_premultiplied, with_alpha
+from proxy.pipeline.decode.alpha import on_premultiplied, with_alpha, with_hidden_filled
 from proxy.pipeline.decode.colour import as_srgb
 from proxy.pipeline.decode.source import open_original
 from proxy.pipeline.describe.palette import palette
@@ -95,11 +95,11 @@ def appearance(image: pyvips.Image) -> dict[str, Any]:
         for red, green, blue, alpha in zip(*(rgba[band::4] for band in range(4)), strict=True)
         if alpha >= 128
     ]
-    tiny = encode_image(_inside(image, LQIP_SIDE), Format.WEBP, LQIP_QUALITY)
+    tiny = encode_image(with_hidden_filled(_inside(image, LQIP_SIDE)), Format.WEBP, LQIP_QUALITY)
     return {
         "dominant": _hex(dominant_colour(image)),
         "palette": [_hex(Colour(*colour)) for colour in palette(opaque, PALETTE_SIZE)],
-        "blurhash": blurhash(rgba, small.width, small.height),
+        "blurhash": blurhash(bytes(with_hidden_filled(small).write_to_memory()), small.width, small.height),
         "thumbhash": b64encode(thumbhash(rgba, small.width, small.height)).decode(),
         "lqip": f"data:image/webp;base64,{b64encode(tiny).decode()}",
     }

@@ -110,7 +110,8 @@ def contrast(image: pyvips.Image, factor: float) -> pyvips.Image:
 
 def normalize(image: pyvips.Image, wanted: bool) -> pyvips.Image:
     """CIELAB's lightness from its 1st to its 99th percentile, stretched to the whole scale."""
-    return on_colours(image, _normalize_lightness)
+    seen = image[3] > 0 if image.hasalpha() else None
+    return on_colours(image, lambda colours: _normalize_lightness(colours, seen))
 
 
 def tint(image: pyvips.Image, value: Tint) -> pyvips.Image:
@@ -197,15 +198,30 @@ def _on_smaller_copy(image: pyvips.Image, factor: int, work: ImageFunction) -> p
     return small.resize(image.width / small.width, vscale=image.height / small.height, kernel="cubic")
 
 
-def _normalize_lightness(colours: pyvips.Image) -> pyvips.Image:
+def _normalize_lightness(colours: pyvips.Image, seen: pyvips.Image | None) -> pyvips.Image:
+    """`seen` is 255 for pixels that count: what transparency hides does not."""
     lab = colours.colourspace("lab")
     lightness = lab[0]
-    darkest, lightest = lightness.percent(1), lightness.percent(99)
+    darkest, lightest = (
+        lightness.percent(share) if seen is None else _percentile_of_seen(lightness, seen, share)
+        for share in (1, 99)
+    )
     if abs(lightest - darkest) <= 1:
         return colours
     factor = 100 / (lightest - darkest)
     stretched = lightness.linear(factor, -darkest * factor)
     return stretched.bandjoin(lab.extract_band(1, n=2)).copy(interpretation="lab").colourspace("srgb")
+
+
+def _percentile_of_seen(lightness: pyvips.Image, seen: pyvips.Image, percent: float) -> float:
+    """libvips' `percent`, of the pixels where `seen` is not 0; 0 where there are none."""
+    counted = seen.ifthenelse(lightness.cast("uchar") + 1, 0).cast("uchar")
+    levels = int(counted.max())
+    if not levels:
+        return 0.0
+    counts = counted.hist_find().crop(1, 0, levels, 1)
+    _, rows = (counts.hist_cum().hist_norm() > percent / 100 * levels).profile()
+    return float(rows(0, 0)[0])
 
 
 def _shades(colour: Colour) -> pyvips.Image:

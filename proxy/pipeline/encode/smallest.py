@@ -11,6 +11,7 @@ import pyvips
 from proxy.model.errors import ResultTooLarge
 from proxy.model.media import FORMATS, Format
 from proxy.options.values.kinds import AutoQuality
+from proxy.pipeline.decode.alpha import with_hidden_filled
 from proxy.pipeline.decode.colour import as_greyscale
 from proxy.pipeline.encode.cost import MAX_ENCODE_SECONDS
 from proxy.pipeline.encode.metadata import ICC, KEEP_FLAGS
@@ -83,7 +84,11 @@ def encode_smallest(image: pyvips.Image, order: Order) -> EncodedFile:
     Raises ResultTooLarge when no quality makes it as small as `max_bytes`.
     """
     reference = cache(lambda: SimilarityReference.of(image))
-    files = [_encode_as(format, image, order, reference) for format in order.formats]
+    filled = cache(lambda: with_hidden_filled(image))
+    files = [
+        _encode_as(format, filled() if _is_lossy(format, order) else image, order, reference)
+        for format in order.formats
+    ]
     fitting = [file for file in files if file.fits(order.max_bytes)]
     if not fitting:
         smallest = min(len(file.body) for file in files)
@@ -93,6 +98,10 @@ def encode_smallest(image: pyvips.Image, order: Order) -> EncodedFile:
             option="mb", value=str(order.max_bytes), allowed=f"{smallest} or more", smallest=smallest,
         )  # fmt: skip
     return _choose(fitting, order)
+
+
+def _is_lossy(format: Format, order: Order) -> bool:
+    return FORMATS[format].quality and not order.settings.get(format, {}).get("lossless")
 
 
 def _choose(files: Sequence[EncodedFile], order: Order) -> EncodedFile:
