@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -20,22 +18,19 @@ from proxy.cli import flags, tables
 from proxy.cli.explain import explain_options, explain_plan, read_size
 from proxy.cli.purge import purge_command
 from proxy.cli.refused import Refused
+from proxy.cli.urls import sign_command, url_command
 from proxy.cli.warm import warm_command
 from proxy.config.deployment import deployed_presets
-from proxy.config.environment import InvalidSettings, variable_name
+from proxy.config.environment import InvalidSettings
 from proxy.config.origins_file import InvalidSources
-from proxy.config.presets import NO_PRESETS, InvalidPresets, load_presets
-from proxy.config.settings import Settings, load_settings
-from proxy.config.units import SECONDS
+from proxy.config.presets import InvalidPresets, load_presets
+from proxy.config.settings import load_settings
 from proxy.geometry.plan import plan
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
-from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
-from proxy.url.grammar import canonical_text, parse_options, read_options, resolve_options
+from proxy.url.grammar import canonical_text, parse_options, resolve_options
 from proxy.url.path import INFO_PREFIX, split_path
-
-SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
 
 
 class Commands(TyperGroup):
@@ -120,96 +115,8 @@ def draw_samples(folder: Path) -> None:
         raise Refused(f"no samples could be drawn ({reason}); name a folder of pictures with --origin")
 
 
-Expiry = Annotated[
-    str | None,
-    typer.Option(
-        "--exp", metavar="TIME", help="When the URL ends: 3600, 10m or 7d from now, or unix seconds."
-    ),
-]
-InQuery = Annotated[bool, typer.Option("--query", help="Put the signature into the query, as ?s=…")]
-Base = Annotated[
-    str, typer.Option(metavar="URL", help="Print a whole URL at this address: https://images.example.com")
-]
-
-
-@app.command("sign")
-def sign_command(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="/options/key, encoded as it will be sent.")],
-    exp: Expiry = None,
-    query: InQuery = False,
-    base: Base = "",
-) -> None:
-    """
-    Sign a path with the first secret, and print it.
-
-    \b
-    image-proxy sign /w_300,h_200/cats/tom.jpg
-    image-proxy sign /w_300/cats/tom.jpg --exp 7d --base https://images.example.com
-    image-proxy sign /-/info/w_300/cats/tom.jpg
-
-    Secret and mount are those of the environment, as `serve` reads them.
-    """
-    settings = load_settings()
-    if not settings.secrets:
-        raise Refused(
-            f"there is no secret to sign with: set {variable_name('secrets')}, or "
-            f"{variable_name('secrets')}_FILE to a file that has it; `openssl rand -hex 32` makes one"
-        )
-    if settings.mount and path.startswith(f"{settings.mount}/"):
-        path = path.removeprefix(settings.mount)
-    refuse_unsendable(path)
-    typer.echo(written_url(path, settings, exp=exp, query=query, base=base))
-
-
-@app.command("url")
-def url_command(
-    options: Annotated[str, typer.Argument(metavar="OPTIONS", help="Such as w_300,h_200; '_' for none.")],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Plain, not encoded: 'cats/tom & co.jpg'.")],
-    exp: Expiry = None,
-    query: InQuery = False,
-    base: Base = "",
-) -> None:
-    """
-    Print the URL of a picture, signed when there are secrets.
-
-    \b
-    image-proxy url w_300,h_200 cats/tom.jpg
-    image-proxy url s_300x200,f_auto 'https://shop.example/tom.jpg?v=2' --base https://images.example.com
-
-    Secrets and mount are those of the environment, as `serve` reads them.
-    """
-    typer.echo(written_url(format_path(options, key), load_settings(), exp=exp, query=query, base=base))
-
-
-def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, base: str) -> str:
-    if base:
-        refuse_base(base)
-    below = INFO_PREFIX if path.startswith(f"{INFO_PREFIX}/") else ""
-    if exp is not None:
-        path = below + with_expiry(path.removeprefix(below), expiry(exp, time.time()))
-    options = split_path(path.encode(), below=below).options
-    presets = deployed_presets(settings)
-    if presets is NO_PRESETS:  # URLs are written on other machines too, where their presets are not at hand
-        read_options(options)
-    else:
-        parse_options(options, presets.options, presets.defaults, presets.layers)
-    secret = next(iter(settings.signing_secrets), None)
-    return format_url(path, secret=secret, in_query=query, mount=settings.mount, base=base)
-
-
-def expiry(text: str, now: float) -> int:
-    """Read a time from now, or a date in unix seconds; return unix seconds. Raises Refused."""
-    try:
-        seconds = SECONDS.parse(text)
-    except ValueError as error:
-        raise Refused(f"--exp {error}") from error
-    assert isinstance(seconds, int | float)
-    until = math.ceil(seconds if seconds >= SINCE_1970 else now + seconds)
-    if until <= now:
-        raise Refused(f"--exp {text} is not in the future")
-    return until
-
-
+app.command("sign")(sign_command)
+app.command("url")(url_command)
 app.command("warm")(warm_command)
 
 

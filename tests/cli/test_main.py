@@ -21,8 +21,9 @@ from typer.testing import CliRunner, Result
 
 from proxy import __version__
 from proxy.cli.flags import settings_table
-from proxy.cli.main import app, expiry
+from proxy.cli.main import app
 from proxy.cli.refused import Refused
+from proxy.cli.urls import expiry
 from proxy.config.settings import load_settings
 from proxy.options.catalogue import options_table
 from proxy.url.path import split_path
