@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 
+from proxy.model.dates import parse_http_date
 from proxy.model.media import CachePolicy
 
 # RFC 9111 section 5.2: a token, perhaps with a token or a quoted string.
-_DIRECTIVE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^",]*)))?\s*(?:,|$)')
+_DIRECTIVE = re.compile(
+    r'\s*+([!#$%&\'*+.^_`|~0-9A-Za-z-]++)(?:=(?:"((?:[^"\\]|\\.)*+)"|([^",]*+)))?\s*+(?:,|$)'
+)
 _MAX_SECONDS = 10 * 365 * 86_400
 
 
@@ -54,11 +56,11 @@ def directives(text: str) -> dict[str, str]:
 
 def _fresh_for(said: Mapping[str, str], headers: Mapping[str, str], now: float) -> float | None:
     """Seconds; `None` when the origin leaves it to us. What makes no sense is stale (RFC 9111, 4.2.1)."""
-    sent = _time(headers.get("date"))
+    sent = parse_http_date(headers.get("date"))
     if (name := next((name for name in ("s-maxage", "max-age") if name in said), None)) is not None:
         lifetime: float = _seconds(said[name]) or 0
     elif "expires" in headers:
-        ends = _time(headers["expires"])
+        ends = parse_http_date(headers["expires"])
         lifetime = 0 if ends is None else ends - (now if sent is None else sent)
     else:
         return None
@@ -70,10 +72,3 @@ def _seconds(text: str | None) -> int | None:
     if text is None:
         return None
     return min(int(text), _MAX_SECONDS) if re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) else 0
-
-
-def _time(text: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -14,12 +14,13 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from typing import NamedTuple
 
 import httpx
 
 from proxy import __version__
+from proxy.model.dates import parse_http_date
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.media import Original
 from proxy.origins.cache_control import cache_policy
@@ -225,7 +226,7 @@ def _conditions(known: Original | None) -> dict[str, str]:
 def _length(response: httpx.Response) -> float:
     """Bytes, infinite when the origin does not say."""
     declared = response.headers.get("content-length", "")
-    return int(declared) if declared.isdecimal() else math.inf
+    return int(declared) if declared.isdecimal() and len(declared) < 20 else math.inf
 
 
 def _etag(response: httpx.Response) -> str | None:
@@ -235,8 +236,5 @@ def _etag(response: httpx.Response) -> str | None:
 
 def _last_modified(response: httpx.Response) -> float | None:
     """Unix seconds. Garbage is no date, and neither is one in the future (RFC 9110, 8.8.2.1)."""
-    try:
-        then = parsedate_to_datetime(response.headers.get("last-modified", "")).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return then if 0 <= then <= time.time() else None
+    then = parse_http_date(response.headers.get("last-modified"))
+    return then if then is not None and 0 <= then <= time.time() else None

@@ -23,12 +23,16 @@ CACHED_REFUSALS = (UnusableOriginal, ResultTooLarge, OriginalNotFound, OriginalT
 _ABOUT_THE_ORIGINAL = (OriginalNotFound, OriginalTooLarge)
 """Those of them that are the same for every rendition of a key."""
 
-_MAX_REFUSALS = 10_000
+MAX_BYTES = 16_000_000
+"""Of all refusals, whose names and messages may have long keys in them."""
+
+_OVERHEAD = 1_200  # bytes of a short refusal, measured
 
 
 class _Refusal(NamedTuple):
     error: ProxyError
     after_purge: int
+    size: int
 
 
 class NegativeCache:
@@ -38,7 +42,9 @@ class NegativeCache:
     """
 
     def __init__(self, lifetime: float, validity: Validity) -> None:
-        self._refusals: TTLCache[str, _Refusal] = TTLCache(maxsize=_MAX_REFUSALS, ttl=lifetime)
+        self._refusals: TTLCache[str, _Refusal] = TTLCache(
+            maxsize=MAX_BYTES, ttl=lifetime, getsizeof=lambda refusal: refusal.size
+        )
         self._validity = validity
 
     def raise_cached(self, request: RenditionRequest, name: str, original_name: str) -> None:
@@ -51,4 +57,4 @@ class NegativeCache:
     def put(self, error: ProxyError, after_purge: int, name: str, original_name: str) -> None:
         """Cache `error`, found out when `after_purge` was the number of the last purge."""
         about = original_name if isinstance(error, _ABOUT_THE_ORIGINAL) else name
-        self._refusals[about] = _Refusal(without_traceback(error), after_purge)
+        self._refusals[about] = _Refusal(without_traceback(error), after_purge, _OVERHEAD + 8 * len(about))

@@ -33,6 +33,8 @@ from proxy.options.suggestions import did_you_mean, shorten, suggest_option
 from proxy.options.values.overlays import AllowedOverlays
 from proxy.url.path import percent_decode
 
+_LONGEST_NAME = max(map(len, OPTIONS_BY_NAME))
+
 SpecFields = Mapping[str, Any]
 """Values by field of `Spec`: only those that a URL, a preset or the defaults name."""
 
@@ -176,11 +178,12 @@ def split_name(text: str) -> tuple[str, str | None]:
 
 def split_effect(text: str) -> tuple[str, str | None]:
     """Split `blur:300` or `blur_300` to `e_blur` and `300`; names contain `_`, so the longest one counts."""
-    ends = [*(end.start() for end in re.finditer("[_:=]", text)), len(text)]
+    start = text[:_LONGEST_NAME]
+    ends = [*(end.start() for end in re.finditer("[_:=]", start)), *([len(text)] if text == start else [])]
     for end in reversed(ends):
         if (name := f"{EFFECT_PREFIX}_{text[:end]}") in OPTIONS_BY_NAME:
             return name, text[end + 1 :] if end < len(text) else None
-    return f"{EFFECT_PREFIX}_{re.split(r'[:=]|_(?=-?[0-9])', text)[0]}", text
+    return f"{EFFECT_PREFIX}_{re.split(r'[:=]|_(?=-?[0-9])', text, maxsplit=1)[0]}", text
 
 
 def refuse_conflicts(found: SpecFields, written_as: Mapping[str, str]) -> None:

@@ -6,8 +6,8 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
+from proxy.model.dates import parse_http_date
 from proxy.model.media import Rendition
 from proxy.web.problems import problem
 from proxy.web.responses import HttpResponse
@@ -17,7 +17,7 @@ BODY_HEADERS = (b"content-type", b"content-length")
 
 _SKEW = 60.0  # s by which a client's clock may be ahead; a later date is not one of ours
 
-ETAG = re.compile(r'[\s,]*(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+ETAG = re.compile(r'[\s,]*+(?:W/)?"([\x21\x23-\x7e\x80-\xff]*+)"\s*+(?:,|$)')
 
 
 def conditional_response(
@@ -57,7 +57,7 @@ def not_modified(headers: Mapping[bytes, bytes], rendition: Rendition) -> bool:
     """
     if (tags := headers.get(b"if-none-match")) is not None:
         return _matches(tags.decode("latin-1"), rendition.etag)
-    since = _seconds(headers.get(b"if-modified-since"))
+    since = _http_date(headers.get(b"if-modified-since"))
     if since is None or rendition.last_modified is None or since > time.time() + _SKEW:
         return False
     return int(rendition.last_modified) <= since
@@ -113,13 +113,8 @@ def _unchanged(validator: bytes, rendition: Rendition) -> bool:
     """If-Range compares strongly (RFC 9110 section 13.1.5)."""
     if validator.startswith(b'"'):
         return validator.decode("latin-1") == f'"{rendition.etag}"'
-    return rendition.last_modified is not None and _seconds(validator) == int(rendition.last_modified)
+    return rendition.last_modified is not None and _http_date(validator) == int(rendition.last_modified)
 
 
-def _seconds(date: bytes | None) -> float | None:
-    if date is None:
-        return None
-    try:
-        return parsedate_to_datetime(date.decode("ascii")).timestamp()
-    except (ValueError, OverflowError):
-        return None
+def _http_date(date: bytes | None) -> float | None:
+    return None if date is None else parse_http_date(date.decode("latin-1"))

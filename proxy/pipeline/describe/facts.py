@@ -31,8 +31,8 @@ LQIP_SIDE = 24
 LQIP_QUALITY = 40
 
 _EXIF_FIELD = re.compile(r"exif-ifd[0-9]-(.+)")
-_EXIF_VALUE = re.compile(r"(.*) \(.*, \w+, \d+ components?, \d+ bytes?\)", re.DOTALL)
-"""How libvips writes what libexif read: the value, then in brackets how people write it, and its type."""
+_EXIF_TYPE = re.compile(r"\w+, [0-9]+ components?, [0-9]+ bytes?\)")
+"""The end of what libvips writes of a field: the value, and in brackets how people write it, and its type."""
 
 
 def describe(
@@ -111,9 +111,15 @@ def public_exif(image: pyvips.Image) -> dict[str, str]:
     for name in sorted(image.get_fields()):
         tag = _EXIF_FIELD.fullmatch(name)
         if tag is not None and tag[1] in RIGHTS_FIELDS | CAMERA_FIELDS:
-            value = _EXIF_VALUE.fullmatch(image.get(name))
-            found[tag[1]] = (value[1] if value else image.get(name)).strip()
+            found[tag[1]] = exif_value(image.get(name)).strip()
     return found
+
+
+def exif_value(written: str) -> str:
+    """Return the value of an EXIF field without what libvips writes behind it, where it does."""
+    both, *kind = written.rsplit(", ", 3)
+    value, bracket, _ = both.rpartition(" (")
+    return value if bracket and _EXIF_TYPE.fullmatch(", ".join(kind)) else written
 
 
 def _inside(image: pyvips.Image, side: int) -> pyvips.Image:
