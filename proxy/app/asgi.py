@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from proxy.app.sweep import ConnectionLimits
 from proxy.app.wiring import open_renditions, serving_terms
 from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.presets import Presets
@@ -55,6 +56,12 @@ class Deployment:
     renderers: str
     metrics_port: int | None = None
     metrics_folder: Path | None = None
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How slow the connections of each web process may be, and how much may wait for them."""
+        said = ConnectionLimits.__dataclass_fields__
+        return ConnectionLimits(**{name: getattr(self.settings, name) for name in said})
 
     @property
     def _draining_mark(self) -> Path:

@@ -20,9 +20,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from proxy.app.asgi import Deployment
-
-KEEP_ALIVE_TIMEOUT = 75
-"""Seconds that an idle connection is kept: longer than CDNs keep theirs, so that they end it and not we."""
+from proxy.app.http_protocol import BoundedProtocol
 
 HEALTH_CHECK_TIMEOUT = 60
 """
@@ -58,13 +56,13 @@ def run_web_processes(
         deployment,
         factory=True,
         workers=settings.workers,
+        http=BoundedProtocol,
         lifespan="on",
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
         timeout_worker_healthcheck=HEALTH_CHECK_TIMEOUT,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
     )

@@ -194,6 +194,13 @@ class Settings(BaseSettings):
     stale_if_error: Lifetime = Field(
         604_800, description="How long after that it is served while the origin is down."
     )
+    head_timeout: Timeout = Field(10.0, description="Time for a request's head to come.")
+    idle_timeout: Timeout = Field(75.0, description="Time between two requests; a CDN in front needs less.")
+    slow_timeout: Timeout = Field(30.0, description="Time after which slow bodies and readers are ended.")
+    min_rate: Bytes = Field(1_000, description="Bytes a second over that time, below which they are slow.")
+    max_sending_bytes: Bytes = Field(
+        256_000_000, description="Bytes that wait in one web process for readers."
+    )
     drain_delay: Delay = Field(0.0, description="After SIGTERM, time not ready and still accepting.")
     drain_timeout: Timeout = Field(30.0, description="After that, time for requests under way to end.")
     server_timing: bool = Field(True, description="Whether answers carry Server-Timing.")

@@ -67,6 +67,9 @@ class Metrics:
         )
         self._lookups = counter("cache_lookups", "Lookups in a cache's tiers.", ["cache", "tier", "outcome"])
         self._failures = counter("cache_failures", "Lookups and writes that went wrong.", ["cache", "tier"])
+        self._connections_ended = counter(
+            "connections_ended", "Connections that were ended for being slow or idle.", ["reason"]
+        )
         self._jobs = Gauge(
             "renderer_jobs", "Jobs that wait for a renderer, and that one is at.", ["state"],
             namespace=NAMESPACE, registry=self.registry, multiprocess_mode="livesum",
@@ -92,6 +95,10 @@ class Metrics:
         observe(seconds)
         if code is not None:
             self._errors.labels(code).inc()
+
+    def connection_ended(self, reason: str) -> None:
+        """Count a connection that was ended by the server, for one of a few reasons."""
+        self._connections_ended.labels(reason).inc()
 
     def rendered(self, queue_seconds: float, timings: Mapping[str, float]) -> None:
         """Count a rendering. `timings` are seconds by stage; only those in `RENDER_STAGES` are counted."""

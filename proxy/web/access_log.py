@@ -88,6 +88,26 @@ class AccessLog:
         await send_response(send, status, headers, body)
         self._record(scope, request_id, started, status, len(body), outcome)
 
+    def refuse(self, status: int, code: str, detail: str, *, method: str, raw_path: bytes) -> HttpResponse:
+        """
+        Make the response to a request that the HTTP server ends before it has come, and record it.
+
+        `method` and `raw_path` are what had come of it.
+        """
+        request_id = self._new_id()
+        response = problem(status, code, detail, cacheable=False)
+        headers = [*response.headers, *self._common_headers, (b"x-request-id", request_id)]
+        scope = {"method": method, "raw_path": raw_path}
+        started = time.perf_counter()
+        self._record(scope, request_id, started, status, len(response.body), response.outcome)
+        return response._replace(headers=headers)
+
+    def connection_ended(self, reason: str) -> None:
+        """Count a connection that the HTTP server ends, for one of its reasons, and log all but the usual."""
+        self._metrics.connection_ended(reason)
+        if reason != "idle":
+            self._log.info("connection_ended", reason=reason)
+
     async def _call_app(
         self, scope: Scope, receive: Receive, send: Send, request_id: bytes, started: float
     ) -> None:
