@@ -21,6 +21,7 @@ from proxy.model.negotiation import Bucket
 from proxy.purges.log import open_purge_log
 from proxy.renderers.admission import MAX_BACKGROUND_JOBS
 from proxy.renderers.client import RendererClient
+from proxy.renderers.sandbox import hide_memory
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import RenditionRequest, Renditions, Served
 from proxy.requests.read import ParsedRequest, ServingTerms, read_request
@@ -65,8 +66,13 @@ class Warming:
         """`at_once` of them at a time; `done` is called after each. Raises ValueError and OSError."""
         settings = self._settings
         tally = Tally()
+        hide_memory()
         try:
-            with Supervisor(renderers=settings.renderers, memory_bytes=settings.render_memory) as renderers:
+            with Supervisor(
+                renderers=settings.renderers,
+                memory_bytes=settings.render_memory,
+                max_job_seconds=settings.render_timeout,
+            ) as renderers:
                 asyncio.run(self._run(list(keys), renderers.socket_path, at_once, tally, done))
         except KeyboardInterrupt:
             tally.stopped = True
