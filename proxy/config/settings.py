@@ -176,6 +176,10 @@ class Settings(BaseSettings):
         description="Time that an AVIF may take while somebody waits, where the format is negotiated: beyond "
         "it the answer is another format for now, and the AVIF is made meanwhile.",
     )
+    damaged: Literal["refuse", "show"] = Field(
+        "refuse",
+        description="What a truncated original is: an error, or its picture as far as it goes, for a minute.",
+    )
     render_memory: Bytes = Field(
         2 * 10**9, ge=256 * 10**6, description="Address space of one renderer process; 256MB at the least."
     )
@@ -256,7 +260,7 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         said = Limits.__dataclass_fields__.keys() & Settings.model_fields.keys()
-        return Limits(**{name: getattr(self, name) for name in said})
+        return Limits(**{name: getattr(self, name) for name in said}, show_damaged=self.damaged == "show")
 
     @property
     def warnings(self) -> list[str]:

@@ -8,6 +8,9 @@ from enum import Enum, auto
 PROVISIONAL_MAX_AGE = 10
 """Seconds for which browsers and CDNs may cache a rendition that a better one will replace."""
 
+DAMAGED_MAX_AGE = 60
+"""Seconds for which anything caches the rendition of an original that is damaged."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
@@ -30,12 +33,12 @@ class Lifetimes:
         return self.s_maxage + max(self.stale_while_revalidate, self.stale_if_error)
 
 
-def provisional(lifetimes: Lifetimes) -> Lifetimes:
-    """Return `lifetimes` shortened for a rendition that a better one will soon replace."""
+def provisional(lifetimes: Lifetimes, max_age: int = PROVISIONAL_MAX_AGE) -> Lifetimes:
+    """Return `lifetimes` shortened to `max_age` s for a rendition that a better one will soon replace."""
     return Lifetimes(
-        max_age=min(lifetimes.max_age, PROVISIONAL_MAX_AGE),
-        s_maxage=min(lifetimes.s_maxage, PROVISIONAL_MAX_AGE),
-        stale_while_revalidate=min(lifetimes.stale_while_revalidate, PROVISIONAL_MAX_AGE),
+        max_age=min(lifetimes.max_age, max_age),
+        s_maxage=min(lifetimes.s_maxage, max_age),
+        stale_while_revalidate=min(lifetimes.stale_while_revalidate, max_age),
         stale_if_error=lifetimes.stale_if_error,
     )
 

@@ -13,6 +13,7 @@ class Limits:
     Bytes are those of an encoded original, pixels are counted over all frames, sides are in px, times in
     seconds. `formats` are those that originals may have, `None` for all. `render_timeout` is for one job of a
     renderer; `avif_budget` is how long an AVIF may take while a client waits.
+    `show_damaged` is whether what is left of a truncated original is shown.
     """
 
     max_source_bytes: int = 50_000_000
@@ -24,6 +25,7 @@ class Limits:
     max_result_side: int = 16_384
     render_timeout: float = 10.0
     avif_budget: float = 1.0
+    show_damaged: bool = False
 
     @property
     def max_interlaced_pixels(self) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+from proxy.model.freshness import DAMAGED_MAX_AGE
+
 RECIPE = "2"
 """Version of the rendering, part of every ETag: changes whenever the same spec would give other bytes."""
 
@@ -53,6 +55,9 @@ class Note(StrEnum):
 
     NO_FACE_DETECTOR = "no-face-detector"
     """The same, because the extra `faces` is not installed."""
+
+    DAMAGED = "damaged"
+    """The original is damaged, and its picture is shown as far as it goes."""
 
 
 class Document(StrEnum):
@@ -175,6 +180,15 @@ class Rendition:
     def is_provisional(self) -> bool:
         """Whether a better one is being made, which will replace it."""
         return Note.AVIF_FOLLOWS in self.notes
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether its original may be replaced by a whole one soon."""
+        return Note.DAMAGED in self.notes
+
+    def cache_lifetime(self, lifetime: float) -> float:
+        """For how many of `lifetime` seconds a cache may have it."""
+        return min(lifetime, DAMAGED_MAX_AGE) if self.is_damaged else lifetime
 
     def matches(self, etag: str) -> bool:
         """Whether it is the rendition of that identity, and not what stands in for it."""

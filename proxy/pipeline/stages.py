@@ -20,6 +20,7 @@ from proxy.model.media import FORMATS, Format, Note
 from proxy.options.spec import OutputFormat
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
+from proxy.pipeline.decode.pixels import is_damaged
 from proxy.pipeline.decode.source import Picture
 from proxy.pipeline.draw import animation
 from proxy.pipeline.draw.canvas import flattened
@@ -78,7 +79,10 @@ def decode(plan: RenderPlan) -> Decoded:
     """
     geometry = plan.geometry
     frames = plan.source.frames(plan.frames, geometry.region, geometry.resize, spec=plan.spec)
-    return Decoded(plan=plan, first=next(frames), others=frames)
+    first = next(frames)
+    if is_damaged(first):
+        plan = replace(plan, notes=(*plan.notes, Note.DAMAGED))
+    return Decoded(plan=plan, first=first, others=frames)
 
 
 def compose(decoded: Decoded, overlay: bytes | memoryview | None, overlay_limits: Limits) -> Composed:

@@ -78,10 +78,12 @@ class AvifFollowUp:
             return
         except TooCostly as failure:
             log.warning("finishing_failed", error=failure.code)
-            await self._cache.put(name, provisional, min(AVIF_RETRY_DELAY, request.lifetimes.retention))
+            lifetime = min(AVIF_RETRY_DELAY, request.lifetimes.retention)
+            await self._cache.put(name, provisional, provisional.cache_lifetime(lifetime))
             return
         except ProxyError as refusal:
             log.info("finishing_refused", error=refusal.code)
             rendition = provisional.as_final()
         age = self._clock() - rendition.made_at
-        await self._cache.put(name, rendition, request.lifetimes.retention - age)
+        lifetime = rendition.cache_lifetime(request.lifetimes.retention - age)
+        await self._cache.put(name, rendition, lifetime)

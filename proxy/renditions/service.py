@@ -190,7 +190,7 @@ class Renditions:
             self._failed_renewals[name] = True
         age = self._clock() - new.rendition.made_at
         lifetime = request.lifetimes.retention - age if new.storable and self._cache.enabled else 0
-        lifetime = self._avif.schedule(request, name, new, lifetime)
+        lifetime = new.rendition.cache_lifetime(self._avif.schedule(request, name, new, lifetime))
         put = self._cache.put_in_memory if new.by_peer else self._cache.put
         await put(name, new.rendition, lifetime)
         return Served(

@@ -14,6 +14,7 @@ import pytest
 from proxy.model.media import Format
 from proxy.url.signing import sign
 from tests.origins.server import reply, running
+from tests.paths import PICTURES
 from tests.pictures import loaded, near, photo, pixel, plain, quadrants, saved
 from tests.pipeline.animations import balls, gif, shown
 from tests.web.serving import client
@@ -283,6 +284,16 @@ async def test_an_avif_that_follows_is_told_and_not_kept_long(renderers: str, or
         named = await web.get("/w_63,f_avif/cats/tom.jpg")
         assert named.headers["content-type"] == "image/avif"
         assert "max-age=86400" in named.headers["cache-control"]
+
+
+async def test_a_damaged_original_is_told_and_not_kept_long(renderers: str, tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes((PICTURES / "jpeg-no-eoi.jpg").read_bytes())
+    async with client(renderers, origin=str(tmp_path)) as web:
+        for _ in range(2):
+            answer = await web.get("/w_20,v_1/cut.jpg")
+            assert (answer.status_code, answer.headers["image-proxy-note"]) == (200, "damaged")
+            assert re.match(r"public, max-age=60, s-maxage=60, ", answer.headers["cache-control"])
+            assert "immutable" not in answer.headers["cache-control"]
 
 
 async def test_bytes_that_are_too_few_are_refused_with_those_that_would_do(web: httpx.AsyncClient) -> None:

@@ -34,7 +34,8 @@ class Header:
     page that is shown (first), `page`, which counts from 0; `pages` and `delays` (milliseconds) are all that
     there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
     picture in memory; `drawing` is what is rasterised of an SVG,
-    and `drawn_here` says that the frames of a GIF are put on their canvas by us.
+    and `drawn_here` says that the frames of a GIF are put on their canvas by us. `cut` is a GIF that
+    is known to be truncated, and `show_damaged` whether that is shown.
     """
 
     format: Incoming
@@ -48,6 +49,8 @@ class Header:
     alpha: bool = False
     whole: bool = False
     drawn_here: bool = False
+    show_damaged: bool = False
+    cut: bool = False
     drawing: svg.Drawing | None = field(default=None, repr=False)
     interpretation: str = "srgb"
     profile: bytes | None = field(default=None, repr=False)
@@ -82,15 +85,18 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     declared = declared_size(body, format)
     if declared is not None:
         _gate(declared, limits)
-    if format is Format.GIF and is_cut_gif(body):
+    cut = format is Format.GIF and is_cut_gif(body)
+    if cut and not limits.show_damaged:
         raise BrokenImage("the original is a gif image that was cut short")
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
-        found = _header(open_image(body, format), format)
+        strictness = {"fail_on": "none"} if limits.show_damaged else {}
+        found = _header(open_image(body, format, **strictness), format)
         if 0 < page < found.pages and format in PAGED_FORMATS:
-            found = replace(_header(open_image(body, format, page=page), format), page=page)
+            found = replace(_header(open_image(body, format, page=page, **strictness), format), page=page)
     _refuse_page(page, found)
     _gate(found.stored, limits)
-    if format is Format.GIF and is_drawn_here(body, found.stored):
+    found = replace(found, cut=cut, show_damaged=limits.show_damaged)
+    if format is Format.GIF and not cut and is_drawn_here(body, found.stored):
         found = replace(found, alpha=True, drawn_here=True)
     if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != Size(1, 1):
         raise BrokenImage(f"the original's {format} header contradicts itself")

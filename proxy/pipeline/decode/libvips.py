@@ -21,6 +21,13 @@ libjpeg's warning, as libvips 8.18 quotes it, about a picture that ends before i
 is whole. `tests/pipeline/decode/test_libvips.py` fails when a new libvips puts it in other words.
 """
 
+GARBLED = ("bad Huffman code", "instead of RST")
+"""libjpeg's warnings about data that do not decode."""
+
+
+class GarbledRows(Exception):
+    """Some of a JPEG's data are no code: libvips shows what it makes of the rest."""
+
 
 class MissingRows(Exception):
     """A JPEG has fewer rows than its header says: libvips would show grey in place of the rest."""
@@ -37,10 +44,12 @@ def libvips(kind: type[ProxyError], message: str) -> Iterator[None]:
 
 @contextmanager
 def jpeg_warnings() -> Iterator[None]:
-    """Raise MissingRows in place of libvips' error about a warning of libjpeg, where it is that one."""
+    """Raise MissingRows or GarbledRows in place of libvips' error about such a warning of libjpeg."""
     try:
         yield
     except pyvips.Error as error:
         if MISSING_ROWS in str(error):
             raise MissingRows from error
+        if any(warning in str(error) for warning in GARBLED):
+            raise GarbledRows from error
         raise

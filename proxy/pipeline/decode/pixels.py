@@ -12,9 +12,9 @@ from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import BrokenImage
 from proxy.model.media import Body, Format, InputOnly
 from proxy.options.spec import Spec
-from proxy.pipeline.decode import gif
+from proxy.pipeline.decode import gif, jpeg
 from proxy.pipeline.decode.header import Header
-from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, MissingRows, jpeg_warnings, libvips
+from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, GarbledRows, MissingRows, jpeg_warnings, libvips
 from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
 from proxy.pipeline.decode.orientation import ORIENTATIONS, to_stored, to_upright
 from proxy.pipeline.decode.scale import loaders_may_scale, resampled
@@ -29,6 +29,9 @@ PLAIN_SCALING = Spec()
 
 MAX_RASTERISED_PIXELS = 50_000_000
 """px of a drawing that is made larger than it is shown, since it is shown stretched."""
+
+
+_DAMAGED = "image-proxy-damaged"
 
 
 def scaled(
@@ -47,16 +50,56 @@ def scaled(
     colours. Raises BrokenImage.
     """
     if header.format is Format.JPEG:
-        try:
-            with jpeg_warnings():
-                return _scaled(body, header, region, size, spec, fail_on="warning")
-        except MissingRows as error:
-            raise BrokenImage("the original is a jpeg image that was cut short") from error
-        except LIBVIPS_ERRORS:
-            # The other warnings are about files that are odd, and shown as their makers meant.
-            pass
+        return _scaled_jpeg(body, header, region, size, spec)
+    try:
+        with _decoding(header):
+            return _scaled(body, header, region, size, spec)
+    except BrokenImage:
+        if not header.show_damaged:
+            raise
     with _decoding(header):
-        return _scaled(body, header, region, size, spec)
+        return _noted(_scaled(body, header, region, size, spec, fail_on="none"))
+
+
+def is_damaged(image: pyvips.Image) -> bool:
+    """Whether `scaled` made the picture from what is left of a damaged original."""
+    return bool(image.get_typeof(_DAMAGED))
+
+
+def _noted(image: pyvips.Image) -> pyvips.Image:
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, _DAMAGED, 1)
+    return image
+
+
+def _scaled_jpeg(body: Body, header: Header, region: Box, size: Size, spec: Spec) -> pyvips.Image:
+    missing = garbled = False
+    try:
+        with jpeg_warnings():
+            return _scaled(body, header, region, size, spec, fail_on="warning")
+    except MissingRows:
+        missing = True
+    except GarbledRows:
+        garbled = True
+    except LIBVIPS_ERRORS:
+        # The other warnings are about files that are odd, and shown as their makers meant.
+        pass
+    scans = jpeg.jpeg_scans(body)
+    if scans.has_end and not missing:
+        with _decoding(header):
+            image = _scaled(body, header, region, size, spec)
+        return _noted(image) if garbled else image
+    whole = body if scans.has_end else jpeg.with_end(body)
+    with _decoding(header):
+        if _lacks_much(body, scans) and not header.show_damaged:
+            raise BrokenImage("the original is a jpeg image that was cut short")
+        return _noted(_scaled(whole, header, region, size, spec, fail_on="none"))
+
+
+def _lacks_much(body: Body, scans: jpeg.JpegScans) -> bool:
+    if scans.lacks_little:
+        return False
+    return scans.has_end or scans.progressive or jpeg.is_cut_short(body)
 
 
 def _scaled(
@@ -112,7 +155,7 @@ def frames(
                 return
             frame = frame.crop(part.left, part.top, part.width, part.height)
             frame = to_upright(resampled(frame, target, header.profile, spec).copy_memory(), turned)
-        yield frame
+        yield _noted(frame) if header.cut else frame
 
 
 def _frames(body: Body, header: Header, count: int) -> Iterator[pyvips.Image]:
@@ -120,7 +163,8 @@ def _frames(body: Body, header: Header, count: int) -> Iterator[pyvips.Image]:
         yield from gif.canvases(body, header.stored, header.page, count)
         return
     # libvips stands frames on top of each other.
-    column = open_image(body, header.format, page=header.page, n=count)
+    strictness = {"fail_on": "none"} if header.cut else {}
+    column = open_image(body, header.format, page=header.page, n=count, **strictness)
     for at in range(count):
         yield column.crop(0, at * header.height, header.width, header.height)
 

@@ -141,7 +141,8 @@ def test_a_jpeg_without_its_last_rows_is_broken_though_it_says_that_it_ends(
     options: str, progressive: bool
 ) -> None:
     body = saved(photo(400, 300), Format.JPEG, interlace=progressive)
-    cut = body[: len(body) * 3 // 4] + b"\xff\xd9"
+    # Of a progressive one the last quarter is half of the last scan, which is detail.
+    cut = body[: len(body) * (2 if progressive else 3) // 4] + b"\xff\xd9"
     with pytest.raises(BrokenImage, match="jpeg image that was cut short"):
         render(cut, parse_options(options), LIMITS)
 
