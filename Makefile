@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install faces run test lint bench gallery docs lock clean redis s3 cdn
+.PHONY: help install faces run test lint drill bench gallery docs lock clean redis s3 cdn
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -83,6 +83,12 @@ system = log=$$(mktemp); root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; export DE
 # A file's tests stay in one process, for they share servers. ARGS="-n 0" is one after the other.
 test: lint redis s3 cdn ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations=10 $(ARGS)
+
+# Of the promise of purges: HISTORY_SECONDS=600 HISTORY_SEEDS=20 is a night's.
+HISTORY_SECONDS ?= 60
+HISTORY_SEEDS ?= 5
+drill: redis ## the checker of histories for minutes, with faults: HISTORY_SECONDS=60 HISTORY_SEEDS=5
+	@HISTORY_SECONDS=$(HISTORY_SECONDS) HISTORY_SEEDS=$(HISTORY_SEEDS) $(BIN)/pytest -s tests/app/test_history.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## ruff, mypy and the import floors
 	$(BIN)/ruff check

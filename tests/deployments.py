@@ -46,9 +46,20 @@ class Deployed:
         return int(self.url.rpartition(":")[2])
 
 
+_CLOCK_AHEAD = """import time
+_time, _time_ns = time.time, time.time_ns
+time.time = lambda: _time() + {seconds}
+time.time_ns = lambda: _time_ns() + {seconds} * 10**9
+"""
+
+
 @contextmanager
-def deployed(**settings: str | int) -> Iterator[Deployed]:
-    """`image-proxy serve`, with these settings as variables, from when it listens until it has drained."""
+def deployed(clock_ahead: int = 0, /, **settings: str | int) -> Iterator[Deployed]:
+    """
+    `image-proxy serve`, with these settings as variables, from when it listens until it has drained.
+
+    All of its processes have the wall clock of `time.time` so many seconds ahead.
+    """
     given = {
         "cache": "memory://64MB",
         "originals_cache": "none",
@@ -59,10 +70,13 @@ def deployed(**settings: str | int) -> Iterator[Deployed]:
     environ = {f"IMAGE_PROXY_{name.upper()}": str(value) for name, value in (given | settings).items()}
     with tempfile.TemporaryDirectory(prefix="deployed-") as folder:
         log = Path(folder, "log")
+        Path(folder, "sitecustomize.py").write_text(_CLOCK_AHEAD.format(seconds=clock_ahead))
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", "from proxy.cli import main; main()", "serve", "--port", "0"],
-                env=os.environ | {"PYTHONPATH": str(ROOT)} | environ,
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join([folder, str(ROOT)] if clock_ahead else [str(ROOT)])}
+                | environ,
                 cwd=folder,
                 stdout=subprocess.PIPE,
                 stderr=output,

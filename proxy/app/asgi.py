@@ -115,7 +115,12 @@ def create_app(deployment: Deployment) -> ASGIApp:
         metrics=metrics,
     )
     # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
-    purges = open_purge_log(settings.cache, settings.originals_cache, Path(deployment.renderers).parent)
+    purges = open_purge_log(
+        settings.cache,
+        settings.originals_cache,
+        Path(deployment.renderers).parent,
+        lease_duration=settings.purge_lease,
+    )
     exposition = Exposition(deployment, metrics, renderers)
 
     async def is_ready() -> bool:

@@ -84,7 +84,12 @@ class Warming:
         settings = self._settings
         # None of those at once is refused a place that an AVIF in the background has.
         client = RendererClient(renderers, queue_size=at_once + MAX_BACKGROUND_JOBS)
-        purging = open_purge_log(settings.cache, settings.originals_cache, Path(renderers).parent)
+        purging = open_purge_log(
+            settings.cache,
+            settings.originals_cache,
+            Path(renderers).parent,
+            lease_duration=settings.purge_lease,
+        )
         # Machines that are given the same keys each take them in an order of their own, so as not to meet
         # at every single one.
         random.shuffle(keys)

@@ -205,6 +205,7 @@ class Settings(BaseSettings):
     max_sending_bytes: Bytes = Field(
         256_000_000, description="Bytes that wait in one web process for readers."
     )
+    purge_lease: Timeout = Field(5.0, description="How long Redis may be silent until hits are validated.")
     drain_delay: Delay = Field(0.0, description="After SIGTERM, time not ready and still accepting.")
     drain_timeout: Timeout = Field(30.0, description="After that, time for requests under way to end.")
     server_timing: bool = Field(True, description="Whether answers carry Server-Timing.")

@@ -30,8 +30,8 @@ class FileLedger:
         self._clock = clock
         self._inode = self._read_to = 0
 
-    def news(self) -> list[PurgeMark]:
-        """The marks that any process has added since the last call. None when the file cannot be read."""
+    def news(self) -> list[PurgeMark] | None:
+        """The marks that any process has added since the last call. `None` when the file cannot be read."""
         try:
             found = os.stat(self._path)
             if (found.st_ino, found.st_size) == (self._inode, self._read_to):
@@ -42,11 +42,11 @@ class FileLedger:
                     self._inode, self._read_to = found.st_ino, 0
                 file.seek(self._read_to)
                 whole, _, _ = file.read().rpartition(b"\n")
-        except FileNotFoundError:
-            return []
+        except (FileNotFoundError, NotADirectoryError):
+            return []  # no process can have written it
         except OSError as error:
             log.warning("purges_not_read", error=type(error).__name__)
-            return []
+            return None
         self._read_to += len(whole) + 1 if whole else 0
         return list(marks_in(whole))
 
@@ -78,7 +78,7 @@ class FileLedger:
 
     def _known(self) -> PurgeMarks:
         known = PurgeMarks()
-        known.learn(FileLedger(self._path).news())
+        known.learn(FileLedger(self._path).news() or [])
         return known
 
     @contextmanager

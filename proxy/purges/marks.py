@@ -67,8 +67,35 @@ class PurgeVerdict(NamedTuple):
     """Unix seconds."""
 
 
+class PurgeState(NamedTuple):
+    """
+    What a process knew of purges at one moment: the `number` of the last one, and whether it was `leased`, so
+    that no later one can have been confirmed. `slot` tells such moments apart where it was not.
+    """
+
+    number: int
+    leased: bool = True
+    slot: int = 0
+
+    @property
+    def scope(self) -> str:
+        """Part of the names of flights: those of another scope may know less, and are not joined."""
+        return f"{self.number}" if self.leased else f"{self.number}+{self.slot}"
+
+
 class PurgeView(Protocol):
     """The purges that this process knows."""
+
+    @property
+    def leased(self) -> bool:
+        """
+        Whether every purge that was confirmed until now is known here; to be read after `latest`. If not,
+        what is cached has to be validated before it is served. Cheap enough for every request.
+        """
+
+    @property
+    def state(self) -> PurgeState:
+        """What is known now."""
 
     @property
     def latest(self) -> int:
@@ -84,11 +111,17 @@ class PurgeMarks:
     and every entry of that time counts as purged: too much is the safe side.
     """
 
+    leased = True
+
     def __init__(self, *, max_marks: int = 100_000) -> None:
         self.latest = 0
         self._max_marks = max_marks
         self._marks: dict[bool, dict[str, int]] = {True: {}, False: {}}
         self._lengths: set[int] = set()
+
+    @property
+    def state(self) -> PurgeState:
+        return PurgeState(self.latest)
 
     def learn(self, marks: Iterable[PurgeMark]) -> list[PurgeMark]:
         """Take over `marks`; returns those that were not known."""

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
 from proxy.clients.redis_link import RedisLink
+from proxy.purges.lease import PurgeLease
 from proxy.purges.marks import EVERYTHING, PurgeMark
+from proxy.purges.redis_registry import LIVE, LiveProcesses, RedisRegistry, read_live
 
 log = structlog.get_logger()
 
-_RESYNC_INTERVAL = 5.0  # s without a message after which Redis is asked all the same: one may be lost
 _RECONNECT_DELAY = 1.0  # s
+_RENEWALS_PER_LEASE = 4
 _TRIES = 3
 _RETRY_DELAY = 0.1  # s
 _CAP = 100_000  # marks
 _CHUNK = 1_000
 
 # One number for all tags of a purge: the time, or one more than the last. What is too much goes, oldest
-# first, and takes all that was there before it along.
-_ADD = f"""
-local function top() return tonumber(redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or 0) end
-local time = redis.call('TIME')
-local number = math.max(time[1] * 1000 + math.floor(time[2] / 1000), top() + 1, tonumber(ARGV[1]))
+# first, and takes all that was there before it along. With the number it returns who is live: a process that
+# is not, and registers later, reads the marks first.
+_ADD = f"""{LIVE}
+local now = now_ms()
+local number = math.max(now, top(KEYS[1]) + 1, tonumber(ARGV[1]))
 local written = string.format('%.0f', number)
-for i = 2, #ARGV do redis.call('ZADD', KEYS[1], written, ARGV[i]) end
+if ARGV[3] == '1' and redis.call('HEXISTS', KEYS[3], ARGV[2]) == 0 then
+  redis.call('SET', KEYS[4], string.format('%.0f', now), 'PX', 600000)
+end
+for i = 4, #ARGV do redis.call('ZADD', KEYS[1], written, ARGV[i]) end
 local excess = redis.call('ZCARD', KEYS[1]) - {_CAP}
 if excess > 0 then
   local last = redis.call('ZRANGE', KEYS[1], excess + {_CAP // 10}, excess + {_CAP // 10}, 'WITHSCORES')[2]
@@ -35,32 +41,53 @@ if excess > 0 then
   redis.call('ZADD', KEYS[1], last, 'h{EVERYTHING}')
 end
 redis.call('PUBLISH', KEYS[2], written)
-return written
+local lost = redis.call('GET', KEYS[4]) or ''
+return {{written, string.format('%.0f', now), lost, unpack(live(KEYS[3], now))}}
 """
 
 
-class RedisLedger:
-    """Owns `link` and closes it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedMarks:
+    """The marks of one purge, and who was live when they were written."""
 
-    def __init__(self, link: RedisLink, *, prefix: str = "image-proxy:") -> None:
+    marks: list[PurgeMark]
+    live: LiveProcesses
+
+
+class RedisLedger:
+    """
+    Owns `link` and closes it. `registry` is that of the processes which share the marks, and `lease` this
+    process's own. `read_to` is the number up to which it has read them.
+    """
+
+    def __init__(
+        self, link: RedisLink, *, prefix: str = "image-proxy:", lease: PurgeLease | None = None
+    ) -> None:
         self._link = link
+        self.lease = lease or PurgeLease()
         # The braces keep both on one node of a Redis Cluster.
         self._marks = f"{prefix}{{purges}}"
         self._channel = f"{prefix}{{purges}}:news"
-        self._read_to = 0
+        self.registry = RedisRegistry(link, self._marks)
+        self.read_to = 0
 
-    async def add(self, tags: Iterable[str], *, soft: bool, least: int) -> list[PurgeMark] | None:
+    async def add(self, tags: Iterable[str], *, soft: bool, least: int) -> AddedMarks | None:
         """Add one purge of `tags`, whose number is `least` or more. `None` when Redis did not take it."""
         tags = list(tags)
         members = [_member(soft, tag) for tag in tags]
-        number = 0
+        keys = (self._marks, self._channel, self.registry.key, self.registry.lost_key)
+        number, live = 0, LiveProcesses()
         for start in range(0, len(members), _CHUNK):
             chunk = members[start : start + _CHUNK]
-            answer = await self._ask("EVAL", _ADD, 2, self._marks, self._channel, max(least, number), *chunk)
-            if not isinstance(answer, bytes):
+            valid = "1" if self.lease.valid else ""
+            answer = await self._ask(
+                "EVAL", _ADD, 4, *keys, max(least, number), self.registry.name, valid, *chunk
+            )
+            if not isinstance(answer, list):
                 return None
-            number = int(answer)
-        return [PurgeMark(number, soft, tag) for tag in tags]
+            number = int(answer[0])
+            live = read_live(answer[3:], answer[2], int(answer[1]), self.lease.duration)
+        return AddedMarks(marks=[PurgeMark(number, soft, tag) for tag in tags], live=live)
 
     async def restore(self, marks: Iterable[PurgeMark]) -> None:
         """Write `marks` to a Redis that has lost them, or was not there when they were made."""
@@ -70,30 +97,24 @@ class RedisLedger:
             await self._ask("ZADD", self._marks, "GT", *(each for pair in pairs for each in pair))
         await self._ask("PUBLISH", self._channel, "restored")
 
-    async def latest(self) -> int | None:
-        """The number of the last purge, 0 without one. `None` when Redis does not answer."""
-        answer = await self._ask("ZREVRANGE", self._marks, 0, 0, "WITHSCORES")
+    async def news(self) -> list[PurgeMark] | None:
+        """The marks that were added since the last call. `None` when Redis does not answer."""
+        answer = await self._ask("ZRANGEBYSCORE", self._marks, self.read_to or "-inf", "+inf", "WITHSCORES")
         if not isinstance(answer, list):
             return None
-        return int(float(answer[1])) if answer else 0
-
-    async def news(self) -> list[PurgeMark]:
-        """The marks that were added since the last call. None when Redis does not answer."""
-        answer = await self._ask("ZRANGEBYSCORE", self._marks, self._read_to or "-inf", "+inf", "WITHSCORES")
-        if not isinstance(answer, list):
-            return []
         found = [
             PurgeMark(int(float(score)), member[:1] == b"s", member[1:].decode("utf-8", "surrogatepass"))
             for member, score in zip(answer[::2], answer[1::2], strict=True)
         ]
-        self._read_to = max([self._read_to, *(mark.number for mark in found)])
+        self.read_to = max([self.read_to, *(mark.number for mark in found)])
         return found
 
     async def listen(self, on_change: Callable[[], Awaitable[None]]) -> None:
         """
-        Call `on_change` when there may be new marks, and after each reconnection. Runs until it is
-        cancelled.
+        Call `on_change` when there may be new marks, after each reconnection, and four times in the duration
+        of the lease, which it is to renew. Runs until it is cancelled.
         """
+        interval = self.lease.duration / _RENEWALS_PER_LEASE
         disconnected = False
         while True:
             connection = None
@@ -106,7 +127,7 @@ class RedisLedger:
                 disconnected = False
                 while True:
                     await on_change()
-                    await connection.read_response(timeout=_RESYNC_INTERVAL, disconnect_on_error=False)
+                    await connection.read_response(timeout=interval, disconnect_on_error=False)
             except (RedisError, RedisClusterException, OSError) as error:
                 if not disconnected:
                     log.warning("purges_not_heard", error=type(error).__name__)

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.model.media import Rendition
+from proxy.purges.marks import PurgeState
 from proxy.renditions.cluster import Leadership
 from proxy.renditions.inputs import OriginalSource, fetch_inputs
 from proxy.renditions.render import Rendering
 from proxy.renditions.request import RenditionRequest, identity
 from proxy.renditions.served import NewRendition
+from proxy.renditions.singleflight import SingleFlight
 
 
 class RenditionMaker:
@@ -28,24 +30,29 @@ class RenditionMaker:
         self._rendering = rendering
         self._leadership = leadership
         self._clock = clock
+        self._renders: SingleFlight[tuple[Rendition, dict[str, float]]] = SingleFlight()
 
     async def make(
-        self, request: RenditionRequest, name: str, known: Rendition | None, after_purge: int
+        self, request: RenditionRequest, name: str, known: Rendition | None, state: PurgeState
     ) -> NewRendition:
         """
-        Return a new rendition. If `known` is what would be made, it is that, as if made now. `after_purge` is
-        the number of the last purge. Raises ProxyError.
+        Return a new rendition. If `known` is what would be made, it is that, as if made now. `state` is what
+        was known of purges before. Raises ProxyError.
         """
-        flight = f"{after_purge}\n{name}"
-        return await self._leadership.lead_or_follow(flight, lambda: self._make(request, known, after_purge))
+        if not state.leased:  # what a peer has made may be older than a purge
+            return await self._make(request, name, known, state)
+        flight = f"{state.number}\n{name}"
+        return await self._leadership.lead_or_follow(flight, lambda: self._make(request, name, known, state))
 
     async def close(self) -> None:
+        await self._renders.close()
         await self._leadership.close()
 
     async def _make(
-        self, request: RenditionRequest, known: Rendition | None, after_purge: int
+        self, request: RenditionRequest, name: str, known: Rendition | None, state: PurgeState
     ) -> NewRendition:
-        self._rendering.require_room()
+        if state.leased or known is None:  # else it is a hit that has to be validated
+            self._rendering.require_room()
         started = time.perf_counter()
         timings: dict[str, float] = {}
         inputs = await fetch_inputs(self._origin, request)
@@ -53,9 +60,12 @@ class RenditionMaker:
         if known is not None and known.matches(identity(request, known.format, inputs.version)):
             rendition = replace(known, made_at=self._clock())
         else:
-            rendition, timings = await self._rendering.render(request, inputs)
+            # One for each version, also for those who may not share the way to it.
+            rendition, timings = await self._renders.join(
+                f"{name}\n{inputs.version}", lambda: self._rendering.render(request, inputs)
+            )
         return NewRendition(
-            replace(rendition, after_purge=after_purge),
+            replace(rendition, after_purge=state.number),
             {"fetch": fetched - started, **timings},
             storable=inputs.storable,
             stale_original=inputs.is_stale,

@@ -25,8 +25,9 @@ from proxy.model.freshness import Freshness, freshness_past
 from proxy.model.media import Original
 from proxy.origins import Origins
 from proxy.origins.sources import LocatedKey
-from proxy.purges.marks import PurgeMarks, PurgeSubject, PurgeVerdict, PurgeView, purge_subject
+from proxy.purges.marks import PurgeMarks, PurgeState, PurgeSubject, PurgeVerdict, PurgeView, purge_subject
 from proxy.renditions.singleflight import SingleFlight
+from proxy.renditions.validity import may_stand_in
 from proxy.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
@@ -51,7 +52,8 @@ class Originals:
     is guessed from how old an original is (RFC 9111 section 4.2.2). `clock` gives unix seconds.
 
     At one time at most one flight looks for an original in the cache, and at most one fetches it. Flights
-    begun before a purge, or for another version, are not joined.
+    begun before a purge, or for another version, are not joined. While a purge may have been missed, what is
+    cached is validated before it is used.
     """
 
     def __init__(
@@ -79,13 +81,13 @@ class Originals:
 
     async def fetch(self, located: LocatedKey) -> Original:
         """Return the original, from the cache or its origin. Raises what `Origin.fetch` raises."""
-        after_purge = self._purges.latest
+        state = self._purges.state
         version = self._origin.version(located)
         if version is not None:
-            flight = f"fetch\n{after_purge}\n{version}\n{located.key}"
+            flight = f"fetch\n{state.scope}\n{version}\n{located.key}"
             return await self._flights.join(flight, lambda: self._ask(located, None))
-        flight = f"find\n{after_purge}\n{located.key}"
-        return await self._flights.join(flight, lambda: self._find_or_fetch(located, after_purge))
+        flight = f"find\n{state.scope}\n{located.key}"
+        return await self._flights.join(flight, lambda: self._find_or_fetch(located, state))
 
     def version(self, located: LocatedKey) -> str | None:
         """Return what `Origin.version` returns."""
@@ -97,35 +99,36 @@ class Originals:
         await self._cache.close()
         await self._origin.close()
 
-    async def _find_or_fetch(self, located: LocatedKey, after_purge: int) -> Original:
+    async def _find_or_fetch(self, located: LocatedKey, state: PurgeState) -> Original:
         known = await self._cache.get(_name(located))
         purged = None if known is None else self._purges.verdict(_subject(located), known.after_purge)
         if known is None or (purged and purged.hard):
-            return await self._join_fetch(located, None, after_purge)
-        state = self._freshness(known, purged)
-        if state is Freshness.FRESH:
-            return known
-        if state is Freshness.STALE:
-            self._start_renewal(located, known, after_purge)
-            return known
-        if state is Freshness.STALE_IF_ERROR and located.key in self._failed_validations:
-            return replace(known, is_stale=True)
+            return await self._join_fetch(located, None, state)
+        usable = self._freshness(known, purged)
+        if state.leased:
+            if usable is Freshness.FRESH:
+                return known
+            if usable is Freshness.STALE:
+                self._start_renewal(located, known, state)
+                return known
+            if usable is Freshness.STALE_IF_ERROR and located.key in self._failed_validations:
+                return replace(known, is_stale=True)
         try:
-            return await self._join_fetch(located, known, after_purge)
+            return await self._join_fetch(located, known, state)
         except (OriginFailed, Overloaded) as failure:
-            if state is Freshness.EXPIRED:
+            if usable is Freshness.EXPIRED or not may_stand_in(failure, state):
                 raise
             self._failed_validations[located.key] = True
             log.warning("original_bridged", error=failure.code)
             return replace(known, is_stale=True)
 
-    async def _join_fetch(self, located: LocatedKey, known: Original | None, after_purge: int) -> Original:
-        flight = _fetching(located, after_purge)
-        return await self._flights.join(flight, lambda: self._fetch(located, known, after_purge))
+    async def _join_fetch(self, located: LocatedKey, known: Original | None, state: PurgeState) -> Original:
+        flight = _fetching(located, state)
+        return await self._flights.join(flight, lambda: self._fetch(located, known, state.number))
 
-    def _start_renewal(self, located: LocatedKey, known: Original, after_purge: int) -> None:
-        flight = _fetching(located, after_purge)
-        self._flights.start(flight, lambda: self._renew(located, known, after_purge))
+    def _start_renewal(self, located: LocatedKey, known: Original, state: PurgeState) -> None:
+        flight = _fetching(located, state)
+        self._flights.start(flight, lambda: self._renew(located, known, state.number))
 
     async def _renew(self, located: LocatedKey, known: Original, after_purge: int) -> Original:
         """As `_fetch`. As a rule no caller waits for it, so it logs its errors."""
@@ -169,9 +172,9 @@ class Originals:
         return freshness_past(staleness, policy.stale_while_revalidate, stale_if_error)
 
 
-def _fetching(located: LocatedKey, after_purge: int) -> str:
+def _fetching(located: LocatedKey, state: PurgeState) -> str:
     """The flight that fetches an original, whether a caller waits for it or not."""
-    return f"fetch\n{after_purge}\n\n{located.key}"
+    return f"fetch\n{state.scope}\n\n{located.key}"
 
 
 def _subject(located: LocatedKey) -> PurgeSubject:

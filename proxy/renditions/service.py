@@ -14,7 +14,7 @@ from proxy.model.errors import ProxyError
 from proxy.model.freshness import Freshness, freshness
 from proxy.model.limits import Limits
 from proxy.model.media import Rendition
-from proxy.purges.marks import PurgeMarks, PurgeView
+from proxy.purges.marks import PurgeMarks, PurgeState, PurgeView
 from proxy.renditions.avif_followup import AvifFollowUp
 from proxy.renditions.cluster import Leadership, SoleProcess
 from proxy.renditions.inputs import OriginalSource
@@ -24,7 +24,7 @@ from proxy.renditions.render import Renderers, Rendering
 from proxy.renditions.request import RenditionRequest
 from proxy.renditions.served import Served
 from proxy.renditions.singleflight import SingleFlight
-from proxy.renditions.validity import TRANSIENT_FAILURES, Validity
+from proxy.renditions.validity import TRANSIENT_FAILURES, Validity, may_stand_in
 
 log = structlog.get_logger()
 
@@ -61,7 +61,8 @@ class Renditions:
         rendering = Rendering(renderers, limits, clock=clock)
         self._origin = origin
         self._cache = cache
-        self._validity = Validity(purges or PurgeMarks(), clock)
+        self._purges = purges or PurgeMarks()
+        self._validity = Validity(self._purges, clock)
         self._refusals = NegativeCache(refusals_for, self._validity)
         self._maker = RenditionMaker(origin, rendering, leadership or SoleProcess(), clock)
         self._avif = AvifFollowUp(origin, rendering, cache, clock)
@@ -72,7 +73,7 @@ class Renditions:
     @property
     def latest_purge(self) -> int:
         """The number of the last purge that this process knows of."""
-        return self._validity.latest_purge
+        return self._purges.latest
 
     def name(self, stem: str, request: RenditionRequest) -> str:
         """Return the name of a rendition in caches: its `stem` with the originals' versions, where known."""
@@ -80,8 +81,11 @@ class Renditions:
         return f"{name}\n{self._origin.version(request.overlay) or ''}" if request.overlay else name
 
     def peek(self, name: str) -> Rendition | None:
-        """Return the rendition of that name, of whatever age, if this process has it in memory."""
-        return self._cache.peek(name)
+        """
+        Return the rendition of that name, of whatever age, if this process has it in memory and need not ask
+        its origin first; to be called after `latest_purge`.
+        """
+        return self._cache.peek(name) if self._purges.leased else None
 
     def serve_cached(self, request: RenditionRequest, name: str, cached: Rendition) -> Served | None:
         """
@@ -113,11 +117,12 @@ class Renditions:
         SourceNotAllowed is raised.
         """
         name = self.name(request.stem, request)
-        self._refusals.raise_cached(request, name, self._original_name(request))
-        after_purge = self.latest_purge
-        flight = f"find\n{after_purge}\n{name}"
+        state = self._purges.state
+        if state.leased:
+            self._refusals.raise_cached(request, name, self._original_name(request))
+        flight = f"find\n{state.scope}\n{name}"
         collapsed = flight in self._flights
-        served = await self._flights.join(flight, lambda: self._find_or_make(request, name, after_purge))
+        served = await self._flights.join(flight, lambda: self._find_or_make(request, name, state))
         return replace(served, collapsed=True) if collapsed else served
 
     async def close(self) -> None:
@@ -126,21 +131,21 @@ class Renditions:
         await self._avif.close()
         await self._maker.close()
 
-    async def _find_or_make(self, request: RenditionRequest, name: str, after_purge: int) -> Served:
+    async def _find_or_make(self, request: RenditionRequest, name: str, state: PurgeState) -> Served:
         started = time.perf_counter()
         cached = await self._cache.get(name, lambda each: self._validity.is_current(request, each))
         timings = {"cache": time.perf_counter() - started}
         purged = None if cached is None else self._validity.purged(request, cached.after_purge)
         if purged and purged.hard:
             cached = None
-        if cached is not None and (served := self.serve_cached(request, name, cached)):
+        if cached is not None and state.leased and (served := self.serve_cached(request, name, cached)):
             return replace(served, timings=timings)
         try:
             served = await self._flights.join(
-                _making(name, after_purge), lambda: self._make(request, name, cached, after_purge)
+                _making(name, state), lambda: self._make(request, name, cached, state)
             )
         except TRANSIENT_FAILURES as failure:
-            if cached is None:
+            if cached is None or not may_stand_in(failure, state):
                 raise
             age = self._validity.age(request, cached, purged)
             if freshness(request.lifetimes, age) is Freshness.EXPIRED:
@@ -150,20 +155,18 @@ class Renditions:
         return replace(served, timings=timings | dict(served.timings))
 
     def _start_renewal(self, request: RenditionRequest, name: str, cached: Rendition) -> None:
-        after_purge = self.latest_purge
-        self._flights.start(
-            _making(name, after_purge), lambda: self._renew(request, name, cached, after_purge)
-        )
+        state = self._purges.state
+        self._flights.start(_making(name, state), lambda: self._renew(request, name, cached, state))
 
     async def _renew(
-        self, request: RenditionRequest, name: str, cached: Rendition, after_purge: int
+        self, request: RenditionRequest, name: str, cached: Rendition, state: PurgeState
     ) -> Served:
         """Find or make one that is current. As a rule no caller waits for it, so it logs its errors."""
         found = await self._cache.get(name, lambda each: self._validity.is_current(request, each))
         if found is not None and self._validity.is_current(request, found):
             return Served(found, hit=True, age=self._clock() - found.made_at)
         try:
-            return await self._make(request, name, cached, after_purge)
+            return await self._make(request, name, cached, state)
         except TRANSIENT_FAILURES as failure:
             self._failed_renewals[name] = True
             log.warning("renewal_failed", error=failure.code)
@@ -173,13 +176,13 @@ class Renditions:
             raise
 
     async def _make(
-        self, request: RenditionRequest, name: str, known: Rendition | None, after_purge: int
+        self, request: RenditionRequest, name: str, known: Rendition | None, state: PurgeState
     ) -> Served:
         """Make a new rendition, or confirm `known`, and put it into the cache where that is allowed."""
         try:
-            new = await self._maker.make(request, name, known, after_purge)
+            new = await self._maker.make(request, name, known, state)
         except CACHED_REFUSALS as refusal:
-            self._refusals.put(refusal, after_purge, name, self._original_name(request))
+            self._refusals.put(refusal, state.number, name, self._original_name(request))
             if known is not None:
                 await self._cache.put(name, known, 0)
             raise
@@ -191,7 +194,9 @@ class Renditions:
         age = self._clock() - new.rendition.made_at
         lifetime = request.lifetimes.retention - age if new.storable and self._cache.enabled else 0
         lifetime = new.rendition.cache_lifetime(self._avif.schedule(request, name, new, lifetime))
-        put = self._cache.put_in_memory if new.by_peer else self._cache.put
+        # What was only validated for this very request, the slower tiers have already.
+        validated = not state.leased and known is not None and new.rendition.body is known.body
+        put = self._cache.put_in_memory if new.by_peer or validated else self._cache.put
         await put(name, new.rendition, lifetime)
         return Served(
             new.rendition,
@@ -209,6 +214,6 @@ class Renditions:
         return f"\n{original.place}\n{original.key}\n{self._origin.version(original) or ''}"
 
 
-def _making(name: str, after_purge: int) -> str:
+def _making(name: str, state: PurgeState) -> str:
     """The flight that makes a rendition, whether a client waits for it or not."""
-    return f"make\n{after_purge}\n{name}"
+    return f"make\n{state.scope}\n{name}"

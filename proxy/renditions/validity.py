@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.model.errors import OriginFailed, Overloaded
+from proxy.model.errors import OriginFailed, Overloaded, ProxyError
 from proxy.model.freshness import Freshness, freshness
 from proxy.model.media import Rendition
-from proxy.purges.marks import PurgeVerdict, PurgeView
+from proxy.purges.marks import PurgeState, PurgeVerdict, PurgeView
 from proxy.renditions.request import RenditionRequest
 
 TRANSIENT_FAILURES = (OriginFailed, Overloaded)
 """Failures in place of which a stale rendition is served: those that are 5xx (RFC 5861 section 4)."""
+
+
+def may_stand_in(failure: ProxyError, state: PurgeState) -> bool:
+    """
+    Return whether a stale entry may be served in place of `failure`. Where it may have been purged without
+    this process knowing, only the origin's silence is reason enough.
+    """
+    return isinstance(failure, TRANSIENT_FAILURES if state.leased else OriginFailed)
 
 
 class Validity:
@@ -20,11 +28,6 @@ class Validity:
     def __init__(self, purges: PurgeView, clock: Callable[[], float]) -> None:
         self._purges = purges
         self._clock = clock
-
-    @property
-    def latest_purge(self) -> int:
-        """The number of the last purge that this process knows of."""
-        return self._purges.latest
 
     def purged(self, request: RenditionRequest, after_purge: int) -> PurgeVerdict | None:
         """Return how what answers `request` was purged since `after_purge` was the last purge, if it was."""

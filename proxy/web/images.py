@@ -103,9 +103,9 @@ class Images:
         try:
             left = parsed.seconds_left(now)
             name = self._renditions.name(url.stem, parsed.rendition_request)
+            purge = self._renditions.latest_purge
             if (rendition := self._renditions.peek(name)) is not None:
                 last = url.last_hit
-                purge = self._renditions.latest_purge
                 if (
                     last is not None
                     and now < last.until
