@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from ruamel.yaml.nodes import MappingNode, Node
 
+from proxy.config.listed import ListedValues, read_listed
 from proxy.config.yaml import (
     ValueReader,
     compose_nodes,
@@ -35,7 +36,7 @@ from proxy.options.spec import OPTIONS
 from proxy.options.values.colours import Colour
 from proxy.options.values.kinds import IntegerKind, NumberKind
 from proxy.options.values.overlays import AllowedOverlays, BlendMode, TextAlign, TextOutline
-from proxy.options.values.positions import MAX_SIDE, Anchor, Length
+from proxy.options.values.positions import Anchor, Length
 from proxy.url.grammar import SpecFields, read_options, resolve_options
 from proxy.url.path import MAX_OPTIONS_BYTES, read_key
 
@@ -59,15 +60,6 @@ class Preset:
     stale_if_error: int | None = None
     on_error: str | None = None
     on_error_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedValues:
-    """What the unsigned policy `listed` lets through: px, px, and 1 to 100. An empty list admits nothing."""
-
-    width: frozenset[int] = frozenset()
-    height: frozenset[int] = frozenset()
-    quality: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +116,7 @@ class Presets:
 
     defaults: SpecFields = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
-    listed: ListedValues = ListedValues()
+    listed: ListedValues = ListedValues()  # noqa: RUF009  frozen
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
     overlay_keys: tuple[str, ...] = ()
 
@@ -208,11 +200,6 @@ PRESET_FIELDS: Mapping[str, ValueReader] = {
     "on_error": _Key(),
     "on_error_status": _OnErrorStatus(),
 }
-LISTED_FIELDS: Mapping[str, ValueReader] = {
-    "width": IntegerKind(1, MAX_SIDE),
-    "height": IntegerKind(1, MAX_SIDE),
-    "quality": IntegerKind(1, 100),
-}
 OVERLAY_FIELDS: Mapping[str, ValueReader] = {
     "key": _Key(),
     "opacity": NumberKind(0, 1),
@@ -274,13 +261,6 @@ def read_preset(name: str, node: Node, file: Presets) -> Preset:
     with errors_at(node, name):
         resolve_options(preset.options, defaults=file.defaults, overlays=file.layers)
     return preset
-
-
-def read_listed(node: Node) -> ListedValues:
-    nodes = read_mapping(node, "'listed'", LISTED_FIELDS)
-    return ListedValues(
-        **{name: read_list(name, inner, LISTED_FIELDS[name]) for name, inner in nodes.items()}
-    )
 
 
 def read_overlay(name: str, node: Node) -> Overlay:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from proxy.config.presets import Presets
 from proxy.model.errors import PolicyRefused
-from proxy.options.spec import OPTIONS, OutputFormat
+from proxy.options.spec import OPTIONS, Mode, OutputFormat
 from proxy.options.suggestions import shorten
-from proxy.options.values.kinds import AutoQuality
+from proxy.options.values.positions import Compass
 from proxy.url.grammar import SpecFields
 
 URL_NAMES = {name: min(option.names, key=len) for name, option in OPTIONS.items()}
 """By option, its shortest name in URLs, which messages use."""
 
-ALLOWED_BESIDE_PRESETS = ("presets", "expires", "version", "dpr")
+ALLOWED_BY_PRESETS = ("presets", "expires", "dpr")
 """The options that the policy `presets` allows."""
 
-LISTED_RATIOS = (1.0, 2.0, 3.0)
-"""The device pixel ratios that the policy `listed` allows."""
+ALLOWED_BY_LISTED = (
+    "width", "height", "dpr", "fit", "mode", "position", "quality", "format", "presets", "expires",
+)  # fmt: skip
+"""The options that the policy `listed` allows; an option that is new in the table is not among them."""
 
-NEVER_LISTED = ("zoom", "min_width", "min_height", "extend", "border", "max_bytes", "effort", "text")
-"""The options that the policy `listed` never allows: ways around its lists, costly ones, and free text."""
-
-NEVER_LISTED_VALUES = (("format", OutputFormat.BEST),)
+_SEARCHING_MODES = (Mode.THUMB, Mode.AUTO)
 
 
 def check_policy(policy: str, written: SpecFields, presets: Presets) -> None:
@@ -51,43 +50,83 @@ def _allow_presets(written: SpecFields, presets: Presets) -> None:
             "this URL needs a signature: without one it has to name a preset, such as p_thumb",
             option=URL_NAMES["presets"], value="", allowed="the name of a preset",
         )  # fmt: skip
-    for preset in written["presets"]:
-        if preset not in presets.presets:
-            raise PolicyRefused(
-                f"this URL needs a signature: without one it has to name a preset, and {preset!r} is none",
-                option=URL_NAMES["presets"], value=preset, allowed=sorted(presets.presets),
-            )  # fmt: skip
-    for name, value in written.items():
-        if name not in ALLOWED_BESIDE_PRESETS:
-            allowed = [URL_NAMES[one] for one in ALLOWED_BESIDE_PRESETS]
-            raise PolicyRefused(
-                f"{URL_NAMES[name]!r} needs a signature: without one a URL has only {', '.join(allowed)}",
-                option=URL_NAMES[name], value=_formatted(name, value), allowed=allowed,
-            )  # fmt: skip
-    if not 1 <= written.get("dpr", 1.0) <= 3:
-        raise _not_allowed("dpr", written["dpr"], ["1 to 3"])
+    _check_names(written, ALLOWED_BY_PRESETS)
+    _check_presets(written["presets"], presets)
+    _check_listed("dpr", written, presets.listed.dpr)
 
 
 def _allow_listed(written: SpecFields, presets: Presets) -> None:
-    lists: Mapping[str, Iterable[Any]] = {
-        "width": sorted(presets.listed.width),
-        "height": sorted(presets.listed.height),
-        "quality": [*sorted(presets.listed.quality), *AutoQuality],
-        "dpr": LISTED_RATIOS,
-    }
-    for name in written:
-        if name in NEVER_LISTED or (name, written[name]) in NEVER_LISTED_VALUES:
-            value = _formatted(name, written[name])
-            said = URL_NAMES[name] if name in NEVER_LISTED else f"{URL_NAMES[name]}_{value}"
+    listed = presets.listed
+    _check_names(written, (*ALLOWED_BY_LISTED, *sorted(listed.options)))
+    if not written.keys() & {"width", "height"} and not written.get("presets"):
+        raise PolicyRefused(
+            "this URL needs a signature: without one it has a width or a height from the lists, or a preset",
+            option=URL_NAMES["width"], value="", allowed=_formatted_all("width", listed.width),
+        )  # fmt: skip
+    _check_presets(written.get("presets", ()), presets)
+    for name, values in {"dpr": listed.dpr, "quality": listed.quality}.items():
+        if name not in listed.options:
+            _check_listed(name, written, values)
+    for name in ("width", "height"):
+        _check_side(name, written, getattr(listed, name))
+    for name, allowed in CHOICES.items():
+        if name in written and name not in listed.options and written[name] not in allowed:
+            raise _not_allowed(name, written[name], [_formatted(name, each) for each in allowed])
+
+
+CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "mode": tuple(mode for mode in Mode if mode not in _SEARCHING_MODES),
+    "position": tuple(Compass),
+    "format": tuple(format for format in OutputFormat if format is not OutputFormat.BEST),
+}
+"""What the policy `listed` allows of options without a list: nothing that looks into the picture for it."""
+
+
+def _check_names(written: SpecFields, allowed: Sequence[str]) -> None:
+    for name, value in written.items():
+        if name not in allowed:
+            names = [URL_NAMES[each] for each in allowed]
             raise PolicyRefused(
-                f"{said!r} needs a signature: without one it is only had from presets.yaml",
-                option=URL_NAMES[name], value=value, allowed="what presets.yaml says",
+                f"{URL_NAMES[name]!r} needs a signature: without one a URL has only {', '.join(names)}",
+                option=URL_NAMES[name], value=_formatted(name, value), allowed=names,
             )  # fmt: skip
-    for name in written.keys() & lists.keys():
-        # By its spelling, since a share of 2.0 is no 2 px, and Python says that they are equal.
-        allowed, value = [_formatted(name, one) for one in lists[name]], _formatted(name, written[name])
-        if value not in allowed:
-            raise _not_allowed(name, written[name], allowed)
+
+
+def _check_presets(names: Sequence[str], presets: Presets) -> None:
+    """One preset, or several in a combination that the file names."""
+    option = URL_NAMES["presets"]
+    for name in names:
+        if name not in presets.presets:
+            raise PolicyRefused(
+                f"this URL needs a signature: without one it has to name a preset, and {name!r} is none",
+                option=option, value=name, allowed=sorted(presets.presets),
+            )  # fmt: skip
+    if len(names) > 1 and tuple(names) not in presets.listed.combinations:
+        allowed = ["one preset", *sorted(":".join(each) for each in presets.listed.combinations)]
+        raise PolicyRefused(
+            f"{':'.join(names)!r} needs a signature: without one {option!r} takes {', '.join(allowed)}",
+            option=option, value=":".join(names), allowed=allowed,
+        )  # fmt: skip
+
+
+def _check_listed(name: str, written: SpecFields, values: Iterable[Any]) -> None:
+    """By its spelling, since a share of 2.0 is no 2 px, and Python says that they are equal."""
+    if name in written and _formatted(name, written[name]) not in _formatted_all(name, values):
+        raise _not_allowed(name, written[name], _formatted_all(name, values))
+
+
+def _check_side(name: str, written: SpecFields, values: frozenset[int]) -> None:
+    """A side as it is written, and what it becomes with the URL's device pixel ratio."""
+    _check_listed(name, written, values)
+    ratio = written.get("dpr") or 1.0
+    if name in written and written[name] * ratio not in values:
+        factors = [each for each in values if each * ratio in values]
+        raise PolicyRefused(
+            f"'{URL_NAMES[name]}_{written[name]}' with dpr_{ratio:g} needs a signature: without one it takes "
+            + (", ".join(_formatted_all(name, factors)) or "nothing"),
+            option=URL_NAMES[name], value=_formatted(name, written[name]),
+            allowed=_formatted_all(name, factors),
+        )  # fmt: skip
 
 
 POLICIES: Mapping[str, Callable[[SpecFields, Presets], None]] = {
@@ -105,6 +144,10 @@ def _not_allowed(name: str, value: Any, allowed: list[str]) -> PolicyRefused:
         f"'{option}_{text}' needs a signature: without one {option!r} takes {takes}",
         option=option, value=text, allowed=allowed,
     )  # fmt: skip
+
+
+def _formatted_all(name: str, values: Iterable[Any]) -> list[str]:
+    return [_formatted(name, each) for each in sorted(values)]
 
 
 def _formatted(name: str, value: Any) -> str:

@@ -11,14 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from proxy.config.listed import LISTED_FIELDS, ListedValues
 from proxy.config.presets import (
-    LISTED_FIELDS,
     NO_PRESETS,
     OVERLAY_FIELDS,
     PRESET_FIELDS,
     PRESETS_SECTIONS,
     InvalidPresets,
-    ListedValues,
     Overlay,
     Preset,
     Presets,

@@ -479,7 +479,8 @@ class TestSigned:
 @pytest.mark.parametrize(
     "policy, url, status",
     [
-        ("presets", "/p_thumb/cats/tom.jpg", 200), ("presets", "/p_thumb,dpr_2,v_1/cats/tom.jpg", 200),
+        ("presets", "/p_thumb/cats/tom.jpg", 200), ("presets", "/p_thumb,dpr_2/cats/tom.jpg", 200),
+        ("presets", "/p_thumb,v_1/cats/tom.jpg", 403),
         ("presets", "/p_thumb,w_9/cats/tom.jpg", 403), ("presets", "/_/cats/tom.jpg", 403),
         ("listed", "/w_160/cats/tom.jpg", 200), ("listed", "/w_161/cats/tom.jpg", 403),
     ],

@@ -148,7 +148,8 @@ async def test_who_signs_nothing_writes_no_text(renderers: str, originals: Path)
             assert (await web.get(f"/s--{signature}--{text}")).status_code == 200
             assert (await web.get("/p_branded/cats/tom.jpg")).status_code == 200
         async with client(renderers, unsigned="listed", **flags) as web:
-            assert (await web.get("/w_200,l_caption/cats/tom.jpg")).status_code == 200
+            refused = await web.get("/w_200,l_caption/cats/tom.jpg")
+            assert (refused.status_code, refused.json()["option"]) == (403, "l")
 
 
 async def test_a_picture_without_a_face_says_so_each_time(renderers: str, originals: Path) -> None:
