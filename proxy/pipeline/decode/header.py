@@ -12,7 +12,7 @@ from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixel
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Incoming, InputOnly
 from proxy.options.values.positions import round_px
-from proxy.pipeline.decode import svg
+from proxy.pipeline.decode import svg, tiff
 from proxy.pipeline.decode.containers import declared_size
 from proxy.pipeline.decode.gif import is_cut_gif, is_drawn_here
 from proxy.pipeline.decode.libvips import libvips
@@ -35,7 +35,8 @@ class Header:
     there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
     picture in memory; `drawing` is what is rasterised of an SVG,
     and `drawn_here` says that the frames of a GIF are put on their canvas by us. `cut` is a GIF that
-    is known to be truncated, and `show_damaged` whether that is shown.
+    is known to be truncated, and `show_damaged` whether that is shown. `ycbcr`: the
+    samples of a TIFF are not RGB yet.
     """
 
     format: Incoming
@@ -51,6 +52,7 @@ class Header:
     drawn_here: bool = False
     show_damaged: bool = False
     cut: bool = False
+    ycbcr: bool = False
     drawing: svg.Drawing | None = field(default=None, repr=False)
     interpretation: str = "srgb"
     profile: bytes | None = field(default=None, repr=False)
@@ -88,6 +90,11 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     cut = format is Format.GIF and is_cut_gif(body)
     if cut and not limits.show_damaged:
         raise BrokenImage("the original is a gif image that was cut short")
+    tags = tiff.tiff_tags(body, page) if format is Format.TIFF else {}
+    if tiff.shows_wrong(tags):
+        raise BrokenImage(
+            "the original is a tiff image of old-style JPEG or YCbCr, which cannot be read here"
+        )
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
         strictness = {"fail_on": "none"} if limits.show_damaged else {}
         found = _header(open_image(body, format, **strictness), format)
@@ -95,7 +102,7 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
             found = replace(_header(open_image(body, format, page=page, **strictness), format), page=page)
     _refuse_page(page, found)
     _gate(found.stored, limits)
-    found = replace(found, cut=cut, show_damaged=limits.show_damaged)
+    found = replace(found, ycbcr=tiff.has_ycbcr_samples(tags), cut=cut, show_damaged=limits.show_damaged)
     if format is Format.GIF and not cut and is_drawn_here(body, found.stored):
         found = replace(found, alpha=True, drawn_here=True)
     if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != Size(1, 1):

@@ -12,7 +12,7 @@ from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import BrokenImage
 from proxy.model.media import Body, Format, InputOnly
 from proxy.options.spec import Spec
-from proxy.pipeline.decode import gif, jpeg
+from proxy.pipeline.decode import gif, jpeg, tiff
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, GarbledRows, MissingRows, jpeg_warnings, libvips
 from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
@@ -123,6 +123,8 @@ def _scaled(
         image = open_image(body, header.format, **on_load, **strictness)
         part = _shrunk_box(part, factor, Size(image.width, image.height))
         image = image.crop(part.left, part.top, part.width, part.height)
+    if header.ycbcr:
+        image = tiff.to_rgb_samples(image)
     return to_upright(resampled(image, target, header.profile, spec).copy_memory(), turned)
 
 

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import io
+import struct
+
+import pytest
+from PIL import Image
+
+from proxy.model.errors import BrokenImage
+from proxy.model.limits import Limits
+from proxy.model.media import Format
+from proxy.pipeline.decode.tiff import tiff_tags
+from proxy.pipeline.render import render
+from proxy.url.grammar import parse_options
+from tests.paths import PICTURES
+from tests.pictures import loaded, near, plain, saved
+
+PNG = parse_options("f_png")
+
+
+def written(mode: str, colour: tuple[int, ...], **more: object) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 32), colour).convert(mode).save(stream, "TIFF", **more)
+    return stream.getvalue()
+
+
+def shown(body: bytes) -> tuple[int, ...]:
+    return tuple(int(value) for value in loaded(render(body, PNG, Limits()).body)(10, 10))
+
+
+def test_ycbcr_is_shown_in_its_colours() -> None:
+    assert near(shown((PICTURES / "tiff-ycbcr.tif").read_bytes()), (238, 14, 13), within=1)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "packbits", "jpeg"])
+@pytest.mark.parametrize("colour", [(200, 60, 30), (0, 0, 0), (255, 255, 255), (10, 20, 240)])
+def test_every_compression_of_ycbcr_that_is_whole_is_shown_right_or_refused(
+    compression: str | None, colour: tuple[int, ...]
+) -> None:
+    body = written("YCbCr", colour, compression=compression)
+    try:
+        found = shown(body)
+    except BrokenImage:
+        return
+    assert near(found[:3], colour, within=4)
+
+
+def test_old_style_jpeg_is_refused_and_not_blank() -> None:
+    with pytest.raises(BrokenImage):
+        shown((PICTURES / "tiff-ojpeg-tiles.tif").read_bytes())
+
+
+@pytest.mark.parametrize("compression", ["none", "jpeg", "deflate", "lzw", "packbits", "webp"])
+@pytest.mark.parametrize("tile", [False, True])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (0, 0, 0, 0), (200, 60, 30)])
+def test_black_and_transparent_files_stay_pictures(
+    compression: str, *, tile: bool, colour: tuple[int, ...]
+) -> None:
+    if compression == "jpeg" and len(colour) == 4:
+        pytest.skip("JPEG has no alpha")
+    more = {"compression": compression, "tile": tile, "tile_width": 16, "tile_height": 16}
+    assert near(shown(saved(plain(64, 48, *colour), Format.TIFF, **more)), colour, within=3)
+
+
+def test_tags_are_read_as_far_as_they_go() -> None:
+    body = written("RGB", (1, 2, 3))
+    assert tiff_tags(body, 0)[262] == 2
+    assert tiff_tags(body, 7) == {}
+    for end in range(0, len(body), 7):
+        tiff_tags(body[:end], 0)
+    assert tiff_tags(b"II*\0" + struct.pack("<I", 4_000_000_000), 0) == {}
