@@ -184,9 +184,7 @@ class Settings(BaseSettings):
         2 * 10**9, ge=256 * 10**6, description="Address space of one renderer process; 256MB at the least."
     )
     fetch_timeout: Timeout = Field(10.0, description="Time for one answer of an origin.")
-    queue_size: Count = Field(
-        64, description="Renditions that may wait for a renderer before new ones get a 503."
-    )
+    queue_size: Count = Field(64, description="Renditions that may wait for a renderer; more get a 503.")
     queue_bytes: Bytes = Field(
         512_000_000, description="The same in bytes of their originals, which wait in memory."
     )
@@ -202,9 +200,7 @@ class Settings(BaseSettings):
     idle_timeout: Timeout = Field(75.0, description="Time between two requests; a CDN in front needs less.")
     slow_timeout: Timeout = Field(30.0, description="Time after which slow bodies and readers are ended.")
     min_rate: Bytes = Field(1_000, description="Bytes a second over that time, below which they are slow.")
-    max_sending_bytes: Bytes = Field(
-        256_000_000, description="Bytes that wait in one web process for readers."
-    )
+    max_sending_bytes: Bytes = Field(256_000_000, description="What may wait, a web process, for readers.")
     purge_lease: Timeout = Field(5.0, description="How long Redis may be silent until hits are validated.")
     drain_delay: Delay = Field(0.0, description="After SIGTERM, time not ready and still accepting.")
     drain_timeout: Timeout = Field(30.0, description="After that, time for requests under way to end.")

@@ -35,7 +35,7 @@ _UNITS: Mapping[str, Fraction] = {
 _FONT_UNITS: Mapping[str, Fraction] = {"em": Fraction(1), "ex": Fraction(1, 2), "ch": Fraction(1, 2)}
 
 _START_TAG = re.compile(rb"(<[^\s/>]++)(?:[^\"'/>]++|\"[^\"]*+\"|'[^']*+')*+(/?>)")
-_LENGTH = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)((?:e[+-]?[0-9]+)?)([a-z]*)")
+_LENGTH = re.compile(r"\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:e[+-]?[0-9]+)?)([a-z]*)")
 _LONGEST_LENGTH = 64
 _LARGEST, _SMALLEST = 1e9, 1e-6
 _NUMBERS = re.compile(r"[\s,]+")
