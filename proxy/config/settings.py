@@ -185,17 +185,13 @@ class Settings(BaseSettings):
     )
     fetch_timeout: Timeout = Field(10.0, description="Time for one answer of an origin.")
     queue_size: Count = Field(64, description="Renditions that may wait for a renderer; more get a 503.")
-    queue_bytes: Bytes = Field(
-        512_000_000, description="The same in bytes of their originals, which wait in memory."
-    )
+    queue_bytes: Bytes = Field(512_000_000, description="The same in bytes of their originals, in memory.")
     max_age: Lifetime = Field(86_400, description="How long browsers keep a rendition.")
     s_maxage: Lifetime = Field(365 * 86_400, description="How long CDNs and the own cache keep it.")
     stale_while_revalidate: Lifetime = Field(
         86_400, description="How long after that it is served while a new one is made."
     )
-    stale_if_error: Lifetime = Field(
-        604_800, description="How long after that it is served while the origin is down."
-    )
+    stale_if_error: Lifetime = Field(604_800, description="The same while the origin is down.")
     head_timeout: Timeout = Field(10.0, description="Time for a request's head to come.")
     idle_timeout: Timeout = Field(75.0, description="Time between two requests; a CDN in front needs less.")
     slow_timeout: Timeout = Field(30.0, description="Time after which slow bodies and readers are ended.")
