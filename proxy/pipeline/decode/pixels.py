@@ -51,9 +51,11 @@ def scaled(
     """
     if header.format is Format.JPEG:
         return _scaled_jpeg(body, header, region, size, spec)
+    # Of tiles that cannot be decoded libtiff only warns, and leaves them blank.
+    strictness = {"fail_on": "warning"} if header.format is Format.TIFF else {}
     try:
         with _decoding(header):
-            return _scaled(body, header, region, size, spec)
+            return _scaled(body, header, region, size, spec, **strictness)
     except BrokenImage:
         if not header.show_damaged:
             raise

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 
 import pytest
@@ -8,12 +9,12 @@ from PIL import Image
 
 from proxy.model.errors import BrokenImage
 from proxy.model.limits import Limits
-from proxy.model.media import Format
+from proxy.model.media import Format, Note
 from proxy.pipeline.decode.tiff import tiff_tags
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.paths import PICTURES
-from tests.pictures import loaded, near, plain, saved
+from tests.pictures import loaded, near, photo, plain, saved
 
 PNG = parse_options("f_png")
 
@@ -69,3 +70,21 @@ def test_tags_are_read_as_far_as_they_go() -> None:
     for end in range(0, len(body), 7):
         tiff_tags(body[:end], 0)
     assert tiff_tags(b"II*\0" + struct.pack("<I", 4_000_000_000), 0) == {}
+
+
+@pytest.mark.parametrize(("compression", "tile"), [("lzw", True), ("lzw", False), ("packbits", False)])
+def test_what_cannot_be_decoded_is_not_left_blank(compression: str, *, tile: bool) -> None:
+    more = {"compression": compression, "tile": tile, "tile_width": 32, "tile_height": 32}
+    body = saved(photo(128, 128), Format.TIFF, **more)
+    half = len(body) // 2
+    junk = bytes(random.Random(at).randrange(256) for at in range(60))
+    damaged = body[:half] + junk + body[half + 60 :]
+    for options in ("f_png", "w_20", "crop_64_0_64_128,f_png", "w_20,h_20,g_attention"):
+        with pytest.raises(BrokenImage):
+            render(damaged, parse_options(options), Limits())
+    assert render(damaged, PNG, Limits(show_damaged=True)).notes == (Note.DAMAGED,)
+
+
+def test_tags_of_unknown_meaning_are_no_damage() -> None:
+    body = written("RGB", (1, 2, 3), tiffinfo={65_000: "hello"})
+    assert shown(body) == (1, 2, 3)
