@@ -51,8 +51,10 @@ def scaled(
     """
     if header.format is Format.JPEG:
         return _scaled_jpeg(body, header, region, size, spec)
-    # Of tiles that cannot be decoded libtiff only warns, and leaves them blank.
-    strictness = {"fail_on": "warning"} if header.format is Format.TIFF else {}
+    strictness: dict[str, str] = {}
+    if header.format is Format.TIFF:
+        # Of tiles that cannot be decoded libtiff only warns, and leaves them blank.
+        strictness, body = {"fail_on": "warning"}, tiff.without_later_pages(body, header.page)
     try:
         with _decoding(header):
             return _scaled(body, header, region, size, spec, **strictness)

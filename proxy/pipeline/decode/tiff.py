@@ -45,6 +45,21 @@ def tiff_tags(body: Body, page: int) -> Mapping[int, int]:
     return found
 
 
+def without_later_pages(body: Body, page: int) -> bytes:
+    """Return a file that ends with `page`, so that libvips warns of none behind it."""
+    whole = bytearray(body)
+    with suppress(struct.error, IndexError, OverflowError):
+        order = "<" if body[0] == ord("I") else ">"
+        big = struct.unpack_from(order + "H", body, 2) == (43,)
+        at, size, counted, offset = (8, 20, "Q", "Q") if big else (4, 12, "H", "I")
+        for _ in range(min(page, _MAX_PAGES) + 1):
+            (at,) = struct.unpack_from(order + offset, body, at)
+            (count,) = struct.unpack_from(order + counted, body, at)
+            at += (8 if big else 2) + size * count
+        struct.pack_into(order + offset, whole, at, 0)
+    return bytes(whole)
+
+
 def shows_wrong(tags: Mapping[int, int]) -> bool:
     """
     Whether libvips leaves out what it cannot decode, or takes samples for what they are not: JPEG as TIFF 6.0

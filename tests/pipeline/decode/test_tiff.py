@@ -88,3 +88,24 @@ def test_what_cannot_be_decoded_is_not_left_blank(compression: str, *, tile: boo
 def test_tags_of_unknown_meaning_are_no_damage() -> None:
     body = written("RGB", (1, 2, 3), tiffinfo={65_000: "hello"})
     assert shown(body) == (1, 2, 3)
+
+
+def test_a_later_page_that_cannot_be_read_does_not_spoil_the_first() -> None:
+    stream = io.BytesIO()
+    pages = [Image.new("RGB", (32, 32), colour) for colour in ((200, 60, 30), (1, 2, 3), (9, 9, 9))]
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:])
+    body = stream.getvalue()
+    (first,) = struct.unpack_from("<I", body, 4)
+    (count,) = struct.unpack_from("<H", body, first)
+    link = first + 2 + 12 * count
+    (second,) = struct.unpack_from("<I", body, link)
+    junk = bytearray(body)
+    junk[second : second + 200] = b"\xff" * 200
+    beyond = bytearray(body)
+    struct.pack_into("<I", beyond, link, len(body) + 1000)
+    for damaged in (bytes(junk), bytes(beyond), body[: second + 10]):
+        assert shown(damaged) == (200, 60, 30)
+    assert shown(body) == (200, 60, 30)
+    for page, colour in ((1, (1, 2, 3)), (2, (9, 9, 9))):
+        image = loaded(render(body, parse_options(f"page_{page},f_png"), Limits()).body)
+        assert tuple(image(5, 5)) == colour
