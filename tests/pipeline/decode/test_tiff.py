@@ -51,14 +51,19 @@ def test_old_style_jpeg_is_refused_and_not_blank() -> None:
         shown((PICTURES / "tiff-ojpeg-tiles.tif").read_bytes())
 
 
-@pytest.mark.parametrize("compression", ["none", "jpeg", "deflate", "lzw", "packbits", "webp"])
 @pytest.mark.parametrize("tile", [False, True])
-@pytest.mark.parametrize("colour", [(0, 0, 0), (0, 0, 0, 0), (200, 60, 30)])
+@pytest.mark.parametrize(
+    ("compression", "colour"),
+    [
+        (compression, colour)
+        for compression in ("none", "jpeg", "deflate", "lzw", "packbits", "webp")
+        for colour in ((0, 0, 0), (0, 0, 0, 0), (200, 60, 30))
+        if compression != "jpeg" or len(colour) == 3  # JPEG has no alpha
+    ],
+)
 def test_black_and_transparent_files_stay_pictures(
     compression: str, *, tile: bool, colour: tuple[int, ...]
 ) -> None:
-    if compression == "jpeg" and len(colour) == 4:
-        pytest.skip("JPEG has no alpha")
     more = {"compression": compression, "tile": tile, "tile_width": 16, "tile_height": 16}
     assert near(shown(saved(plain(64, 48, *colour), Format.TIFF, **more)), colour, within=3)
 
