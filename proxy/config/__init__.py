@@ -3,3 +3,8 @@
 In: flags, the environment and files (`settings.load_settings`, `deployment`). Out: frozen `Settings`,
 `Presets` and `Sources`, or an error with line and column.
 """
+
+from proxy.config.presets import Presets, load_presets
+from proxy.config.settings import Settings, load_settings
+
+__all__ = ["Presets", "Settings", "load_presets", "load_settings"]

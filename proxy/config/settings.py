@@ -285,8 +285,8 @@ class _Environment(PydanticBaseSettingsSource):
 
 def load_settings(**flags: object) -> Settings:
     """
-    Read the settings from `flags` (None: not given), else the environment, else defaults. Raises
-    InvalidSettings, which names each culprit by the flag or the variable that gave it.
+    Read settings from `flags` (None: not given), else the environment, else defaults.
+    Raises InvalidSettings, which names each culprit by the flag or the variable that gave it.
     """
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     try:

@@ -15,7 +15,7 @@ from proxy.options.values.positions import Anchor, Compass, FocalPoint, Length
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """px."""
+    """Width and height in whole px."""
 
     width: int
     height: int
@@ -47,7 +47,7 @@ class ExactSize:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """px, from the top left corner."""
+    """A rectangle in whole px, counted from the top left corner."""
 
     left: int
     top: int

@@ -24,9 +24,11 @@ def render(
     background: bool = False,
 ) -> Rendered:
     """
-    Make one rendition of one original. `accepted` is what `f_auto` and `f_best` may choose among; unless
-    `background`, that excludes an AVIF which would take longer than `limits.avif_budget`. `overlay` is the
-    original of what the spec lays over it, under limits of its own if it has any.
+    Make one rendition of one original.
+
+    `accepted` is what `f_auto` and `f_best` may choose among; unless `background`, that excludes an AVIF
+    which would take longer than `limits.avif_budget`. `overlay` is the original of what the spec lays over
+    it, under limits of its own if it has any.
 
     Raises UnusableOriginal (NotAnImage, BrokenImage, NoSuchPage, TooManyPixels, TooCostly, UnusableOverlay),
     ResultTooLarge, and InvalidValue for a text in which nothing is seen.

@@ -60,7 +60,11 @@ class Composed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """`width` and `height` are px of one frame; `timings` are seconds of wall clock by stage."""
+    """
+    The file of one rendition.
+
+    `width` and `height` are px of one frame; `timings` are seconds of wall clock by stage.
+    """
 
     body: bytes = field(repr=False)
     format: Format

@@ -131,9 +131,10 @@ class Metrics:
 
 class DeploymentFacts(Collector):
     """
-    What is the same in all processes of a deployment: its version, how many renderers are running and have
-    died, which `renderers` returns, and which locks are around all of them, which `sandbox` returns by name.
-    Both return `None` if that is not known.
+    What is the same in all processes of a deployment: its version, and the state of its renderers.
+
+    `renderers` returns how many are running and have died, `sandbox` which locks are around all of them, by
+    name; both return `None` if that is not known.
     """
 
     def __init__(
