@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
 import itertools
 import re
 import time
@@ -88,12 +89,17 @@ def seconds(work: Callable[[], object], times: int) -> float:
             work()
         return time.process_time() - started
 
-    return min(once() for _ in range(times))
+    # What the collector takes depends on all that other tests have left, and not on this work.
+    gc.disable()
+    try:
+        return min(once() for _ in range(times))
+    finally:
+        gc.enable()
 
 
 def is_linear(work: Callable[[int], Callable[[], object]], length: int = LENGTH) -> bool:
     """Whether twice as much costs at most `MAX_RATIO` as much; `work` prepares it for a length."""
-    few = seconds(work(length // 8), 1)
+    few = seconds(work(length // 8), 3)
     if few > ENDLESS / 64:
         return False  # before the whole of it is tried
     once, twice = work(length), work(2 * length)
