@@ -14,14 +14,13 @@ from pathlib import Path
 from proxy.app.announce import announce
 from proxy.app.asgi import Deployment
 from proxy.app.processes import collect_signals, run_web_processes
-from proxy.app.wiring import open_originals
+from proxy.app.wiring import open_originals, open_renderers
 from proxy.caches.tiers import open_cache, open_originals_cache
 from proxy.clients.address import first_folder
 from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.environment import variable_name
 from proxy.config.settings import Settings
 from proxy.renderers.sandbox import hide_memory
-from proxy.renderers.supervisor import Supervisor
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import METRICS_FOLDER_VARIABLE
 
@@ -46,16 +45,7 @@ def serve_deployment(settings: Settings) -> int:
         if settings.metrics_port is not None:
             listeners.append(stack.enter_context(bind(settings.host, settings.metrics_port)))
         port, metrics_port = (*(each.getsockname()[1] for each in listeners), None)[:2]
-        try:
-            renderers = stack.enter_context(
-                Supervisor(
-                    renderers=settings.renderers,
-                    memory_bytes=settings.render_memory,
-                    max_job_seconds=settings.render_timeout,
-                )
-            )
-        except RuntimeError as error:
-            raise ValueError(str(error)) from error
+        renderers = stack.enter_context(open_renderers(settings))
         deployment = Deployment(
             settings=settings,
             renderers=renderers.socket_path,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from proxy.app.wiring import open_renditions, serving_terms
+from proxy.app.wiring import open_renderers, open_renditions, serving_terms
 from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.settings import Settings
 from proxy.model.errors import Overloaded, ProxyError
@@ -22,7 +22,6 @@ from proxy.purges.log import open_purge_log
 from proxy.renderers.admission import MAX_BACKGROUND_JOBS
 from proxy.renderers.client import RendererClient
 from proxy.renderers.sandbox import hide_memory
-from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import RenditionRequest, Renditions, Served
 from proxy.requests.read import ParsedRequest, ServingTerms, read_request
 from proxy.url.build import format_path
@@ -68,11 +67,7 @@ class Warming:
         tally = Tally()
         hide_memory()
         try:
-            with Supervisor(
-                renderers=settings.renderers,
-                memory_bytes=settings.render_memory,
-                max_job_seconds=settings.render_timeout,
-            ) as renderers:
+            with open_renderers(settings) as renderers:
                 asyncio.run(self._run(list(keys), renderers.socket_path, at_once, tally, done))
         except KeyboardInterrupt:
             tally.stopped = True

@@ -1,9 +1,9 @@
-"""Open origins, caches, purges and single-flights as the settings say; no other module does."""
+"""Open origins, caches, purges, single-flights and renderers as the settings say; no other module does."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import fields
 
 from proxy.caches.tiers import open_cache, open_originals_cache
@@ -14,9 +14,26 @@ from proxy.origins.sources import Sources
 from proxy.purges.log import PurgeLog
 from proxy.purges.marks import PurgeView
 from proxy.renderers.client import RendererClient
+from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import Originals, Renditions, open_leadership
 from proxy.requests.read import ServingTerms
 from proxy.telemetry.metrics import Metrics
+
+
+@contextmanager
+def open_renderers(settings: Settings) -> Iterator[Supervisor]:
+    """Start the renderers of a deployment, and stop them afterwards. Raises ValueError if they do not."""
+    with ExitStack() as stack:
+        supervisor = Supervisor(
+            renderers=settings.renderers,
+            memory_bytes=settings.render_memory,
+            max_job_seconds=settings.render_timeout,
+        )
+        try:
+            stack.enter_context(supervisor)
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
+        yield supervisor
 
 
 @asynccontextmanager
