@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -14,8 +15,8 @@ from proxy.config.settings import Policy
 from proxy.model.errors import InvalidRequest, PolicyRefused
 from proxy.options.row import Option
 from proxy.options.spec import OPTIONS, SHORTHANDS
-from proxy.requests.policy import ALLOWED_BY_LISTED, POLICIES, check_policy
-from proxy.url.grammar import read_options
+from proxy.requests.policy import ALLOWED_BY_LISTED, ALLOWED_BY_PRESETS, POLICIES, check_policy
+from proxy.url.grammar import read_options, split_items
 from tests.strategies import written_options
 
 LISTED = ListedValues(
@@ -202,18 +203,24 @@ def test_listed_never_lets_an_unlisted_size_through(text: str) -> None:
 
 
 @pytest.mark.parametrize("option", [*OPTIONS.values(), *SHORTHANDS], ids=lambda option: option.names[0])
-def test_listed_is_an_allow_list(option: Option) -> None:
+def test_policies_are_allow_lists(option: Option) -> None:
     """Whatever an option is called, and whatever option is added: what the list does not name is refused."""
+    argument = next(
+        item.removeprefix(name)
+        for item in split_items(option.example)
+        for name in sorted(option.names, key=len, reverse=True)
+        if re.fullmatch(rf"{re.escape(name)}([_:=].*)?", item)
+    )
     for name in option.names:
-        text = f"{name}{option.example.removeprefix(option.names[0])}"
-        example = next((each for each in option.example.split(",") if each.startswith(name)), None)
-        try:
-            written = read_options(example or text)
-        except InvalidRequest:
-            continue
-        if not written.keys() <= set(ALLOWED_BY_LISTED):
-            refusal = refused("listed", f"w_160,{example or text}")
-            assert refusal.facts["allowed"]
+        text = f"{name}{argument}"
+        names = read_options(text).keys()
+        assert names, "it was read"
+        for policy, beside, allowed in (
+            ("listed", "w_160", ALLOWED_BY_LISTED),
+            ("presets", "p_thumb", ALLOWED_BY_PRESETS),
+        ):
+            if not names <= set(allowed):
+                assert refused(policy, f"{beside},{text}").facts["allowed"]
 
 
 @pytest.mark.parametrize(
