@@ -30,7 +30,7 @@ from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
 from proxy.url.grammar import canonical_text, parse_options, resolve_options
-from proxy.url.path import INFO_PREFIX, split_path
+from proxy.url.path import info_prefix_of, split_path
 
 
 class Commands(TyperGroup):
@@ -180,7 +180,7 @@ def options_in(text: str, mount: str) -> str:
     url = urlsplit(text)
     if not url.scheme and not text.startswith("/"):
         return text
-    below = INFO_PREFIX if url.path.removeprefix(mount).startswith(f"{INFO_PREFIX}/") else ""
+    below = info_prefix_of(url.path.removeprefix(mount))
     return split_path(url.path.encode(), url.query.encode(), mount, below).options
 
 

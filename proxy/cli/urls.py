@@ -16,7 +16,7 @@ from proxy.config.settings import Settings, load_settings
 from proxy.config.units import SECONDS
 from proxy.url.build import format_path, format_url, refuse_base, refuse_unsendable, with_expiry
 from proxy.url.grammar import parse_options, read_options
-from proxy.url.path import INFO_PREFIX, split_path
+from proxy.url.path import info_prefix_of, split_path
 
 SINCE_1970 = 10**9  # a larger number of seconds is a date: as a delay it would be more than thirty years
 
@@ -82,7 +82,7 @@ def url_command(
 def written_url(path: str, settings: Settings, *, exp: str | None, query: bool, base: str) -> str:
     if base:
         refuse_base(base)
-    below = INFO_PREFIX if path.startswith(f"{INFO_PREFIX}/") else ""
+    below = info_prefix_of(path)
     if exp is not None:
         path = below + with_expiry(path.removeprefix(below), expiry(exp, time.time()))
     options = split_path(path.encode(), below=below).options

@@ -25,6 +25,17 @@ INFO_PREFIX = "/-/info"
 """The path below which URLs ask for facts about a picture."""
 
 
+def strip_signature(path: str) -> str:
+    """Return `path`, still encoded, without the signature that may stand at its beginning."""
+    signature = SIGNATURE_SEGMENT.match(path.encode("utf-8", "surrogateescape"))
+    return path[signature.end() :] if signature else path
+
+
+def info_prefix_of(path: str) -> str:
+    """Return `INFO_PREFIX` if a path without its mount is below it, signed or not, else nothing."""
+    return INFO_PREFIX if strip_signature(path).startswith(f"{INFO_PREFIX}/") else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """

@@ -169,10 +169,10 @@ class Images:
         return problem_from(error, vary=may_vary(raw_path), suggestion=suggestion)
 
     def _suggestion(self, error: ProxyError, raw_path: bytes, query: bytes) -> str | None:
-        prefix = self._terms.mount + self._terms.below
-        path = raw_path.decode("latin-1").removeprefix(prefix)
-        found = correction(error, path, query.decode("latin-1"))
-        return None if found is None else prefix + found
+        mount = self._terms.mount
+        path = raw_path.decode("latin-1").removeprefix(mount)
+        found = correction(error, path, query.decode("latin-1"), self._terms.below)
+        return None if found is None else mount + found
 
     async def _failed(self, parsed: ParsedRequest, error: ProxyError, suggestion: str | None) -> HttpResponse:
         """The problem, or the image that a preset shows in its place, which lives as long as the problem."""

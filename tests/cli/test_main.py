@@ -678,6 +678,7 @@ def test_the_package_is_the_command() -> None:
         "/w_300,h_200/cats/tom.jpg",
         "/s--Zk3x_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM--/w_300,h_200/cats/tom.jpg",
         "/-/info/w_300,h_200/cats/tom.jpg",
+        "/s--Zk3x_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM--/-/info/w_300,h_200/cats/tom.jpg",
         "https://images.example.com/w_300,h_200/cats/tom.jpg?s=Zk3x_abcdefghijklmnopqrstuvwxyz",
     ],
 )
