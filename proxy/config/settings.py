@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from proxy.config.coherence import check_together, warnings_about
+from proxy.config.defaults import (
+    available_cores,
+    default_cache,
+    default_log_format,
+    default_originals_cache,
+    is_loopback,
+    unsigned_policy,
+)
 from proxy.config.environment import ENV_PREFIX, InvalidSettings, problem_of, read_environment
 from proxy.config.fields import (
     Bytes,
@@ -33,47 +39,9 @@ from proxy.config.fields import (
 from proxy.model.limits import Limits
 from proxy.url.signing import Secret, parse_secrets
 
-SHORT_SECRET = 32  # bytes: as much as the HMAC that it keys (RFC 2104 section 3)
 CONFIDENTIAL = frozenset({"secrets", "admin_token"})  # never shown, and never empty by accident
 
 _LIMITS = Limits()
-
-
-def _cores() -> int:
-    """The cores this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cache() -> str:
-    return _tiers("memory://256MB", "image-proxy", "2GB")
-
-
-def _originals_cache() -> str:
-    return _tiers("memory://128MB", "image-proxy/originals", "4GB")
-
-
-def _tiers(memory: str, name: str, size: str) -> str:
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    folder = Path(home if os.path.isabs(home) else os.path.expanduser("~/.cache"), name)
-    if not folder.is_absolute():  # a user without a home, as in many containers
-        return memory
-    return f"{memory},disk://{quote(str(folder))}?size={size}"
-
-
-def _unsigned(earlier: dict[str, Any]) -> Policy:
-    return "allow" if earlier["secrets"] is None and _is_loopback(earlier["host"]) else "deny"
-
-
-def _log_format() -> Literal["human", "json"]:
-    return "human" if sys.stderr.isatty() else "json"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
 
 Policy = Literal["deny", "presets", "listed", "allow"]
 
@@ -89,7 +57,7 @@ class Settings(BaseSettings):
     port: Port = Field(8000, description="Port of the public listener; 0 takes a free one and prints it.")
     workers: ProcessCount = Field(1, description="Web processes.")
     renderers: ProcessCount = Field(
-        default_factory=_cores,
+        default_factory=available_cores,
         description="Renderer processes, over all web processes.",
         json_schema_extra={"shown": "one a core"},
     )
@@ -113,14 +81,14 @@ class Settings(BaseSettings):
         False, description="Lets the configured origins resolve to private addresses, loopback included."
     )
     cache: str = Field(
-        default_factory=_cache,
+        default_factory=default_cache,
         repr=False,
         description="Where renditions are kept, nearest first, comma-separated: memory://SIZE, "
         "disk:///path?size=SIZE, redis://, redis+sentinel://, redis+cluster://, s3://; or 'none'.",
         json_schema_extra={"shown": "memory://256MB,disk://~/.cache/image-proxy?size=2GB"},
     )
     originals_cache: str = Field(
-        default_factory=_originals_cache,
+        default_factory=default_originals_cache,
         repr=False,
         description="Where fetched originals are kept, under their origin's own caching headers: "
         "memory://SIZE, disk:///path?size=SIZE; or 'none'. A folder's originals are not.",
@@ -134,7 +102,7 @@ class Settings(BaseSettings):
         description="Secrets that sign URLs, 'secret' or 'id:secret', comma-separated; the first one signs.",
     )
     unsigned: Policy = Field(
-        default_factory=_unsigned,
+        default_factory=unsigned_policy,
         description="URLs served without a signature: none (deny), a preset alone (presets), those within "
         "the lists of the presets file (listed), or all (allow).",
         json_schema_extra={"shown": "deny with secrets, else allow on loopback"},
@@ -202,7 +170,7 @@ class Settings(BaseSettings):
     drain_timeout: Timeout = Field(30.0, description="After that, time for requests under way to end.")
     server_timing: bool = Field(True, description="Whether answers carry Server-Timing.")
     log_format: Literal["human", "json"] = Field(
-        default_factory=_log_format,
+        default_factory=default_log_format,
         description="Lines for people or for machines, on stderr.",
         json_schema_extra={"shown": "human on a terminal, else json"},
     )
@@ -212,21 +180,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
-        if self.unsigned == "deny" and self.secrets is None:
-            raise ValueError(
-                f"nothing could be served on {self.host}: unsigned URLs are denied, and there is no secret "
-                f"to sign with. Set {ENV_PREFIX}SECRETS, or {ENV_PREFIX}UNSIGNED to presets or listed"
-            )
-        if self.unsigned == "allow" and not self.is_loopback and not self.unsigned_public:
-            raise ValueError(
-                f"{ENV_PREFIX}UNSIGNED=allow on {self.host} lets anybody spend this machine's time. Set it "
-                f"to presets or listed, or say it twice with {ENV_PREFIX}UNSIGNED_PUBLIC=true"
-            )
-        token = self.admin_token.get_secret_value().encode() if self.admin_token else None
-        if token is not None and any(secret.value == token for secret in self.signing_secrets):
-            raise ValueError(f"{ENV_PREFIX}ADMIN_TOKEN must not be one of {ENV_PREFIX}SECRETS")
-        if self.metrics_port and self.metrics_port == self.port:
-            raise ValueError(f"{ENV_PREFIX}METRICS_PORT and {ENV_PREFIX}PORT are both {self.port}")
+        check_together(self)
         return self
 
     @classmethod
@@ -243,7 +197,7 @@ class Settings(BaseSettings):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can connect, so that development's defaults are safe."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def signing_secrets(self) -> tuple[Secret, ...]:
@@ -258,19 +212,7 @@ class Settings(BaseSettings):
     @property
     def warnings(self) -> list[str]:
         """Sentences about what may be a mistake, for the log at start."""
-        found = [
-            f"{ENV_PREFIX}SECRETS: secret {secret.id or place} has {len(secret.value)} bytes; "
-            f"give it {SHORT_SECRET} or more"
-            for place, secret in enumerate(self.signing_secrets, start=1)
-            if len(secret.value) < SHORT_SECRET
-        ]
-        if self.admin_token and len(self.admin_token) < SHORT_SECRET:
-            found.append(
-                f"{ENV_PREFIX}ADMIN_TOKEN has {len(self.admin_token)} bytes; give it {SHORT_SECRET} or more"
-            )
-        if self.unsigned == "allow" and not self.is_loopback:
-            found.append(f"anybody who reaches {self.host} may ask for any rendition")
-        return found
+        return warnings_about(self)
 
 
 class _Environment(PydanticBaseSettingsSource):

@@ -1,0 +1,51 @@
+"""What settings are when nothing is said: of this machine, this user, this terminal."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_cache() -> str:
+    """Return the tiers of renditions: memory, and a folder of the user if there is a home."""
+    return _tiers("memory://256MB", "image-proxy", "2GB")
+
+
+def default_originals_cache() -> str:
+    """Return the tiers of fetched originals, made like those of renditions."""
+    return _tiers("memory://128MB", "image-proxy/originals", "4GB")
+
+
+def _tiers(memory: str, name: str, size: str) -> str:
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    folder = Path(home if os.path.isabs(home) else os.path.expanduser("~/.cache"), name)
+    if not folder.is_absolute():  # a user without a home, as in many containers
+        return memory
+    return f"{memory},disk://{quote(str(folder))}?size={size}"
+
+
+def unsigned_policy(earlier: dict[str, Any]) -> Literal["allow", "deny"]:
+    """Return what unsigned URLs may ask for: all, if only this machine can ask and no secret could sign."""
+    return "allow" if earlier["secrets"] is None and is_loopback(earlier["host"]) else "deny"
+
+
+def default_log_format() -> Literal["human", "json"]:
+    """Return lines for people where stderr is a terminal."""
+    return "human" if sys.stderr.isatty() else "json"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to `host`, an address or a name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
