@@ -14,15 +14,15 @@ from proxy.pipeline.decode import bmp_pixels
 from proxy.pipeline.decode.svg_size import DPI
 
 LOADERS: Mapping[Incoming, str] = {
-    Format.JPEG: "jpegload_buffer",
-    Format.PNG: "pngload_buffer",
-    Format.WEBP: "webpload_buffer",
-    Format.AVIF: "heifload_buffer",
-    Format.GIF: "gifload_buffer",
-    Format.TIFF: "tiffload_buffer",
-    InputOnly.SVG: "svgload_buffer",
-    InputOnly.HEIC: "heifload_buffer",
-    Format.JXL: "jxlload_buffer",
+    Format.JPEG: "jpegload_source",
+    Format.PNG: "pngload_source",
+    Format.WEBP: "webpload_source",
+    Format.AVIF: "heifload_source",
+    Format.GIF: "gifload_source",
+    Format.TIFF: "tiffload_source",
+    InputOnly.SVG: "svgload_source",
+    InputOnly.HEIC: "heifload_source",
+    Format.JXL: "jxlload_source",
 }
 """Explicit ones: libvips' own guess would also try loaders that are not meant for hostile files."""
 
@@ -70,8 +70,18 @@ def open_image(body: bytes | memoryview, format: Incoming, **options: Any) -> py
     if format is InputOnly.SVG:
         # libvips scales by the resolution, too.
         options = {"dpi": DPI, "scale": options.get("scale", 1.0) * _LIBVIPS_DPI / DPI}
-    load = getattr(pyvips.Image, LOADERS[format])
-    return load(body, access="sequential", **{"fail_on": "error", **options})
+    return load_from_memory(body, format, access="sequential", **{"fail_on": "error", **options})
+
+
+def load_from_memory(body: bytes | memoryview, format: Incoming, **options: Any) -> pyvips.Image:
+    """
+    Load a file with libvips' loader of `format`, and no copy: of a buffer, libvips makes one at each opening.
+    """
+    source = pyvips.Source.new_from_memory(body)
+    image: pyvips.Image = getattr(pyvips.Image, LOADERS[format])(source, **options)
+    # As `new_from_source` does, which would guess the loader: the memory stays for as long as the image.
+    image._references.append(source)  # noqa: SLF001
+    return image
 
 
 @cache

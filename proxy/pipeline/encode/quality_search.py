@@ -17,7 +17,7 @@ import pyvips
 
 from proxy.model.media import Format
 from proxy.options.spec import Keep
-from proxy.pipeline.decode.loaders import LOADERS
+from proxy.pipeline.decode.loaders import load_from_memory
 from proxy.pipeline.encode.quality_curves import SIMILARITY_CURVES, Curve, quality_for, similarity_at
 from proxy.pipeline.encode.savers import encode_image
 from proxy.pipeline.encode.similarity import SimilarityReference
@@ -182,7 +182,7 @@ def quality_within(encodings: Encodings, max_bytes: int, highest: int) -> int | 
 
 def decode_like(body: bytes, format: Format, image: pyvips.Image) -> pyvips.Image:
     """Decode `body`, with the bands of `image`, which it was encoded from."""
-    shown = getattr(pyvips.Image, LOADERS[format])(body).colourspace("srgb")
+    shown = load_from_memory(body, format).colourspace("srgb")
     return shown.addalpha() if image.hasalpha() and not shown.hasalpha() else shown
 
 
