@@ -17,11 +17,13 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 import pytest
 
 from proxy.clients.store_errors import read_store_failure
+from proxy.fairness.client_address import ClientAddresses
 from proxy.model.dates import parse_http_date
 from proxy.model.errors import InvalidRequest, ProxyError
 from proxy.model.keys import check_key, clean_key
@@ -307,6 +309,10 @@ def conditional(name: bytes) -> Callable[[str], object]:
     return work
 
 
+def forwarded(name: str) -> Callable[[str], object]:
+    return latin(lambda raw: TRUSTING.client_of("10.0.0.1", [(name.encode(), raw)]))
+
+
 def svg(template: str) -> Callable[[str], object]:
     return lambda text: judge_svg((template % text).encode(), Limits())
 
@@ -315,6 +321,7 @@ def latin(work: Callable[[bytes], object]) -> Callable[[str], object]:
     return lambda text: work(text.encode("latin-1"))
 
 
+TRUSTING = ClientAddresses([ip_network("10.0.0.0/8")])
 HEADER = ('"', "\\", ",", " ", "\t", "=", "a", "max-age=", 'W/"', "0", "-", ";", "q=")
 PATH = (
     "/",
@@ -358,6 +365,8 @@ PARSERS: list[tuple[str, Callable[[str], object], Sequence[str]]] = [
     ("did_you_mean", lambda text: did_you_mean(text, list(OPTIONS)), OPTION),
     ("bucket", bucket, (*HEADER, "image/avif")),
     ("is_loop", latin(is_loop), HEADER),
+    *((name, forwarded(name), (*HEADER, "for=", '"', "1.2.3.4", "::", "[", "]"))
+      for name in ("forwarded", "x-forwarded-for")),
     ("parse_http_date", parse_http_date, (*HEADER, "Mon", "GMT", ":", "+", "1")),
     *((name.decode(), conditional(name), (*HEADER, "bytes="))
       for name in (b"if-none-match", b"if-modified-since", b"range", b"if-range")),
@@ -415,7 +424,7 @@ def other_names(number: int) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("header", [same_name, two_names, other_names])
-@pytest.mark.parametrize("work", [combined, scan_headers])
+@pytest.mark.parametrize("work", [combined, scan_headers, partial(TRUSTING.client_of, "10.0.0.1")])
 def test_headers_take_linear_time(
     header: Callable[[int], tuple[bytes, bytes]], work: Callable[[Iterable[tuple[bytes, bytes]]], object]
 ) -> None:

@@ -24,6 +24,7 @@ from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
+from proxy.fairness.client_address import ClientAddresses
 from proxy.purges.log import open_purge_log
 from proxy.renderers import Job, JobKind
 from proxy.renderers.client import RendererClient
@@ -165,7 +166,12 @@ def create_app(deployment: Deployment) -> ASGIApp:
         metrics=Starlette(routes=[metrics_route], exception_handlers=pages.ERROR_PAGES),
         metrics_port=deployment.metrics_port,
     )
-    return AccessLog(switch, allow_origin=settings.allow_origin, metrics=metrics)
+    return AccessLog(
+        switch,
+        allow_origin=settings.allow_origin,
+        metrics=metrics,
+        addresses=ClientAddresses(settings.trusted_proxies),
+    )
 
 
 class Exposition:

@@ -221,7 +221,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer the request that arrives with a problem, and end the connection."""
         method = self.parser.get_method().decode("ascii") if self._has_url else "-"
         response = self._log.refuse(
-            refused.status, refused.code, refused.detail, method=method, raw_path=self.url.partition(b"?")[0]
+            refused.status,
+            refused.code,
+            refused.detail,
+            method=method,
+            raw_path=self.url.partition(b"?")[0],
+            peer=self.client,
         )
         if self.phase is Phase.BODY and (self.pipeline or self.cycle.response_started):
             # Its answer may be on its way, or there: another one would be taken for that.

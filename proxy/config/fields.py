@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -16,6 +17,8 @@ PLACEHOLDERS = re.compile(
 )
 _HOST = re.compile(r"(?:\.?[\w-]+(?:\.[\w-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+_RATE_UNITS = ("second", "minute", "hour", "day")
+_RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,3})?(s|m|h|d|second|minute|hour|day)")
 _MOUNT = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 
@@ -36,6 +39,33 @@ def _hosts(given: tuple[str, ...]) -> tuple[str, ...]:
                 f"subdomains, not {host!r}"
             )
     return hosts
+
+
+def _networks(given: object) -> object:
+    items = _split(given)
+    return tuple(map(_network, items)) if isinstance(items, list | tuple) else items
+
+
+def _network(given: object) -> IPv4Network | IPv6Network:
+    try:
+        network = ip_network(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise ValueError(
+            f"takes addresses and networks such as '10.0.0.0/8' or '2001:db8::7', not {given!r}: {error}"
+        ) from None
+    if not isinstance(network, IPv4Network | IPv6Network):
+        raise ValueError(f"takes addresses and networks, not {given!r}")  # noqa: TRY004  pydantic's
+    if network.prefixlen == 0:
+        raise ValueError(f"{str(network)!r} would believe everybody; name the networks of the proxies")
+    return network
+
+
+def _rate(given: str) -> str:
+    found = _RATE.fullmatch(given.strip().lower())
+    if found is None:
+        raise ValueError(f"takes a rate such as '60/minute', '10/s' or '600/5m', not {given!r}")
+    number, count, unit = found.groups()
+    return f"{number}/{count or ''}{next(name for name in _RATE_UNITS if name.startswith(unit[0]))}"
 
 
 def _origin(given: str) -> str:
@@ -81,6 +111,9 @@ Lifetime = Annotated[int, SECONDS, BeforeValidator(SECONDS.parse), Field(ge=0, l
 CaseInsensitive = BeforeValidator(_lower)
 """For what is written in any case."""
 HostNames = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
+Rate = Annotated[str, AfterValidator(_rate)]
+"""A number of times in a number of units of time, as the library `limits` writes it."""
 ScriptsOrigin = Annotated[str, AfterValidator(_origin)]
 MountPoint = Annotated[str, AfterValidator(_mount)]
 Secrets = Annotated[SecretStr, AfterValidator(_secrets)]

@@ -28,9 +28,11 @@ from proxy.config.fields import (
     HostNames,
     Lifetime,
     MountPoint,
+    Networks,
     Pixels,
     Port,
     ProcessCount,
+    Rate,
     ScriptsOrigin,
     Secrets,
     Timeout,
@@ -55,6 +57,11 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address of the public listener.")
     port: Port = Field(8000, description="Port of the public listener; 0 takes a free one and prints it.")
+    trusted_proxies: Networks = Field(
+        (),
+        description="Addresses and networks of the proxies in front, comma-separated, whose Forwarded or "
+        "X-Forwarded-For tells the client; without any, it is who connects.",
+    )
     workers: ProcessCount = Field(1, description="Web processes.")
     renderers: ProcessCount = Field(
         default_factory=available_cores,
@@ -154,6 +161,11 @@ class Settings(BaseSettings):
     fetch_timeout: Timeout = Field(10.0, description="Time for one answer of an origin.")
     queue_size: Count = Field(64, description="Renditions that may wait for a renderer; more get a 503.")
     queue_bytes: Bytes = Field(512_000_000, description="The same in bytes of their originals, in memory.")
+    render_rate: Rate | None = Field(
+        None,
+        description="Renditions that one client may have made, such as '60/minute'; more get a 429. Over all "
+        "processes where a Redis is among the caches. Hits do not count.",
+    )
     max_age: Lifetime = Field(86_400, description="How long browsers keep a rendition.")
     s_maxage: Lifetime = Field(365 * 86_400, description="How long CDNs and the own cache keep it.")
     stale_while_revalidate: Lifetime = Field(

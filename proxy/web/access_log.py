@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
+from proxy.fairness.client_address import ClientAddresses
 from proxy.model.outcome import UNKNOWN, Outcome
 from proxy.telemetry.metrics import Metrics
 from proxy.web.headers import cache_status_parameters
@@ -51,11 +52,20 @@ class AccessLog:
     """
     An ASGI application around another one.
 
-    `allow_origin` is whose scripts may read responses and their timing: `*`, or one origin.
+    `allow_origin` is whose scripts may read responses and their timing: `*`, or one origin. `addresses` tell
+    the client that a line names.
     """
 
-    def __init__(self, app: Application, *, allow_origin: str = "*", metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        app: Application,
+        *,
+        allow_origin: str = "*",
+        metrics: Metrics | None = None,
+        addresses: ClientAddresses | None = None,
+    ) -> None:
         self._app = app
+        self._addresses = addresses or ClientAddresses()
         self._metrics = metrics or Metrics()
         self._log = structlog.get_logger().bind()
         self._common_headers = [
@@ -88,16 +98,25 @@ class AccessLog:
         await send_response(send, status, headers, body)
         self._record(scope, request_id, started, status, len(body), outcome)
 
-    def refuse(self, status: int, code: str, detail: str, *, method: str, raw_path: bytes) -> HttpResponse:
+    def refuse(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        method: str,
+        raw_path: bytes,
+        peer: tuple[str, int] | None = None,
+    ) -> HttpResponse:
         """
         Make the response to a request that the HTTP server ends before it has come, and record it.
 
-        `method` and `raw_path` are what had come of it.
+        `method` and `raw_path` are what had come of it, `peer` is the address and port that it came from.
         """
         request_id = self._new_id()
         response = problem(status, code, detail, cacheable=False)
         headers = [*response.headers, *self._common_headers, (b"x-request-id", request_id)]
-        scope = {"method": method, "raw_path": raw_path}
+        scope = {"method": method, "raw_path": raw_path, "client": peer}
         started = time.perf_counter()
         self._record(scope, request_id, started, status, len(response.body), response.outcome)
         return response._replace(headers=headers)
@@ -158,6 +177,7 @@ class AccessLog:
             bytes=sent,
             ms=round(seconds * 1000, 2),
             request_id=request_id.decode(),
+            client=self._addresses.client_of_scope(scope),
             **({"cache": cache} if cache else {}),
         )
 
