@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SHAPING_LIMITS = (
+    "max_source_pixels", "max_source_side", "max_frames", "max_result_pixels", "max_result_side",
+    "avif_budget", "show_damaged",
+)  # fmt: skip
+"""Limits that say what a rendition looks like: they scale, stop animations, choose formats, show damage."""
+
+REFUSING_LIMITS = ("max_source_bytes", "formats", "render_timeout")
+"""Limits that refuse or end a job, and leave the bytes of every rendition that is made as they are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -34,3 +43,8 @@ class Limits:
         whole while it is decoded (JPEG: coefficients of 2 bytes each).
         """
         return self.max_source_pixels // 2
+
+    @property
+    def shaping(self) -> str:
+        """The SHAPING_LIMITS as text: equal where the same original and options give the same bytes."""
+        return " ".join(f"{name}={getattr(self, name)!r}" for name in SHAPING_LIMITS)

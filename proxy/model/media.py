@@ -10,7 +10,10 @@ from typing import Self
 from proxy.model.freshness import DAMAGED_MAX_AGE
 
 RECIPE = "2"
-"""Version of the rendering, part of every ETag: changes whenever the same spec would give other bytes."""
+"""
+Version of our part of the rendering, in every name and ETag: changes whenever the same spec would give other
+bytes with the same libvips.
+"""
 
 
 class Format(StrEnum):

@@ -18,6 +18,7 @@ from proxy.pipeline.decode.loaders import loadable
 from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.faces import detector
+from proxy.pipeline.fingerprint import fingerprint
 from proxy.pipeline.render import render
 from proxy.pipeline.warm_up import warm_up
 from proxy.renderers import Job, JobKind, RenderedFile, Reply, SourceImage, SupportedFormats, Task
@@ -89,7 +90,7 @@ def _arguments(job: Job) -> tuple[bytes, Spec, Limits, Bucket, bytes | None, Lim
     return job.original, spec, job.limits, accepted, job.overlay, job.overlay_limits
 
 
-__all__ = ["TASKS", "warm_up"]
+__all__ = ["TASKS", "fingerprint", "warm_up"]
 
 TASKS: Mapping[JobKind, Task] = {
     JobKind.RENDER: render_task,

@@ -15,6 +15,7 @@ from proxy.model.errors import Overloaded, TooCostly
 from proxy.renderers.admission import Admission
 from proxy.renderers.protocol import ACCEPTANCE, CrashedJob, Job, RefusedJob, Reply, pack_job
 from proxy.renderers.replies import CHUNK_BYTES, receive, receive_answer
+from proxy.renderers.state import current_fingerprint
 from proxy.telemetry.metrics import Metrics
 
 KILL_GRACE = 0.5
@@ -69,6 +70,12 @@ class RendererClient:
         self._queue_timeout = queue_timeout
         self._max_reply_bytes = max_reply_bytes
         self._running = 0
+        self._fingerprint = current_fingerprint(socket_path)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names all that renderers work with, as far as this process has seen: see `Reply.fingerprint`."""
+        return self._fingerprint
 
     @property
     def running(self) -> int:
@@ -217,6 +224,8 @@ class RendererClient:
                 failure = RuntimeError(f"a job of the kind {packed.job.kind} raised {answer.exception}")
                 failure.add_note(answer.trace)
                 raise failure
+        if answer.fingerprint != self._fingerprint:
+            self._fingerprint = await asyncio.to_thread(current_fingerprint, self._socket_path)
         queue_seconds = (began - packed.asked) / 1e9
         self._metrics.rendered(queue_seconds, answer.timings)
         return replace(answer, queue_seconds=queue_seconds)

@@ -22,7 +22,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxy.model.errors import ProxyError, TooCostly
@@ -30,6 +30,7 @@ from proxy.renderers.activity import ActivityRecord
 from proxy.renderers.protocol import (
     ACCEPTANCE,
     MAX_BODIES,
+    NO_FINGERPRINT,
     READY,
     CrashedJob,
     Job,
@@ -93,10 +94,12 @@ def main() -> None:
     module = importlib.import_module(parameters.tasks)
     tasks: Mapping[JobKind, Task] = module.TASKS
     getattr(module, "warm_up", _nothing)()
+    fingerprint: str = getattr(module, "fingerprint", str)()
     gc.freeze()
     locks[Lock.SECCOMP] = lock_calls()
     signal.alarm(0)
-    os.write(1, b" ".join([READY, *(lock.encode() for lock, closed in locks.items() if closed)]) + b"\n")
+    closed_locks = (lock.encode() for lock, closed in locks.items() if closed)
+    os.write(1, b" ".join([READY, fingerprint.encode() or NO_FINGERPRINT, *closed_locks]) + b"\n")
     os.dup2(2, 1)
 
     for _ in range(parameters.jobs):
@@ -105,8 +108,12 @@ def main() -> None:
         except OSError:  # the supervisor has shut the socket: nothing waits any more
             break
         with connection:
-            _serve(connection, tasks, activity)
+            expected = _serve(connection, tasks, activity, fingerprint)
         activity.end()
+        # Either fonts or libraries were changed since this renderer was started, or the web process does not
+        # know of that yet, and will after this answer.
+        if expected not in ("", fingerprint):
+            break
         # What a quarter of the limit stays in use for between jobs is fragments and leaks, not pictures.
         if resident_bytes() > parameters.memory_bytes // 4:
             break
@@ -114,7 +121,10 @@ def main() -> None:
     os._exit(0)
 
 
-def _serve(connection: socket.socket, tasks: Mapping[JobKind, Task], activity: ActivityRecord) -> None:
+def _serve(
+    connection: socket.socket, tasks: Mapping[JobKind, Task], activity: ActivityRecord, fingerprint: str
+) -> str:
+    """Do the job that `connection` brings; return the fingerprint that it expects, empty for any."""
     activity.begin(TRANSFER_SECONDS)
     # Not `settimeout`, which makes the socket non-blocking: the kernel moves a whole body in one call.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, STALL_TIMEOUT)
@@ -123,22 +133,23 @@ def _serve(connection: socket.socket, tasks: Mapping[JobKind, Task], activity: A
         connection.sendall(ACCEPTANCE.pack(os.getpid(), time.monotonic_ns()))
         job, timeout = receive_job(connection)
     except (OSError, EOFError):  # the web process left, or only wanted to know whether a renderer is here
-        return
+        return ""
     activity.begin(timeout)
     # The default action of SIGALRM is the kernel's: it ends us whatever native code is doing.
     signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001))
-    start, bodies = _perform(tasks, job)
+    start, bodies = _perform(tasks, job, fingerprint)
     signal.setitimer(signal.ITIMER_REAL, 0)
     activity.begin(TRANSFER_SECONDS)
     with suppress(OSError):
         for part in (start, *bodies):
             connection.sendall(part)
+    return job.fingerprint
 
 
-def _perform(tasks: Mapping[JobKind, Task], job: Job) -> tuple[bytes, list[bytes]]:
+def _perform(tasks: Mapping[JobKind, Task], job: Job, fingerprint: str) -> tuple[bytes, list[bytes]]:
     """The job's answer, packed."""
     try:
-        return pack_answer(tasks[job.kind](job))
+        return pack_answer(replace(tasks[job.kind](job), fingerprint=fingerprint))
     except ProxyError as error:
         return pack_answer(RefusedJob(error=error))
     except MemoryError:

@@ -30,8 +30,11 @@ from proxy.model.media import Document, Format, Incoming, Note
 READY = b"ready"
 """
 The first word of the line that a renderer writes to its standard output, for the supervisor, when it can take
-jobs; the others are the locks around it (`sandbox.Lock`).
+jobs; then come its fingerprint, or NO_FINGERPRINT, and the locks around it (`sandbox.Lock`).
 """
+
+NO_FINGERPRINT = b"-"
+"""In that line, of renderers whose tasks have none."""
 
 ACCEPTANCE = struct.Struct("!IQ")
 """The renderer's pid, and `time.monotonic_ns()`, a clock that all processes of one machine share."""
@@ -70,7 +73,7 @@ class Job:
     `options` are the canonical text of a spec. `accepted` is what `f_auto` and `f_best` may choose among, as
     `format_bucket` writes it. `overlay` is the original of what lies over the picture, decoded under limits
     of its own. A `background` job is one for which no client waits: it begins when there is nothing else to
-    do, and takes its time.
+    do, and takes its time. `fingerprint` is the one that the renderer is thought to have.
     """
 
     kind: JobKind = JobKind.RENDER
@@ -79,6 +82,7 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     overlay_limits: Limits | None = None
     background: bool = False
+    fingerprint: str = ""
     original: bytes | None = field(default=None, repr=False)
     overlay: bytes | None = field(default=None, repr=False)
 
@@ -127,7 +131,8 @@ class Reply:
     The result of a job.
 
     A job of JobKind.FORMATS has `formats` and no `files`, any other the reverse. `timings` are seconds by
-    stage; `queue_seconds` is the time from the request until a renderer took the job.
+    stage; `queue_seconds` is the time from the request until a renderer took the job. `fingerprint` names all
+    that the renderer works with: where it is equal, equal jobs give equal bytes.
     """
 
     files: tuple[RenderedFile, ...] = ()
@@ -135,6 +140,7 @@ class Reply:
     formats: SupportedFormats | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
     queue_seconds: float = 0.0
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +175,7 @@ def pack_job(job: Job, *, timeout: float) -> tuple[bytes, list[bytes]]:
         "limits": _fields(job.limits),
         "overlay_limits": None if job.overlay_limits is None else _fields(job.overlay_limits),
         "background": job.background,
+        "fingerprint": job.fingerprint,
         "bodies": [*bodies],
     }
     return _frame_start(header, [*bodies.values()]), [*bodies.values()]
@@ -191,6 +198,7 @@ def receive_job(connection: socket.socket) -> tuple[Job, float]:
         limits=_limits(header["limits"]),
         overlay_limits=None if overlay_limits is None else _limits(overlay_limits),
         background=header["background"],
+        fingerprint=header["fingerprint"],
         **dict(zip(header["bodies"], bodies, strict=True)),
     )
     return job, header["timeout"]
@@ -212,6 +220,7 @@ def pack_answer(answer: RendererAnswer) -> tuple[bytes, list[bytes]]:
         "source": None if answer.source is None else _fields(answer.source),
         "formats": None if answer.formats is None else _fields(answer.formats),
         "timings": dict(answer.timings),
+        "fingerprint": answer.fingerprint,
     }
     return _frame_start(header, bodies), bodies
 

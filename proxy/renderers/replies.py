@@ -39,6 +39,8 @@ MAX_STAGE_SECONDS = 3_600.0
 STAGE_NAME = re.compile(r"[a-z][a-z_]{0,31}")
 """Names of stages stand in a header of ours."""
 
+FINGERPRINT = re.compile(r"[0-9a-f]{0,64}")
+
 FILE_FORMATS: Mapping[str, Format | Document] = {each.value: each for each in (*Format, *Document)}
 SOURCE_FORMATS: Mapping[str, Incoming] = {each.value: each for each in (*Format, *InputOnly)}
 SAVED_FORMATS: Mapping[str, Format] = {each.value: each for each in Format}
@@ -82,6 +84,7 @@ def parse_answer(kind: JobKind, header: Mapping[str, Any], bodies: Sequence[byte
         source=None if source is None else _source(_object(source)),
         formats=None if formats is None else _formats(_object(formats)),
         timings=_timings(header.get("timings")),
+        fingerprint=_fingerprint(header.get("fingerprint", "")),
     )
     if not _fits(kind, reply):
         raise ValueError(f"not a reply to a job of the kind {kind}")
@@ -151,6 +154,13 @@ def _timings(value: object) -> dict[str, float]:
     if len(timings) > MAX_STAGES or not all(map(STAGE_NAME.fullmatch, timings)):
         raise ValueError("not names of stages")
     return {name: _seconds(seconds) for name, seconds in timings.items()}
+
+
+def _fingerprint(value: object) -> str:
+    text = _text(value)
+    if not FINGERPRINT.fullmatch(text):
+        raise ValueError("not a fingerprint")
+    return text
 
 
 def _refusal(header: Mapping[str, Any]) -> ProxyError:

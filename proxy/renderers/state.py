@@ -11,9 +11,15 @@ from typing import Any
 from proxy.renderers.sandbox import Lock
 
 
-def write_state(socket_path: str, *, locks: Collection[frozenset[Lock]], deaths: int) -> None:
-    """Tell of renderers that take jobs, each with its `locks`, and of how many ended badly."""
+def write_state(
+    socket_path: str, *, locks: Collection[frozenset[Lock]], deaths: int, fingerprint: str = ""
+) -> None:
+    """
+    Tell of renderers that take jobs, each with its `locks`, of how many ended badly, and of the
+    `fingerprint` of the youngest.
+    """
     state = {
+        "fingerprint": fingerprint,
         "alive": len(locks),
         "deaths": deaths,
         "locks": {lock.value: all(lock in each for each in locks) for lock in Lock if locks},
@@ -38,6 +44,15 @@ def sandbox_state(socket_path: str) -> dict[str, bool] | None:
     """
     state = _read(socket_path)
     return None if state is None else state["locks"]
+
+
+def current_fingerprint(socket_path: str) -> str:
+    """
+    Name all that the renderers there work with: libraries, fonts, detectors. When an installation changes
+    under them, it is what the youngest has, as all will have. Empty when nothing is told of them.
+    """
+    state = _read(socket_path)
+    return "" if state is None else str(state["fingerprint"])
 
 
 def _read(socket_path: str) -> dict[str, Any] | None:

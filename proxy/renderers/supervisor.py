@@ -28,7 +28,7 @@ from proxy.renderers.activity import (
     read_record,
     work_waits,
 )
-from proxy.renderers.protocol import READY
+from proxy.renderers.protocol import NO_FINGERPRINT, READY
 from proxy.renderers.sandbox import FIRST_UID, MAX_UIDS, Lock
 from proxy.renderers.state import sandbox_state, write_state
 
@@ -113,6 +113,7 @@ class Supervisor:
         self._watch = threading.Thread(target=self._replace_stuck, name="renderers", daemon=True)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        self._fingerprint = ""
         self.deaths = 0
         """How many renderers ended otherwise than by recycling."""
 
@@ -192,8 +193,9 @@ class Supervisor:
                     child = _Child(process=process, activity=activity, born=time.monotonic())
                     self._children[slot] = child
                     assert process.stdout is not None
-                    locks = _parse_ready(process.stdout.readline())
-                    if locks is not None:
+                    ready = _parse_ready(process.stdout.readline())
+                    if ready is not None:
+                        self._fingerprint, locks = ready
                         self._children[slot] = replace(child, locks=locks)
                         self._write_state()
                         self._report_start(slot, True)
@@ -235,7 +237,7 @@ class Supervisor:
     def _write_state(self) -> None:
         with self._lock:
             locks = [child.locks for child in self._children if child and child.locks is not None]
-            write_state(self.socket_path, locks=locks, deaths=self.deaths)
+            write_state(self.socket_path, locks=locks, deaths=self.deaths, fingerprint=self._fingerprint)
 
     def _report_start(self, slot: int, ready: bool) -> None:
         if not self._ready[slot].done():
@@ -265,10 +267,13 @@ def _activities(children: Iterable[_Child]) -> list[Activity]:
     return [read_record(child.activity, child.process.pid) for child in children if child.is_ready]
 
 
-def _parse_ready(line: bytes) -> frozenset[Lock] | None:
-    """The locks around the renderer that wrote `line`, or `None` when it is not ready."""
-    word, *locks = line.split() or [b""]
-    return frozenset(Lock(lock.decode()) for lock in locks) if word == READY else None
+def _parse_ready(line: bytes) -> tuple[str, frozenset[Lock]] | None:
+    """The fingerprint of the renderer that wrote `line`, and its locks; `None` when it is not ready."""
+    word, fingerprint, *locks = line.split() or [b"", b""]
+    if word != READY:
+        return None
+    named = "" if fingerprint == NO_FINGERPRINT else fingerprint.decode()
+    return named, frozenset(Lock(lock.decode()) for lock in locks)
 
 
 def _log_sandbox(state: Mapping[str, bool]) -> None:

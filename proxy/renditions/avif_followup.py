@@ -15,7 +15,7 @@ from proxy.model.errors import ProxyError, TooCostly
 from proxy.model.media import Rendition
 from proxy.renditions.inputs import OriginalSource, fetch_inputs
 from proxy.renditions.render import Rendering
-from proxy.renditions.request import RenditionRequest
+from proxy.renditions.request import RenditionRequest, is_named_in
 from proxy.renditions.served import NewRendition
 from proxy.renditions.singleflight import SingleFlight
 from proxy.renditions.validity import TRANSIENT_FAILURES
@@ -71,8 +71,10 @@ class AvifFollowUp:
             inputs = await fetch_inputs(self._origin, request)
             if inputs.is_stale:
                 return
-            rendition, _ = await self._rendering.render(request, inputs, background=True)
-            rendition = replace(rendition, after_purge=provisional.after_purge)
+            made = await self._rendering.render(request, inputs, background=True)
+            if not is_named_in(made.environment, name):
+                return
+            rendition = replace(made.rendition, after_purge=provisional.after_purge)
         except TRANSIENT_FAILURES as failure:
             log.warning("finishing_failed", error=failure.code)
             return

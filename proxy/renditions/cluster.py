@@ -153,7 +153,7 @@ class ClusterLeadership:
 
 
 def _pack_new(name: str, new: NewRendition) -> tuple[str, bytes]:
-    if not new.storable or len(new.rendition.body) > MAX_RESULT_BYTES:
+    if not new.storable or new.misnamed or len(new.rendition.body) > MAX_RESULT_BYTES:
         return _NOT_SHARED, b""
     kind = _STALE_ORIGINAL if new.stale_original else _RENDITION
     return kind, pack_rendition(new.rendition, f"{kind}\n{name}", time.time() + RESULT_LIFETIME)

@@ -10,8 +10,8 @@ from proxy.model.media import Rendition
 from proxy.purges.marks import PurgeState
 from proxy.renditions.cluster import Leadership
 from proxy.renditions.inputs import OriginalSource, fetch_inputs
-from proxy.renditions.render import Rendering
-from proxy.renditions.request import RenditionRequest, identity
+from proxy.renditions.render import RenderedPicture, Rendering
+from proxy.renditions.request import RenditionRequest, identity, is_named_in
 from proxy.renditions.served import NewRendition
 from proxy.renditions.singleflight import SingleFlight
 
@@ -30,7 +30,7 @@ class RenditionMaker:
         self._rendering = rendering
         self._leadership = leadership
         self._clock = clock
-        self._renders: SingleFlight[tuple[Rendition, dict[str, float]]] = SingleFlight()
+        self._renders: SingleFlight[RenderedPicture] = SingleFlight()
 
     async def make(
         self, request: RenditionRequest, name: str, known: Rendition | None, state: PurgeState
@@ -57,16 +57,19 @@ class RenditionMaker:
         timings: dict[str, float] = {}
         inputs = await fetch_inputs(self._origin, request)
         fetched = time.perf_counter()
-        if known is not None and known.matches(identity(request, known.format, inputs.version)):
+        environment = self._rendering.environment
+        if known is not None and known.matches(identity(request, known.format, inputs.version, environment)):
             rendition = replace(known, made_at=self._clock())
         else:
             # One for each version, also for those who may not share the way to it.
-            rendition, timings = await self._renders.join(
+            made = await self._renders.join(
                 f"{name}\n{inputs.version}", lambda: self._rendering.render(request, inputs)
             )
+            rendition, timings, environment = made.rendition, made.timings, made.environment
         return NewRendition(
             replace(rendition, after_purge=state.number),
             {"fetch": fetched - started, **timings},
             storable=inputs.storable,
             stale_original=inputs.is_stale,
+            misnamed=not is_named_in(environment, name),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from proxy.model.limits import Limits
@@ -13,14 +13,29 @@ from proxy.model.negotiation import format_bucket
 from proxy.origins.sources import LocatedKey
 from proxy.renderers import Job, JobKind, Reply
 from proxy.renditions.inputs import Inputs
-from proxy.renditions.request import RenditionRequest, identity
+from proxy.renditions.request import RenditionRequest, identity, rendering_environment
 
 
 class Renderers(Protocol):
-    """What gives jobs to renderers."""
+    """
+    What gives jobs to renderers. `fingerprint` names all that they render with, as far as is known; the reply
+    to a job says what it was for that one.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def require_room(self) -> None: ...
     async def run(self, job: Job, *, timeout: float) -> Reply: ...  # noqa: ASYNC109  the renderer's
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPicture:
+    """A rendition, the seconds that each step took, and the environment in which it was made."""
+
+    rendition: Rendition
+    timings: dict[str, float]
+    environment: str
 
 
 class Rendering:
@@ -36,6 +51,17 @@ class Rendering:
         self._renderers = renderers
         self._limits = limits
         self._clock = clock
+        self._environments: tuple[str, str] = ("", rendering_environment(limits, ""))
+
+    @property
+    def environment(self) -> str:
+        """The rendering environment of what is made from now on, unless the renderers change."""
+        fingerprint, environment = self._environments
+        if fingerprint != self._renderers.fingerprint:
+            fingerprint = self._renderers.fingerprint
+            environment = rendering_environment(self._limits, fingerprint)
+            self._environments = fingerprint, environment
+        return environment
 
     def require_room(self) -> None:
         """Raises Overloaded when so much waits that nothing should be fetched for more."""
@@ -43,7 +69,8 @@ class Rendering:
 
     async def render(
         self, request: RenditionRequest, inputs: Inputs, *, background: bool = False
-    ) -> tuple[Rendition, dict[str, float]]:
+    ) -> RenderedPicture:
+        """Have a rendition made of `inputs`. Raises what `RendererClient.run` raises."""
         job = Job(
             kind=JobKind(request.task),
             options=request.options,
@@ -51,22 +78,24 @@ class Rendering:
             limits=self._limits_of(request.original),
             overlay_limits=None if request.overlay is None else self._limits_of(request.overlay),
             background=background,
+            fingerprint=self._renderers.fingerprint,
             original=inputs.original.body,
             overlay=None if inputs.overlay is None else inputs.overlay.body,
         )
         reply = await self._renderers.run(job, timeout=self._limits.render_timeout)
         file = reply.files[0]
+        environment = rendering_environment(self._limits, reply.fingerprint)
         rendition = Rendition(
             body=file.body,
             format=file.format,
             width=file.width,
             height=file.height,
-            etag=identity(request, file.format, inputs.version),
+            etag=identity(request, file.format, inputs.version, environment),
             last_modified=inputs.last_modified,
             made_at=self._clock(),
             notes=file.notes,
         )
-        return rendition, {"queue": reply.queue_seconds, **reply.timings}
+        return RenderedPicture(rendition, {"queue": reply.queue_seconds, **reply.timings}, environment)
 
     def _limits_of(self, located: LocatedKey) -> Limits:
         return replace(self._limits, formats=located.formats)

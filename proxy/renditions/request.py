@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from proxy.model.freshness import Lifetimes
+from proxy.model.limits import Limits
 from proxy.model.media import RECIPE
 from proxy.model.negotiation import Bucket, format_bucket
 from proxy.options.spec import Spec
@@ -45,11 +46,13 @@ class RenditionRequest:
 
     @property
     def stem(self) -> str:
-        """Its name in caches, without the originals' versions: all that is the same for every request."""
+        """
+        Its name in caches, without the environment and the originals' versions: all that is the same for
+        every request.
+        """
         accepted = f";{format_bucket(self.accepted)}" if self.open_format else ""
         overlay = "" if self.overlay is None else f"\n{self.overlay.place}"
-        name = f"{RECIPE}\n{self.task}\n{self.options}{accepted}"
-        return f"{name}{overlay}\n{self.original.place}\n{self.key}"
+        return f"{self.task}\n{self.options}{accepted}{overlay}\n{self.original.place}\n{self.key}"
 
     @property
     def subject(self) -> PurgeSubject:
@@ -80,10 +83,32 @@ def rendition_request(
     )
 
 
-def identity(request: RenditionRequest, format: str, version: str) -> str:
+def rendering_environment(limits: Limits, fingerprint: str) -> str:
+    """
+    Return 32 hex digits for all that the bytes of renditions depend on besides a request and its originals:
+    the recipe, the limits that shape pictures, and the renderers' `fingerprint`.
+
+    Processes that share caches and have different ones neither find nor replace each other's renditions.
+    """
+    return hashlib.sha256(f"{RECIPE}\0{limits.shaping}\0{fingerprint}".encode()).hexdigest()[:32]
+
+
+def name_in(environment: str, stem: str) -> str:
+    """Return the name in caches of the rendition with that `stem` which is made in `environment`."""
+    return f"{environment}\n{stem}"
+
+
+def is_named_in(environment: str, name: str) -> bool:
+    """Whether `name` is of a rendition that was made in `environment`."""
+    return name.startswith(f"{environment}\n")
+
+
+def identity(request: RenditionRequest, format: str, version: str, environment: str) -> str:
     """
     Return a strong ETag (RFC 9110 section 8.8.1), without quotes: the same for the same bytes over restarts
-    and machines, another for another format, spec, original (`version`) or recipe.
+    and machines, another for another format, spec, original (`version`) or rendering environment, and for
+    what was chosen among other formats.
     """
-    parts = (RECIPE, request.options, format, request.key, version)
+    accepted = format_bucket(request.accepted) if request.open_format else ""
+    parts = (environment, request.task, request.options, accepted, format, request.key, version)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

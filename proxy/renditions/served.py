@@ -16,7 +16,9 @@ class NewRendition:
 
     `timings` are the seconds that each step took. `storable`: the origin lets caches store it. Then other
     processes may have it, too. `stale_original`: it was made from an original that may not be what the origin
-    has now. `by_peer`: another process made it, which also puts it into the shared caches.
+    has now. `by_peer`: another process made it, which also puts it into the shared caches. `misnamed`: a
+    renderer made it in another environment than its name in caches says, so that it is neither stored under
+    that name nor given to other processes.
     """
 
     rendition: Rendition
@@ -24,6 +26,7 @@ class NewRendition:
     storable: bool = True
     stale_original: bool = False
     by_peer: bool = False
+    misnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from proxy.renditions.inputs import OriginalSource
 from proxy.renditions.making import RenditionMaker
 from proxy.renditions.negative_cache import CACHED_REFUSALS, NegativeCache
 from proxy.renditions.render import Renderers, Rendering
-from proxy.renditions.request import RenditionRequest
+from proxy.renditions.request import RenditionRequest, name_in
 from proxy.renditions.served import Served
 from proxy.renditions.singleflight import SingleFlight
 from proxy.renditions.validity import TRANSIENT_FAILURES, Validity, may_stand_in
@@ -58,7 +58,7 @@ class Renditions:
         refusals_for: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        rendering = Rendering(renderers, limits, clock=clock)
+        self._rendering = rendering = Rendering(renderers, limits, clock=clock)
         self._origin = origin
         self._cache = cache
         self._purges = purges or PurgeMarks()
@@ -76,8 +76,11 @@ class Renditions:
         return self._purges.latest
 
     def name(self, stem: str, request: RenditionRequest) -> str:
-        """Return the name of a rendition in caches: its `stem` with the originals' versions, where known."""
-        name = f"{stem}\n{self._origin.version(request.original) or ''}"
+        """
+        Return the name of a rendition in caches: its `stem` with the present rendering environment and the
+        originals' versions, where known.
+        """
+        name = f"{name_in(self._rendering.environment, stem)}\n{self._origin.version(request.original) or ''}"
         return f"{name}\n{self._origin.version(request.overlay) or ''}" if request.overlay else name
 
     def peek(self, name: str) -> Rendition | None:
@@ -192,7 +195,8 @@ class Renditions:
             new = replace(new, rendition=replace(new.rendition, made_at=made_at))
             self._failed_renewals[name] = True
         age = self._clock() - new.rendition.made_at
-        lifetime = request.lifetimes.retention - age if new.storable and self._cache.enabled else 0
+        cacheable = new.storable and not new.misnamed and self._cache.enabled
+        lifetime = request.lifetimes.retention - age if cacheable else 0
         lifetime = new.rendition.cache_lifetime(self._avif.schedule(request, name, new, lifetime))
         # What was only validated for this very request, the slower tiers have already.
         validated = not state.leased and known is not None and new.rendition.body is known.body

@@ -14,6 +14,7 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.media import Format, Original
 from proxy.model.negotiation import bucket
 from proxy.purges.marks import PurgeMarks, PurgeState
+from proxy.renderers.state import current_fingerprint
 from proxy.renditions.originals import Originals
 from proxy.renditions.request import RenditionRequest, rendition_request
 from proxy.renditions.service import Renditions
@@ -114,9 +115,16 @@ async def test_an_origin_out_of_reach_is_stood_in_for_and_asked_again_at_once(
 
 
 async def test_a_lack_of_room_is_no_reason_to_serve_what_has_changed(
-    open_renditions: Open, originals: Originals, purges: Purges, server: Server, renditions: Renditions
+    open_renditions: Open,
+    originals: Originals,
+    purges: Purges,
+    server: Server,
+    renderers: str,
+    renditions: Renditions,
 ) -> None:
     class Full:
+        fingerprint = current_fingerprint(renderers)
+
         def require_room(self) -> None:
             raise Overloaded("full", retry_after=1)
 
