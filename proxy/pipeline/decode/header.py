@@ -10,7 +10,7 @@ import pyvips
 from proxy.geometry.boxes import ExactSize, Size
 from proxy.model.errors import BrokenImage, NoSuchPage, NotAnImage, TooManyPixels
 from proxy.model.limits import Limits
-from proxy.model.media import Format, Incoming, InputOnly
+from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.options.values.positions import round_px
 from proxy.pipeline.decode import svg, tiff
 from proxy.pipeline.decode.containers import declared_size
@@ -19,6 +19,7 @@ from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.loaders import DECODED_WHOLE, PAGED_FORMATS, loadable, open_image
 from proxy.pipeline.decode.orientation import ORIENTATIONS
 from proxy.pipeline.decode.sniff import sniff
+from proxy.pipeline.decode.tiff_directory import count_pages
 
 MAX_IGNORED_DELAY, DEFAULT_DELAY = 10, 100
 """
@@ -35,8 +36,7 @@ class Header:
     there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
     picture in memory; `drawing` is what is rasterised of an SVG,
     and `drawn_here` says that the frames of a GIF are put on their canvas by us. `cut` is a GIF that
-    is known to be truncated, and `show_damaged` whether that is shown. `ycbcr`: the
-    samples of a TIFF are not RGB yet.
+    is known to be truncated, and `show_damaged` whether that is shown.
     """
 
     format: Incoming
@@ -52,7 +52,6 @@ class Header:
     drawn_here: bool = False
     show_damaged: bool = False
     cut: bool = False
-    ycbcr: bool = False
     drawing: svg.Drawing | None = field(default=None, repr=False)
     interpretation: str = "srgb"
     profile: bytes | None = field(default=None, repr=False)
@@ -90,19 +89,17 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     cut = format is Format.GIF and is_cut_gif(body)
     if cut and not limits.show_damaged:
         raise BrokenImage("the original is a gif image that was cut short")
-    tags = tiff.tiff_tags(body, page) if format is Format.TIFF else {}
-    if tiff.shows_wrong(tags):
-        raise BrokenImage(
-            "the original is a tiff image of old-style JPEG or YCbCr, which cannot be read here"
-        )
     with libvips(BrokenImage, f"the original's {format} header cannot be read"):
         strictness = {"fail_on": "none"} if limits.show_damaged else {}
-        found = _header(open_image(body, format, **strictness), format)
-        if 0 < page < found.pages and format in PAGED_FORMATS:
-            found = replace(_header(open_image(body, format, page=page, **strictness), format), page=page)
+        if format is Format.TIFF:
+            found = _tiff_header(body, page, **strictness)
+        else:
+            found = _header(open_image(body, format, **strictness), format)
+            if 0 < page < found.pages and format in PAGED_FORMATS:
+                found = replace(_header(open_image(body, format, page=page, **strictness), format), page=page)
     _refuse_page(page, found)
     _gate(found.stored, limits)
-    found = replace(found, ycbcr=tiff.has_ycbcr_samples(tags), cut=cut, show_damaged=limits.show_damaged)
+    found = replace(found, cut=cut, show_damaged=limits.show_damaged)
     if format is Format.GIF and not cut and is_drawn_here(body, found.stored):
         found = replace(found, alpha=True, drawn_here=True)
     if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != Size(1, 1):
@@ -113,6 +110,13 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
             f"jxl images may have {limits.max_interlaced_pixels} px"
         )
     return found
+
+
+def _tiff_header(body: Body, page: int, **strictness: str) -> Header:
+    shown = tiff.read_page(body, page if page < count_pages(body) else 0)
+    found = _header(open_image(shown.body, Format.TIFF, **strictness), Format.TIFF)
+    orientation = shown.orientation if shown.orientation in ORIENTATIONS else 1
+    return replace(found, page=page, pages=shown.pages, orientation=orientation)
 
 
 def _svg_header(drawing: svg.Drawing, limits: Limits, page: int) -> Header:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import pyvips
@@ -12,7 +13,8 @@ from proxy.geometry.boxes import Box, Size
 from proxy.model.errors import BrokenImage
 from proxy.model.media import Body, Format, InputOnly
 from proxy.options.spec import Spec
-from proxy.pipeline.decode import gif, jpeg, tiff
+from proxy.pipeline.decode import gif, jpeg, tiff, tiff_samples
+from proxy.pipeline.decode.alpha import ImageFunction
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, GarbledRows, MissingRows, jpeg_warnings, libvips
 from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
@@ -51,13 +53,11 @@ def scaled(
     """
     if header.format is Format.JPEG:
         return _scaled_jpeg(body, header, region, size, spec)
-    strictness: dict[str, str] = {}
     if header.format is Format.TIFF:
-        # Of tiles that cannot be decoded libtiff only warns, and leaves them blank.
-        strictness, body = {"fail_on": "warning"}, tiff.without_later_pages(body, header.page)
+        return _scaled_tiff(tiff.read_page(body, header.page), header, region, size, spec)
     try:
         with _decoding(header):
-            return _scaled(body, header, region, size, spec, **strictness)
+            return _scaled(body, header, region, size, spec)
     except BrokenImage:
         if not header.show_damaged:
             raise
@@ -74,6 +74,32 @@ def _noted(image: pyvips.Image) -> pyvips.Image:
     image = image.copy()
     image.set_type(pyvips.GValue.gint_type, _DAMAGED, 1)
     return image
+
+
+def _scaled_tiff(page: tiff.TiffPage, header: Header, region: Box, size: Size, spec: Spec) -> pyvips.Image:
+    with _decoding(header):
+        strictness = tiff.strictness(page)
+    try:
+        with _decoding(header):
+            image = _tiff_as(page, header, region, size, spec, strictness)
+            return image if strictness == "warning" else _noted(image)
+    except BrokenImage:
+        if not header.show_damaged:
+            raise
+    with _decoding(header):
+        return _noted(_tiff_as(page, header, region, size, spec, "none"))
+
+
+def _tiff_as(
+    page: tiff.TiffPage, header: Header, region: Box, size: Size, spec: Spec, strictness: str
+) -> pyvips.Image:
+    samples = tiff_samples.measure_samples(open_image(page.body, Format.TIFF, fail_on=strictness), page)
+
+    def usual(image: pyvips.Image) -> pyvips.Image:
+        return tiff_samples.to_usual(tiff.to_rgb_samples(image, page), page, samples)
+
+    alone = replace(header, page=0, profile=None if page.lab else header.profile)
+    return _scaled(page.body, alone, region, size, spec, usual, fail_on=strictness)
 
 
 def _scaled_jpeg(body: Body, header: Header, region: Box, size: Size, spec: Spec) -> pyvips.Image:
@@ -107,8 +133,15 @@ def _lacks_much(body: Body, scans: jpeg.JpegScans) -> bool:
 
 
 def _scaled(
-    body: bytes | memoryview, header: Header, region: Box, size: Size, spec: Spec, **strictness: str
+    body: bytes | memoryview,
+    header: Header,
+    region: Box,
+    size: Size,
+    spec: Spec,
+    usual: ImageFunction | None = None,
+    **strictness: str,
 ) -> pyvips.Image:
+    """`usual` converts samples as they were decoded."""
     turned = ORIENTATIONS[header.orientation]
     target = size.swapped if turned.transposed else size
     if header.format is InputOnly.SVG:
@@ -127,8 +160,8 @@ def _scaled(
         image = open_image(body, header.format, **on_load, **strictness)
         part = _shrunk_box(part, factor, Size(image.width, image.height))
         image = image.crop(part.left, part.top, part.width, part.height)
-    if header.ycbcr:
-        image = tiff.to_rgb_samples(image)
+    if usual:
+        image = usual(image)
     return to_upright(resampled(image, target, header.profile, spec).copy_memory(), turned)
 
 

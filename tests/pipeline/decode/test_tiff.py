@@ -10,7 +10,7 @@ from PIL import Image
 from proxy.model.errors import BrokenImage
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
-from proxy.pipeline.decode.tiff import tiff_tags
+from proxy.pipeline.decode.tiff_directory import PHOTOMETRIC, count_pages, read_directory
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests.paths import PICTURES
@@ -70,11 +70,21 @@ def test_black_and_transparent_files_stay_pictures(
 
 def test_tags_are_read_as_far_as_they_go() -> None:
     body = written("RGB", (1, 2, 3))
-    assert tiff_tags(body, 0)[262] == 2
-    assert tiff_tags(body, 7) == {}
+    assert read_directory(body, 0).numbers(PHOTOMETRIC) == (2,)
+    assert read_directory(body, 7).entries == {}
     for end in range(0, len(body), 7):
-        tiff_tags(body[:end], 0)
-    assert tiff_tags(b"II*\0" + struct.pack("<I", 4_000_000_000), 0) == {}
+        read_directory(body[:end], 0)
+        count_pages(body[:end])
+    assert read_directory(b"II*\0" + struct.pack("<I", 4_000_000_000), 0).entries == {}
+
+
+def test_pages_are_counted_once_each() -> None:
+    body = bytearray(written("RGB", (1, 2, 3)))
+    (first,) = struct.unpack_from("<I", body, 4)
+    (count,) = struct.unpack_from("<H", body, first)
+    struct.pack_into("<I", body, first + 2 + 12 * count, first)
+    assert count_pages(bytes(body)) == 1
+    assert shown(bytes(body)) == (1, 2, 3)
 
 
 @pytest.mark.parametrize(("compression", "tile"), [("lzw", True), ("lzw", False), ("packbits", False)])
