@@ -35,7 +35,10 @@ from proxy.options.spec import OPTIONS
 from proxy.options.suggestions import did_you_mean, suggest_option
 from proxy.origins.cache_control import cache_policy
 from proxy.pipeline.decode import icc
+from proxy.pipeline.decode.av1_sequence import read_sequence_colour
+from proxy.pipeline.decode.colour_signal import read_colour_signal
 from proxy.pipeline.decode.containers import declared_size
+from proxy.pipeline.decode.png_colour import read_png_colour
 from proxy.pipeline.decode.sniff import sniff
 from proxy.pipeline.decode.svg import judge_svg
 from proxy.pipeline.describe.facts import exif_value
@@ -322,6 +325,30 @@ def latin(work: Callable[[bytes], object]) -> Callable[[str], object]:
 
 
 TRUSTING = ClientAddresses([ip_network("10.0.0.0/8")])
+
+
+def heif_table(head: bytes) -> Callable[[bytes], object]:
+    """The text as the content of one table, or of several."""
+
+    def work(raw: bytes) -> object:
+        body = head.replace(b"PITM", b"\0\0\0\x0epitm\0\0\0\0\0\1") + raw
+        return read_colour_signal(body, Format.AVIF, "srgb", None)
+
+    return work
+
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+META = b"\0\0\0\0meta\0\0\0\0PITM\0\0\0\0"
+HEIF_TABLES = {
+    "boxes": b"",
+    "meta": META[:-4],
+    "iref": META + b"iref\0\0\0\0",
+    "ipco": META + b"iprp\0\0\0\0ipco",
+    "ipma": META + b"iprp\0\0\0\x08ipco\0\0\0\0ipma\0\0\0\0\xff\xff\xff\xff",
+    "iloc": META + b"iloc\0\0\0\0\x44\0\xff\xff",
+}
+"""What leads to each table that `heif_items` reads; those of size 0 go on to the end."""
+
 HEADER = ('"', "\\", ",", " ", "\t", "=", "a", "max-age=", 'W/"', "0", "-", ";", "q=")
 PATH = (
     "/",
@@ -387,7 +414,14 @@ PARSERS: list[tuple[str, Callable[[str], object], Sequence[str]]] = [
     *((f"size of {format}", latin(lambda raw, format=format: declared_size(raw, format)), (  # type: ignore[misc]
         "\0", "\xff", "\xff\xc4\0\2", "\0\0\0\x08meta", "\0\0\0\1meta", "\0\0\0\0iprp", "II*\0"))
       for format in (*Format, *InputOnly)),
-    ("icc", latin(lambda raw: (icc.is_srgb(raw), icc.profile_description(raw))), ("\0", "\xff", "desc")),
+    ("png colour", latin(lambda raw: read_png_colour(PNG_SIGNATURE + raw, has_profile=False)), (
+        "\0", "\xff", "\0\0\0\0teXt\0\0\0\0", "\0\0\0\4gAMA\0\1\x86\xa0", "\0\0\0\1")),
+    *((f"heif {name}", latin(heif_table(head)), (
+        "\0", "\xff", "\1", "\0\0\0\x08auxl", "\0\0\0\x0eauxl\0\1\0\1\0\1", "\0\1\1\1", "\0\0\0\x08colr"))
+      for name, head in HEIF_TABLES.items()),
+    ("av1", latin(read_sequence_colour), ("\0", "\xff", "\x12\0", "\x0a", "\x08", "\x80")),
+    ("icc", latin(lambda raw: (icc.is_srgb(raw), icc.profile_description(raw), icc.code_points(raw))), (
+        "\0", "\xff", "desc")),
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from proxy.model.freshness import DAMAGED_MAX_AGE
 
-RECIPE = "2"
+RECIPE = "3"
 """
 Version of our part of the rendering, in every name and ETag: changes whenever the same spec would give other
 bytes with the same libvips.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pyvips
 
 from proxy.options.spec import Icc
+from proxy.pipeline.decode.colour_description import ColourDescription
 from proxy.pipeline.decode.icc import is_srgb, profile_space
+from proxy.pipeline.decode.tone_map import to_sdr
 
 _BANDS = {"rgb": 3, "grey": 1, "cmyk": 4}
 _RGB_BANDS = (3, 4)
@@ -32,7 +34,13 @@ def normalise_samples(image: pyvips.Image) -> pyvips.Image:
     return image
 
 
-def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, depth: int = 8) -> pyvips.Image:
+def to_rgb(
+    image: pyvips.Image,
+    profile: bytes | None,
+    icc: Icc = Icc.SRGB,
+    depth: int = 8,
+    hdr: ColourDescription | None = None,
+) -> pyvips.Image:
     """
     Convert to 3 bands, or 4 with alpha; in another space than sRGB the profile is in the metadata. `depth` 16
     leaves an image of more than 8 bits at 16.
@@ -40,7 +48,10 @@ def to_rgb(image: pyvips.Image, profile: bytes | None, icc: Icc = Icc.SRGB, dept
     `profile` is the embedded one: used when it fits the image, else ignored. Its intent is perceptual, which
     is ICC's for photographs. CMYK without a usable one is read with libvips' own profile, whose perceptual
     tables turn black into brown. Effects and colours of URLs mean the values of the space that was asked for.
+    What is `hdr` is sRGB after it was tone-mapped, and goes on from there.
     """
+    if hdr is not None and image.format in ("uchar", "ushort"):
+        image, profile = to_sdr(image, hdr, depth if icc is not Icc.P3 else 16), None
     usable = profile_fits(image, profile)
     if profile and not usable:
         image = image.copy()

@@ -13,6 +13,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.options.values.positions import round_px
 from proxy.pipeline.decode import svg, tiff
+from proxy.pipeline.decode.colour_signal import ColourSignal, read_colour_signal
 from proxy.pipeline.decode.containers import declared_size
 from proxy.pipeline.decode.gif import is_cut_gif, is_drawn_here
 from proxy.pipeline.decode.libvips import libvips
@@ -36,7 +37,8 @@ class Header:
     there are; `loop` is how often they are shown, 0 for ever. `whole` says that decoding holds the whole
     picture in memory; `drawing` is what is rasterised of an SVG,
     and `drawn_here` says that the frames of a GIF are put on their canvas by us. `cut` is a GIF that
-    is known to be truncated, and `show_damaged` whether that is shown.
+    is known to be truncated, and `show_damaged` whether that is shown. `signal` is what a file says of its
+    colours where that is not, or not only, `profile`, which is the ICC profile that counts.
     """
 
     format: Incoming
@@ -53,6 +55,7 @@ class Header:
     show_damaged: bool = False
     cut: bool = False
     drawing: svg.Drawing | None = field(default=None, repr=False)
+    signal: ColourSignal | None = None
     interpretation: str = "srgb"
     profile: bytes | None = field(default=None, repr=False)
 
@@ -100,6 +103,9 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     _refuse_page(page, found)
     _gate(found.stored, limits)
     found = replace(found, cut=cut, show_damaged=limits.show_damaged)
+    signal = read_colour_signal(body, format, found.interpretation, found.profile)
+    if signal is not None:
+        found = replace(found, signal=signal, profile=signal.profile)
     if format is Format.GIF and not cut and is_drawn_here(body, found.stored):
         found = replace(found, alpha=True, drawn_here=True)
     if page == 0 and declared is not None and found.stored == Size(1, 1) and declared != Size(1, 1):

@@ -65,6 +65,15 @@ def is_matrix(profile: bytes) -> bool:
     return b"A2B0" not in tags and {b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"} <= tags.keys()
 
 
+def code_points(profile: bytes) -> tuple[int, int] | None:
+    """Return primaries and transfer function by ITU-T H.273, as ICC.1:2022, 9.2.17 has them."""
+    try:
+        tag = _tags(profile).get(b"cicp", b"")
+    except struct.error:
+        return None
+    return (tag[8], tag[9]) if tag[:4] == b"cicp" and len(tag) >= 12 else None
+
+
 def _tags(profile: bytes) -> dict[bytes, bytes]:
     """ICC.1:2022, 7.3: the tag table."""
     (count,) = struct.unpack_from(">I", profile, _HEADER)

@@ -162,7 +162,13 @@ def _scaled(
         image = image.crop(part.left, part.top, part.width, part.height)
     if usual:
         image = usual(image)
-    return to_upright(resampled(image, target, header.profile, spec).copy_memory(), turned)
+    return to_upright(_resampled(image, target, header, spec).copy_memory(), turned)
+
+
+def _resampled(image: pyvips.Image, target: Size, header: Header, spec: Spec) -> pyvips.Image:
+    if header.signal is None:
+        return resampled(image, target, header.profile, spec)
+    return resampled(header.signal.applied(image), target, header.profile, spec, header.signal.hdr)
 
 
 def frames(
@@ -193,7 +199,7 @@ def frames(
             if (frame := next(shown, None)) is None:
                 return
             frame = frame.crop(part.left, part.top, part.width, part.height)
-            frame = to_upright(resampled(frame, target, header.profile, spec).copy_memory(), turned)
+            frame = to_upright(_resampled(frame, target, header, spec).copy_memory(), turned)
         yield _noted(frame) if header.cut else frame
 
 

@@ -16,6 +16,7 @@ from proxy.pipeline.decode.colour import (
     to_rgb,
     with_profile,
 )
+from proxy.pipeline.decode.colour_description import ColourDescription
 
 
 def loaders_may_scale(spec: Spec) -> bool:
@@ -25,7 +26,13 @@ def loaders_may_scale(spec: Spec) -> bool:
     return not spec.linear_light and spec.gamma is None and spec.kernel is Kernel.LANCZOS3
 
 
-def resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
+def resampled(
+    image: pyvips.Image,
+    target: Size,
+    profile: bytes | None,
+    spec: Spec,
+    hdr: ColourDescription | None = None,
+) -> pyvips.Image:
     """
     Scale an image as it was decoded, with the profile that it came with, to 8-bit RGB of exactly `target` px.
 
@@ -36,7 +43,7 @@ def resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Sp
     """
     image = normalise_samples(image)
     try:
-        made = _resampled(image, target, profile, spec)
+        made = _resampled(image, target, profile, spec, hdr)
         as_srgb(made)
     except pyvips.Error:
         if profile is None:
@@ -45,12 +52,20 @@ def resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Sp
     return made
 
 
-def _resampled(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:
+def _resampled(
+    image: pyvips.Image,
+    target: Size,
+    profile: bytes | None,
+    spec: Spec,
+    hdr: ColourDescription | None = None,
+) -> pyvips.Image:
+    if hdr is not None and (spec.gamma is not None or spec.linear_light):
+        image, profile, hdr = to_rgb(image, profile, depth=16, hdr=hdr), None, None
     if spec.linear_light and _size(image) != target:
         return _in_linear_light(image, target, profile, spec)
     if spec.gamma is not None:
         return _between_gammas(image, target, profile, spec, spec.gamma)
-    return to_rgb(_resized(image, target, spec.kernel), profile, spec.icc)
+    return to_rgb(_resized(image, target, spec.kernel), profile, spec.icc, hdr=hdr)
 
 
 def _in_linear_light(image: pyvips.Image, target: Size, profile: bytes | None, spec: Spec) -> pyvips.Image:

@@ -17,6 +17,7 @@ from proxy.options.values.colours import Colour
 from proxy.pipeline.decode import icc
 from proxy.pipeline.decode.alpha import on_premultiplied, with_alpha, with_hidden_filled
 from proxy.pipeline.decode.colour import as_srgb
+from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.source import open_original
 from proxy.pipeline.describe.palette import palette
 from proxy.pipeline.describe.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
@@ -76,11 +77,18 @@ def describe(
                 "orientation": header.orientation,
                 "alpha": header.alpha,
                 "space": header.interpretation,
-                "profile": icc.profile_description(header.profile) if header.profile else None,
+                "profile": _colours(header),
                 "exif": public_exif(pixels.first),
             },
             **appearance(as_srgb(image)),
         }
+
+
+def _colours(header: Header) -> str | None:
+    """What the colour space is called by the ICC profile that counts, or by what does in its place."""
+    if header.signal is not None and header.signal.name is not None:
+        return header.signal.name
+    return icc.profile_description(header.profile) if header.profile else None
 
 
 def appearance(image: pyvips.Image) -> dict[str, Any]:
