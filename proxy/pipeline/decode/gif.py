@@ -125,6 +125,26 @@ def canvases(body: Body, canvas: Size, first: int, count: int) -> Iterator[pyvip
             shown = shown.insert(clear.crop(left, top, width, height), left, top).copy_memory()
 
 
+def missing_share(body: Body, frame: GifFrame, canvas: Size) -> float:
+    """
+    Return how much of a frame its data lack, from 0 to 1: what is black once it is decoded with white as its
+    only colour was never drawn. Raises libvips' errors.
+    """
+    data = bytearray(body[frame.start + 9 : frame.end])
+    colours = slice(1, 1 + _colours(data[0]))
+    table = _colours(body[10])
+    too_large = frame.box.width > canvas.width or frame.box.height > canvas.height
+    if too_large or not (frame.box.width and frame.box.height and (table or colours.stop > 1)):
+        return 0.0
+    data[colours] = b"\xff" * (colours.stop - 1)
+    size = struct.pack("<HH", frame.box.width, frame.box.height)
+    white = b"".join(
+        (bytes(body[:6]), size, bytes(body[10:13]), b"\xff" * table, b",\0\0\0\0", size, data, b";")
+    )
+    drawn = open_image(white, Format.GIF, fail_on="none")
+    return 1 - float(drawn[0].avg()) / 255
+
+
 def _alone(body: Body, frame: GifFrame) -> bytes:
     """A GIF of this frame alone, on a canvas of its size."""
     size = struct.pack("<HH", frame.box.width, frame.box.height)

@@ -30,6 +30,19 @@ def best_picture(body: Body) -> tuple[memoryview, Size]:
     return part, size
 
 
+def lacks_larger_picture(body: Body) -> bool:
+    """Whether the directory has a larger picture than `best_picture` finds, and that cannot be read."""
+    whole = memoryview(body)
+    (count,) = struct.unpack_from("<H", whole, 4)
+    _, best = best_picture(body)
+    lost = [
+        whole[6 + 16 * row] or 256
+        for row in range(min(count, MAX_PICTURES))
+        if 6 + 16 * row < len(whole) and _picture(whole, row) is None
+    ]
+    return max(lost, default=0) > best.width
+
+
 def _picture(whole: memoryview, row: int) -> tuple[tuple[int, int], memoryview, Size] | None:
     """One row of the directory: what tells the best, its bytes, and its size."""
     try:

@@ -49,6 +49,11 @@ class JpegScans:
         )
 
     @property
+    def lacks_component(self) -> bool:
+        """Whether there is no scan of a component, which is a part of the colours."""
+        return any(component[0] is None for component in self.precision.values())
+
+    @property
     def lacks_little(self) -> bool:
         """
         Whether what a decoder misses is only of the last scan of a progressive file, which is detail, or of

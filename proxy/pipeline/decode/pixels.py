@@ -15,11 +15,13 @@ from proxy.model.media import Body, Format, InputOnly
 from proxy.options.spec import Spec
 from proxy.pipeline.decode import gif, jpeg, tiff, tiff_samples
 from proxy.pipeline.decode.alpha import ImageFunction
+from proxy.pipeline.decode.damage import refuse_bad_checksums, suspect
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, GarbledRows, MissingRows, jpeg_warnings, libvips
 from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
 from proxy.pipeline.decode.orientation import ORIENTATIONS, to_stored, to_upright
 from proxy.pipeline.decode.scale import loaders_may_scale, resampled
+from proxy.pipeline.decode.svg_pixels import rasterised
 
 MIN_RESAMPLER_FACTOR = 1.5
 """
@@ -28,10 +30,6 @@ the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quali
 """
 
 PLAIN_SCALING = Spec()
-
-MAX_RASTERISED_PIXELS = 50_000_000
-"""px of a drawing that is made larger than it is shown, since it is shown stretched."""
-
 
 _DAMAGED = "image-proxy-damaged"
 
@@ -57,7 +55,8 @@ def scaled(
         return _scaled_tiff(tiff.read_page(body, header.page), header, region, size, spec)
     try:
         with _decoding(header):
-            return _scaled(body, header, region, size, spec)
+            image = _scaled(body, header, region, size, spec)
+            return _noted(image) if suspect(body, header) else image
     except BrokenImage:
         if not header.show_damaged:
             raise
@@ -80,6 +79,7 @@ def _scaled_tiff(page: tiff.TiffPage, header: Header, region: Box, size: Size, s
     with _decoding(header):
         strictness = tiff.strictness(page)
     try:
+        refuse_bad_checksums(page)
         with _decoding(header):
             image = _tiff_as(page, header, region, size, spec, strictness)
             return image if strictness == "warning" else _noted(image)
@@ -106,7 +106,8 @@ def _scaled_jpeg(body: Body, header: Header, region: Box, size: Size, spec: Spec
     missing = garbled = False
     try:
         with jpeg_warnings():
-            return _scaled(body, header, region, size, spec, fail_on="warning")
+            image = _scaled(body, header, region, size, spec, fail_on="warning")
+        return _with_all_scans(image, body, header)
     except MissingRows:
         missing = True
     except GarbledRows:
@@ -118,12 +119,22 @@ def _scaled_jpeg(body: Body, header: Header, region: Box, size: Size, spec: Spec
     if scans.has_end and not missing:
         with _decoding(header):
             image = _scaled(body, header, region, size, spec)
-        return _noted(image) if garbled else image
+        return _with_all_scans(_noted(image) if garbled else image, body, header)
     whole = body if scans.has_end else jpeg.with_end(body)
     with _decoding(header):
         if _lacks_much(body, scans) and not header.show_damaged:
             raise BrokenImage("the original is a jpeg image that was cut short")
         return _noted(_scaled(whole, header, region, size, spec, fail_on="none"))
+
+
+def _with_all_scans(image: pyvips.Image, body: Body, header: Header) -> pyvips.Image:
+    """A JPEG of several scans may lack some before its end marker: no decoder complains."""
+    if not header.whole:
+        return image
+    scans = jpeg.jpeg_scans(body)
+    if scans.lacks_component and not header.show_damaged:
+        raise BrokenImage("the original is a jpeg image that was cut short")
+    return image if scans.all_begun else _noted(image)
 
 
 def _lacks_much(body: Body, scans: jpeg.JpegScans) -> bool:
@@ -145,7 +156,7 @@ def _scaled(
     turned = ORIENTATIONS[header.orientation]
     target = size.swapped if turned.transposed else size
     if header.format is InputOnly.SVG:
-        image = _rasterised(body, header, region, target)
+        image = rasterised(body, header, region, target)
     elif header.drawn_here:
         part = to_stored(region, turned, header.stored)
         (canvas,) = gif.canvases(body, header.stored, header.page, 1)
@@ -194,13 +205,15 @@ def frames(
     target = size.swapped if turned.transposed else size
     part = to_stored(region, turned, header.stored)
     shown = _frames(body, header, count)
+    with _decoding(header):
+        damaged = header.cut or suspect(body, header, count)
     while True:
         with _decoding(header):
             if (frame := next(shown, None)) is None:
                 return
             frame = frame.crop(part.left, part.top, part.width, part.height)
             frame = to_upright(_resampled(frame, target, header, spec).copy_memory(), turned)
-        yield _noted(frame) if header.cut else frame
+        yield _noted(frame) if damaged else frame
 
 
 def _frames(body: Body, header: Header, count: int) -> Iterator[pyvips.Image]:
@@ -212,39 +225,6 @@ def _frames(body: Body, header: Header, count: int) -> Iterator[pyvips.Image]:
     column = open_image(body, header.format, page=header.page, n=count, **strictness)
     for at in range(count):
         yield column.crop(0, at * header.height, header.width, header.height)
-
-
-def _rasterised(body: Body, header: Header, region: Box, target: Size) -> pyvips.Image:
-    """A drawing has no pixels of its own: it gets those that are shown."""
-    scale = max(target.width / region.width, target.height / region.height)
-    scale = min(scale, (MAX_RASTERISED_PIXELS / region.size.pixels) ** 0.5)
-    drawn = _drawn_whole(header, target) if region.size == header.stored else None
-    drawing = drawn or _drawn(body, header, scale)
-    across, down = drawing.width / header.width, drawing.height / header.height
-    left = min(round(region.left * across), drawing.width - 1)
-    top = min(round(region.top * down), drawing.height - 1)
-    width = min(max(1, round(region.width * across)), drawing.width - left)
-    height = min(max(1, round(region.height * down)), drawing.height - top)
-    return drawing.crop(left, top, width, height)
-
-
-def _drawn(body: Body, header: Header, scale: float) -> pyvips.Image:
-    if header.drawing is None or header.exact is None:
-        text = header.drawing.text if header.drawing else body
-        return open_image(text, InputOnly.SVG, scale=scale)
-    width, height = (max(1.0, scale * side) for side in (header.exact.width, header.exact.height))
-    return open_image(header.drawing.at(width, height), InputOnly.SVG)
-
-
-def _drawn_whole(header: Header, target: Size) -> pyvips.Image | None:
-    """The whole drawing at exactly `target`, up to its edges, where that has its ratio but for rounding."""
-    if header.drawing is None or header.exact is None or target.pixels > MAX_RASTERISED_PIXELS:
-        return None
-    exact = header.exact
-    scale = max(target.width / exact.width, target.height / exact.height)
-    if max(abs(scale * exact.width - target.width), abs(scale * exact.height - target.height)) > 1:
-        return None
-    return open_image(header.drawing.at(target.width, target.height, fills=True), InputOnly.SVG)
 
 
 def _decoding(header: Header) -> AbstractContextManager[None]:

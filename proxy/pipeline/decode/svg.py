@@ -10,14 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 
 from proxy.geometry.boxes import ExactSize
 from proxy.model.errors import BrokenImage, NotAnImage, TooManyPixels
 from proxy.model.limits import Limits
-from proxy.model.media import Body, Format
+from proxy.model.media import Body, Format, Incoming
 from proxy.pipeline.decode import svg_size
 from proxy.pipeline.decode.containers import declared_size
 from proxy.pipeline.decode.sniff import sniff
@@ -32,10 +32,13 @@ _PICTURES = frozenset({"image", "feImage", "use"})
 class Drawing:
     """
     An SVG that may be rasterised: `text` is UTF-8 from the root element on, whose `attributes` are told.
+    `pictures` are the files in it; `lacks_pictures` says that it names others, which are never loaded.
     """
 
     text: bytes
     attributes: Mapping[str, str]
+    pictures: tuple[tuple[Incoming, bytes], ...] = field(default=(), repr=False)
+    lacks_pictures: bool = False
 
     @property
     def size(self) -> ExactSize | None:
@@ -64,7 +67,12 @@ def judge_svg(body: Body, limits: Limits) -> Drawing:
         parser.Parse(text, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise BrokenImage("the original is a damaged svg image") from error
-    return Drawing(text=text, attributes=reader.attributes)
+    return Drawing(
+        text=text,
+        attributes=reader.attributes,
+        pictures=tuple(reader.pictures),
+        lacks_pictures=reader.lacks_pictures,
+    )
 
 
 class _Reader:
@@ -72,6 +80,8 @@ class _Reader:
 
     def __init__(self, limits: Limits) -> None:
         self.attributes: Mapping[str, str] = {}
+        self.pictures: list[tuple[Incoming, bytes]] = []
+        self.lacks_pictures = False
         self._most = limits.max_interlaced_pixels
         self._pixels = 0
         self._depth = 0
@@ -93,6 +103,7 @@ class _Reader:
     def _embedded(self, url: str) -> None:
         """Nothing else than `data:` is ever loaded, so nothing else is looked at."""
         if url[:5].lower() != "data:":
+            self.lacks_pictures |= bool(url) and not url.startswith("#")
             return
         about, _, content = url[5:].partition(",")
         try:
@@ -105,6 +116,7 @@ class _Reader:
         if size is None:
             known = ", ".join(sorted(EMBEDDABLE_FORMATS))
             raise NotAnImage(f"the original is an SVG image with something else in it than {known}")
+        self.pictures.append((kind, picture))
         self._pixels += size.pixels
         if self._pixels > self._most:
             raise TooManyPixels(f"the pictures in the original, an svg, may have {self._most} px")
