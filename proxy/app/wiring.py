@@ -74,13 +74,7 @@ def open_originals(
     cache = open_originals_cache(settings.originals_cache)
     if metrics is not None:
         metrics.watch("originals", cache.stats)
-    origin = open_origins(
-        sources,
-        limits=settings.limits,
-        remote_hosts=settings.remote_hosts,
-        private_networks=settings.private_networks,
-        fetch_timeout=settings.fetch_timeout,
-    )
+    origin = open_origins(sources, limits=settings.limits, fetch_timeout=settings.fetch_timeout)
     return Originals(
         origin,
         cache,

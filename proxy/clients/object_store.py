@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,29 @@ _VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 The providers' variables for what says which of several stores is meant, by obstore's names; the first wins.
 """
 
+_CREDENTIAL_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "s3": (
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ROLE_ARN", "AWS_REGION", "AWS_DEFAULT_REGION",
+        "AWS_SKIP_SIGNATURE", "AWS_REQUEST_PAYER", "AWS_REQUESTER_PAYS",
+    ),
+    "gs": ("GOOGLE_SERVICE_ACCOUNT_KEY", "GOOGLE_BEARER_TOKEN", "GOOGLE_SKIP_SIGNATURE"),
+    "az": (
+        "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_MASTER_KEY",
+        "AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_SAS_TOKEN", "AZURE_STORAGE_CLIENT_ID", "AZURE_CLIENT_ID",
+        "AZURE_STORAGE_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "AZURE_STORAGE_TENANT_ID", "AZURE_TENANT_ID",
+        "AZURE_STORAGE_AUTHORITY_ID", "AZURE_AUTHORITY_ID", "AZURE_OBJECT_ID", "AZURE_MSI_RESOURCE_ID",
+        "AZURE_SKIP_SIGNATURE",
+    ),
+}  # fmt: skip
+"""
+The providers' variables that say who asks a store. Session tokens are not among them: they come with a key
+of their own, and containers have paths of their own to the same role.
+"""
+
+_CREDENTIAL_FILES: Mapping[str, tuple[str, ...]] = {
+    "gs": ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_APPLICATION_CREDENTIALS"),
+}
+
 _OTHER_NAMES: Mapping[str, Mapping[str, str]] = {"gs": {"endpoint": "base_url"}}
 
 _CREDENTIALS = {"secret_access_key", "account_key", "sas_key"}
@@ -45,6 +69,26 @@ def environment_options(scheme: str) -> dict[str, str]:
         for option, names in _VARIABLES.get(scheme, {}).items()
     }
     return {option: text for option, text in found.items() if text}
+
+
+def environment_credentials(scheme: str) -> dict[str, str]:
+    """
+    Return what the environment says of who asks a store of `s3`, `gs` or `az`, by the names of the variables.
+    Of a file its content counts: in containers all have the same path.
+    """
+    names = _CREDENTIAL_VARIABLES.get(scheme, ())
+    found = {name: os.environ[name] for name in names if os.environ.get(name)}
+    for name in _CREDENTIAL_FILES.get(scheme, ()):
+        if path := os.environ.get(name):
+            found[name] = path + _content(path)
+    return found
+
+
+def _content(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""  # a store that needs it says so
 
 
 def open_store(url: str, options: Mapping[str, str], timeout: float) -> ObjectStore:

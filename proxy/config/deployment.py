@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from proxy.clients.address import scheme_of
-from proxy.clients.object_store import environment_options
+from proxy.clients.object_store import environment_credentials, environment_options
 from proxy.config.origins_file import read_origins
 from proxy.config.presets import NO_PRESETS, Presets, load_presets
 from proxy.config.settings import Settings
+from proxy.origins.remote_hosts import remote_hosts
 from proxy.origins.sources import Source, Sources
 
 
@@ -30,13 +31,18 @@ def deployed_sources(settings: Settings) -> Sources:
         found = replace(found, default=default, chosen=None)
     if settings.private_networks:
         found = found.private
-    return found.each(with_environment_options)
+    found = replace(
+        found, remote=remote_hosts(settings.remote_hosts), remote_private=settings.private_networks
+    )
+    return found.each(with_environment)
 
 
-def with_environment_options(source: Source) -> Source:
+def with_environment(source: Source) -> Source:
     """
-    `source` with the endpoint and the account from the provider's own variables, where it has none itself:
-    they tell its bucket from another of the same name.
+    `source` with the endpoint and the account from the provider's own variables, where it has none itself,
+    and with the credentials there: they tell its bucket from another of the same name, and from the same one
+    under other credentials.
     """
-    found = environment_options(scheme_of(source.url))
-    return replace(source, options={**found, **source.options}) if found else source
+    scheme = scheme_of(source.url)
+    options = {**environment_options(scheme), **source.options}
+    return replace(source, options=options, environment=environment_credentials(scheme))

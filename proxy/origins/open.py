@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -16,7 +16,8 @@ from proxy.origins.http import NO_HTTP_LISTING, HTTPOrigin, base_url, make_clien
 from proxy.origins.limited import LimitedHosts, LimitedOrigin
 from proxy.origins.listing import CannotList, Listing
 from proxy.origins.protocol import Origin
-from proxy.origins.remote import RemoteOrigin, remote_hosts
+from proxy.origins.remote import RemoteOrigin
+from proxy.origins.remote_hosts import RemoteHosts
 from proxy.origins.router import OriginRouter
 from proxy.origins.sources import Source, Sources
 
@@ -33,19 +34,16 @@ def open_origins(
     sources: Sources,
     *,
     limits: Limits,
-    remote_hosts: Iterable[str] = (),
-    private_networks: bool = False,
     fetch_timeout: float = 10.0,
 ) -> OriginRouter:
     """
     Open all origins of a deployment, each with a client of its own where it needs one; `close` closes those
     too. To be called where an event loop runs.
 
-    `private_networks` covers the hosts that `remote_hosts` spells out, not subdomains of a listed name:
-    a client who controls one name below it would decide where it points.
+    `sources.remote_private` covers the hosts that `sources.remote` spells out, not subdomains of a listed
+    name: a client who controls one name below it would decide where it points.
 
-    Raises ValueError, which says what is wrong with a source or with an entry of `remote_hosts`, and quotes
-    no credentials.
+    Raises ValueError, which says what is wrong with a source, and quotes no credentials.
     """
     terms = OriginTerms(limits=limits, timeout=fetch_timeout)
     named = {name: _named(name, source, terms) for name, source in sources.named.items()}
@@ -53,7 +51,7 @@ def open_origins(
         default: Origin | None = named[sources.chosen]
     else:
         default = None if sources.default is None else _limited(sources.default, terms)
-    return OriginRouter(default, _remote(remote_hosts, terms, private_networks), named)
+    return OriginRouter(default, _remote(sources.remote, terms, private=sources.remote_private), named)
 
 
 def _named(name: str, source: Source, terms: OriginTerms) -> Origin:
@@ -141,11 +139,10 @@ def _bucket(source: Source, terms: OriginTerms) -> BucketOrigin:
     return BucketOrigin(store, terms.limits, fetch_timeout=terms.timeout, rewrite=source.rewritten)
 
 
-def _remote(entries: Iterable[str], terms: OriginTerms, private_networks: bool) -> Origin | None:
-    hosts = remote_hosts(entries)
+def _remote(hosts: RemoteHosts, terms: OriginTerms, *, private: bool) -> Origin | None:
     if not hosts.names and not hosts.suffixes:
         return None
-    client = make_client(private_hosts=[name for name, _ in hosts.names] if private_networks else [])
+    client = make_client(private_hosts=[name for name, _ in hosts.names] if private else [])
     origin = RemoteOrigin(client, hosts, terms.limits, fetch_timeout=terms.timeout)
     return LimitedHosts(origin, timeout=terms.timeout)
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import cache
 
+from proxy.model.errors import SourceNotAllowed
+from proxy.origins.remote_hosts import NO_REMOTE_HOSTS, RemoteHosts
+
 DEFAULT_ORIGIN = "default"
 """The name of the default origin, in metrics and purge tags, where it has none of its own."""
 
@@ -24,8 +27,7 @@ class Rewrite:
     to: str
 
 
-_STORE_OPTIONS = ("endpoint", "account_name")
-"""The options that say which of several stores has a bucket of that name."""
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Source:
     `private` lets its host resolve to private addresses. `timeout` is in seconds, for one answer; `max_bytes`
     is for one original. An original is fresh for `max_age` seconds, whatever the origin says. `concurrency`
     is how many are fetched at a time. `headers` are sent along by HTTP; `options` and `secrets` are for
-    object stores, by obstore's names.
+    object stores, by obstore's names. `environment` has credentials that the store's client finds by itself.
     """
 
     url: str = field(repr=False)
@@ -50,15 +52,19 @@ class Source:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def place(self) -> str:
         """
-        A digest that tells its originals from another origin's under the same keys. Credentials are not in
-        it: they may change while the place stays the same.
+        A digest of all that decides which originals are had, and who may have them: of two deployments that
+        share a cache, one never finds what only the other's credentials, networks or formats allow.
         """
         rules = tuple((rule.match.pattern, rule.to) for rule in self.rewrite)
-        return _place(self.url, tuple(self.options.get(name, "") for name in _STORE_OPTIONS), rules)
+        formats = "*" if self.formats is None else ",".join(sorted(self.formats))
+        access = (("private", str(self.private)), ("formats", formats))
+        credentials = (_pairs(self.headers), _pairs(self.secrets), _pairs(self.environment))
+        return _place(self.url, access, _pairs(self.options), rules, credentials)
 
     def rewritten(self, key: str) -> str:
         """Return the key under which the origin has the original: by the first rule that matches."""
@@ -84,8 +90,9 @@ class LocatedKey:
 
     `key` is as the URL has it, `origin_key` as the origin has it, without the origin's name. `origin` is that
     name, in metrics and in purge tags. `place` tells the origin's originals from those of another origin
-    under the same keys; it is empty for a whole URL. `formats` are those its originals may have, `None` for
-    all.
+    under the same keys, and from the same ones under other credentials; it is empty where there is no origin.
+    `formats` are those its originals may have, `None` for all. `refusal` is why this deployment does not
+    serve the key at all, cached or not.
     """
 
     key: str
@@ -94,6 +101,12 @@ class LocatedKey:
     origin_key: str
     place: str = ""
     formats: tuple[str, ...] | None = None
+    refusal: str | None = None
+
+    def require_allowed(self) -> None:
+        """Raise SourceNotAllowed if the key leads to where this deployment does not fetch from."""
+        if self.refusal is not None:
+            raise SourceNotAllowed(self.refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +115,15 @@ class Sources:
     All origins of a deployment.
 
     A key whose first segment is a name in `named` leads there, every other key to `default`, or nowhere if
-    there is none. `chosen` is the name of `default` where it is one of `named`.
+    there is none. `chosen` is the name of `default` where it is one of `named`. Keys that are whole URLs lead
+    to the hosts of `remote`, whose addresses may be private ones if `remote_private`.
     """
 
     default: Source | None
     named: Mapping[str, Source] = field(default_factory=dict)
     chosen: str | None = None
+    remote: RemoteHosts = NO_REMOTE_HOSTS
+    remote_private: bool = False
 
     @property
     def private(self) -> Sources:
@@ -125,8 +141,19 @@ class Sources:
         if name in self.named:
             return _located(key, Route.NAMED, name, below, self.named[name])
         if is_url(key):
-            return _located(key, Route.REMOTE, REMOTE_ORIGIN, key, None)
+            return self._located_remote(key)
         return _located(key, Route.DEFAULT, self.chosen or DEFAULT_ORIGIN, key, self.default)
+
+    def _located_remote(self, key: str) -> LocatedKey:
+        access = (("private", str(self.remote_private)), *((host, str(port)) for host, port in self.remote))
+        return LocatedKey(
+            key=key,
+            route=Route.REMOTE,
+            origin=REMOTE_ORIGIN,
+            origin_key=key,
+            place=_place("", access),
+            refusal=self.remote.refusal(key),
+        )
 
 
 NOWHERE = Sources(default=None)
@@ -134,10 +161,27 @@ NOWHERE = Sources(default=None)
 
 
 @cache
-def _place(url: str, where: tuple[str, ...], rules: tuple[tuple[str, str], ...]) -> str:
-    place = re.sub(r"(://)[^/@]*@", r"\1", url)
-    rewritten = f"\n{rules}" if rules else ""
-    return hashlib.sha256(f"{where}\n{place}{rewritten}".encode()).hexdigest()[:16]
+def _place(
+    url: str,
+    access: Pairs,
+    options: Pairs = (),
+    rules: Pairs = (),
+    credentials: tuple[Pairs, ...] = (),
+) -> str:
+    user, at, host = url.partition("://")[2].partition("/")[0].rpartition("@")
+    secret = (user, at, credentials) if at or any(credentials) else ()
+    public = repr((url.replace(f"{user}@{host}", host, 1) if at else url, access, options, rules)).encode()
+    # A slow hash: what is short enough to be guessed must not be guessable from a name in a shared cache.
+    hidden = (
+        hashlib.scrypt(repr(secret).encode(), salt=hashlib.sha256(public).digest(), n=2**14, r=8, p=1)
+        if secret
+        else b""
+    )
+    return hashlib.sha256(public + hidden).hexdigest()[:32]
+
+
+def _pairs(mapping: Mapping[str, str]) -> Pairs:
+    return tuple(sorted(mapping.items()))
 
 
 def _located(key: str, route: Route, origin: str, origin_key: str, source: Source | None) -> LocatedKey:

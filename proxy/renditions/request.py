@@ -44,6 +44,12 @@ class RenditionRequest:
         """The keys of all originals that go into the rendition: the picture's, then the overlay's."""
         return (self.original,) if self.overlay is None else (self.original, self.overlay)
 
+    def require_allowed(self) -> None:
+        """Raise SourceNotAllowed if one of its keys leads to where this deployment does not fetch from."""
+        self.original.require_allowed()
+        if self.overlay is not None:
+            self.overlay.require_allowed()
+
     @property
     def stem(self) -> str:
         """

@@ -117,8 +117,9 @@ class Renditions:
         Return the rendition for `request`, from the caches or made now.
 
         Raises every ProxyError but InvalidRequest and Forbidden, which are about the URL alone;
-        SourceNotAllowed is raised.
+        SourceNotAllowed is raised, for what is cached as well.
         """
+        request.require_allowed()
         name = self.name(request.stem, request)
         state = self._purges.state
         if state.leased:

@@ -102,6 +102,7 @@ class Images:
         now = time.time()
         try:
             left = parsed.seconds_left(now)
+            parsed.rendition_request.require_allowed()
             name = self._renditions.name(url.stem, parsed.rendition_request)
             purge = self._renditions.latest_purge
             if (rendition := self._renditions.peek(name)) is not None:

@@ -18,7 +18,8 @@ from proxy.origins.bucket import BucketOrigin
 from proxy.origins.file import FileOrigin
 from proxy.origins.http import HTTPOrigin, make_client
 from proxy.origins.listing import Listing
-from proxy.origins.remote import RemoteOrigin, remote_hosts
+from proxy.origins.remote import RemoteOrigin
+from proxy.origins.remote_hosts import remote_hosts
 from proxy.origins.sources import Rewrite, Source
 from tests.origins.server import Server, reply
 from tests.s3 import S3Server

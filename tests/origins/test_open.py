@@ -10,6 +10,7 @@ from proxy.model.limits import Limits
 from proxy.origins import Origins
 from proxy.origins.file import FileOrigin
 from proxy.origins.open import open_origins
+from proxy.origins.remote_hosts import remote_hosts as read_hosts
 from proxy.origins.router import OriginRouter
 from proxy.origins.sources import NOWHERE, Source, Sources
 from tests.origins.server import Server, reply
@@ -28,9 +29,9 @@ def folder(tmp_path: Path) -> Path:
 
 def opened(url: str, *, remote_hosts: Iterable[str] = (), private_networks: bool = False) -> OriginRouter:
     source = Source(url=url, private=private_networks)
-    return open_origins(
-        Sources(default=source), limits=LIMITS, remote_hosts=remote_hosts, private_networks=private_networks
-    )
+    hosts = read_hosts(remote_hosts)
+    sources = Sources(default=source, remote=hosts, remote_private=private_networks)
+    return open_origins(sources, limits=LIMITS)
 
 
 async def fetched(origin: Origins, key: str = "tom.jpg") -> bytes:

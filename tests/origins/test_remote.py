@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from proxy.model.errors import OriginFailed, ProxyError, SourceNotAllowed
 from proxy.model.limits import Limits
 from proxy.origins.http import make_client
-from proxy.origins.remote import RemoteOrigin, remote_hosts, remote_url
+from proxy.origins.remote import RemoteOrigin
+from proxy.origins.remote_hosts import remote_hosts, remote_url
 from tests.origins.server import Server, redirect, reply
 
 LIMITS = Limits(max_source_bytes=100_000)

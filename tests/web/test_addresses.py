@@ -11,7 +11,7 @@ import pytest
 
 from proxy.config.environment import InvalidSettings
 from proxy.config.settings import load_settings
-from proxy.origins.remote import remote_hosts
+from proxy.origins.remote_hosts import remote_hosts
 from tests.origins.server import redirect, running
 from tests.web.serving import client
 
