@@ -62,7 +62,8 @@ class Source:
         """
         rules = tuple((rule.match.pattern, rule.to) for rule in self.rewrite)
         formats = "*" if self.formats is None else ",".join(sorted(self.formats))
-        access = (("private", str(self.private)), ("formats", formats))
+        private = self.private and self.url[:4].lower() == "http"  # no other kind is held to public addresses
+        access = (("private", str(private)), ("formats", formats))
         credentials = (_pairs(self.headers), _pairs(self.secrets), _pairs(self.environment))
         return _place(self.url, access, _pairs(self.options), rules, credentials)
 

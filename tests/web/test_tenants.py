@@ -152,6 +152,7 @@ def test_the_order_of_headers_is_no_other_place() -> None:
 def test_what_costs_or_lasts_is_no_other_place() -> None:
     other = Source(url=PLAIN.url, timeout=3.0, max_age=7, concurrency=1, max_bytes=10)
     assert other.place == PLAIN.place
+    assert Source(url="/srv/x", private=True).place == Source(url="/srv/x").place
 
 
 def test_a_short_secret_is_not_guessed_from_a_place() -> None:
