@@ -24,6 +24,12 @@ sub vcl_recv {
     return (synth(200, "Purged " + req.http.purged));
   }
 
+  # Purges and metrics are not for the internet; of what is below /-/ only /-/info/ is. With --mount=/_ipx write
+  # ^(/_ipx/-/(?!info/)|/metrics).
+  if (req.url ~ "^(/-/(?!info/)|/metrics)") {
+    return (synth(404, "Not Found"));
+  }
+
   # A picture does not depend on who asks, and with these Varnish would not look into its cache.
   unset req.http.Cookie;
   unset req.http.Authorization;

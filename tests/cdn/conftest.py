@@ -13,6 +13,7 @@ from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply, running
 from tests.pictures import photo, saved
 
+ADMIN_TOKEN = "an-admin-token-of-more-than-thirty-two-bytes"
 TOM = saved(photo(320, 240), Format.PNG)
 
 # `brief` is over after a second, and may stand in for a new one for an hour.
@@ -44,7 +45,8 @@ def server(all_origin: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """It keeps nothing itself: what a CDN does not keep shows at once."""
     presets = Path(tmp_path_factory.mktemp("presets"), "presets.yaml")
     presets.write_text(PRESETS)
-    with deployed(origin=all_origin.url, cache="none", presets=str(presets)) as server:
+    token = {"admin_token": ADMIN_TOKEN}
+    with deployed(origin=all_origin.url, cache="none", presets=str(presets), **token) as server:
         yield server
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from proxy.model.media import Format
+from tests.cdn.conftest import ADMIN_TOKEN
 from tests.deployments import Deployed
 from tests.origins.server import Server, reply
 from tests.pictures import plain, saved
@@ -181,6 +182,69 @@ async def test_an_error_that_passes_is_never_kept(
     origin.put("*", good)
     assert (await either.get(path)).status_code == 200
     assert await asked(server, path, 4) == [code] * 3 + [200]
+
+
+CLOSED = [
+    "/-/purge", "/-/options.json", "/-/", "/-/nothing", "/-/info", "/-/information/w_1/a.png", "/-/%70urge",
+    "/-/purge?x=1", "/-/purge/", "/-/infopurge", "/metrics", "/metrics?x=1", "/metrics/", "/metrics%20",
+]  # fmt: skip
+"""Targets as they are sent."""
+
+
+async def sent(either: httpx.AsyncClient, method: str, target: str, *lines: str) -> tuple[int, bytes]:
+    """The status and all of the answer to a request for exactly this target."""
+    reader, writer = await asyncio.open_connection(either.base_url.host, either.base_url.port)
+    body = '{"tags": ["*"]}' if method == "POST" else ""
+    head = [
+        f"{method} {target} HTTP/1.1", f"Host: {either.base_url.netloc.decode()}", "Connection: close",
+        f"Authorization: Bearer {ADMIN_TOKEN}", "Content-Type: application/json",
+        f"Content-Length: {len(body)}", *lines, "", body,
+    ]  # fmt: skip
+    writer.write("\r\n".join(head).encode())
+    async with asyncio.timeout(30):
+        answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1]), answer
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
+@pytest.mark.parametrize("target", CLOSED)
+async def test_purges_and_metrics_are_not_on_the_internet(
+    either: httpx.AsyncClient, server: Deployed, origin: Server, method: str, target: str
+) -> None:
+    """Not even with the token, and nothing of it reaches the service."""
+    before = len(server.logged("request"))
+    status, _ = await sent(either, method, target)
+    assert status == 404
+    assert len(server.logged("request")) == before
+
+
+EVASIONS = [
+    "//-/purge", "/./-/purge", "/w_1/../-/purge", "/-/info/../purge", "/-/info/%2e%2e/purge", "/%2d/purge",
+    "/-%2fpurge", "/%2f-/purge", "/;/-/purge", "/-;x/purge", "/-/info/..;/purge", "/-\\purge", "/-/./purge",
+    "/%2e/-/purge", "/w_1/%2e%2e/-/purge", "/-//purge", "/-/info//../purge", "//metrics", "/./metrics",
+    "/%6detrics", "/Metrics", "/-/info/../../metrics", "/-/info/%2e%2e/%2e%2e/metrics", "/w_1/../metrics",
+    "http://{host}/-/purge", "http://evil.example/-/purge", "http://{host}//-/purge", "http://{host}/metrics",
+    "/-/purge#/-/info/", "/-/info/?/../purge", "/-/info/#/../purge", "/?/-/purge", "/-/Purge",
+    "/-/info/%00/purge",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("target", EVASIONS)
+async def test_nor_are_they_when_written_in_another_way(
+    either: httpx.AsyncClient, origin: Server, method: str, target: str
+) -> None:
+    _, answer = await sent(either, method, target.format(host=either.base_url.netloc.decode()))
+    assert b'"soft"' not in answer
+    assert b"image_proxy_build_info" not in answer
+    assert b"purge_incomplete" not in answer
+
+
+async def test_what_is_told_of_a_picture_is_public(either: httpx.AsyncClient, origin: Server) -> None:
+    for path in ("/-/info/w_100/tom.png", "/w_100/-/purge", "/w_100/metrics"):
+        answer = await either.get(path)
+        assert answer.status_code == 200, path
 
 
 def key_tag(answer: httpx.Response) -> str:
