@@ -25,9 +25,19 @@ given = $(findstring command line,$(origin $(1)))
 FLAGS = $(if $(call given,HOST),--host "$$HOST") $(if $(call given,PORT),--port "$$PORT") \
 	$(if $(call given,ORIGIN),--origin "$$ORIGIN")
 
+# For work on this machine, unless something says that others come: another host, secrets, proxies.
 run: install ## serve: ORIGIN=folder-or-url PORT=8000 HOST=127.0.0.1, and IMAGE_PROXY_* of the environment
 	@case "$$ORIGIN" in "~/"*) ORIGIN="$$HOME/$${ORIGIN#"~/"}";; esac; \
-	exec $(BIN)/image-proxy serve $(FLAGS) $(ARGS)
+	set -- $(FLAGS) $(ARGS); dev=--dev; host=$$IMAGE_PROXY_HOST$$(cat "$$IMAGE_PROXY_HOST_FILE" 2>/dev/null); last=; \
+	for each; do \
+		case "$$last" in --host) host=$$each;; esac; last=$$each; \
+		case "$$each" in --host=*) host=$${each#--host=};; \
+			--secrets|--secrets=*|--trusted-proxies|--trusted-proxies=*|--dev|--no-dev) dev=;; esac; \
+	done; \
+	case "$$host" in ""|127.*|::1|[Ll]ocalhost|LOCALHOST) ;; *) dev=;; esac; \
+	[ -z "$$IMAGE_PROXY_SECRETS$$IMAGE_PROXY_SECRETS_FILE$$IMAGE_PROXY_DEV$$IMAGE_PROXY_DEV_FILE" ] || dev=; \
+	[ -z "$$IMAGE_PROXY_TRUSTED_PROXIES$$IMAGE_PROXY_TRUSTED_PROXIES_FILE" ] || dev=; \
+	exec $(BIN)/image-proxy serve $$dev "$$@"
 
 # Set-up ------------------------------------------------------------------------------------------------
 

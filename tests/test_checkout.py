@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 from subprocess import PIPE
 
+import pytest
 from ruamel.yaml import YAML
 
 from tests.paths import ROOT
@@ -46,3 +48,56 @@ def test_tests_lie_in_folders_named_as_those_of_what_they_test() -> None:
     )
     assert tests - NOT_ROOMS <= code
     assert {folder for folder in code if "/" not in folder} <= tests, "every room has tests"
+
+
+@pytest.mark.parametrize(
+    "words, environ, development",
+    [
+        ([], {}, True),
+        (["HOST=127.0.0.1"], {}, True),
+        (["HOST=127.1.2.3"], {}, True),
+        (["HOST=localhost"], {}, True),
+        (["HOST=::1", "PORT=1"], {}, True),
+        (["ARGS=--host ::1 --workers 2"], {}, True),
+        ([], {"IMAGE_PROXY_HOST": "127.0.0.1", "IMAGE_PROXY_ADMIN_TOKEN": "x"}, True),
+        ([], {"HOST": "build-machine"}, True),
+        (["HOST=127.0.0.1"], {"IMAGE_PROXY_HOST": "0.0.0.0"}, True),
+        (["HOST=0.0.0.0"], {}, False),
+        (["HOST=::"], {}, False),
+        (["HOST=192.168.1.2"], {}, False),
+        (["HOST=images.example"], {}, False),
+        (["ARGS=--host 0.0.0.0"], {}, False),
+        (["ARGS=--host=0.0.0.0"], {}, False),
+        (["HOST=127.0.0.1", "ARGS=--host 0.0.0.0"], {}, False),
+        (["ARGS=--secrets kittens"], {}, False),
+        (["ARGS=--secrets=kittens"], {}, False),
+        (["ARGS=--workers 2 --trusted-proxies 10.0.0.0/8"], {}, False),
+        (["ARGS=--no-dev"], {}, False),
+        ([], {"IMAGE_PROXY_HOST": "0.0.0.0"}, False),
+        ([], {"IMAGE_PROXY_SECRETS": "kittens"}, False),
+        ([], {"IMAGE_PROXY_SECRETS_FILE": "/run/secrets/kittens"}, False),
+        ([], {"IMAGE_PROXY_TRUSTED_PROXIES": "10.0.0.1"}, False),
+        ([], {"IMAGE_PROXY_DEV": "false"}, False),
+    ],
+    ids=str,
+)
+def test_make_run_is_development_unless_something_says_that_others_come(
+    words: list[str], environ: dict[str, str], development: bool, tmp_path: Path
+) -> None:
+    program = tmp_path / "image-proxy"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    own = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(("MAKE", "IMAGE_PROXY_")) and name not in ("HOST", "PORT", "ORIGIN", "ARGS")
+    }
+    ran = subprocess.run(
+        ["make", "-s", "-f", "-", "run", f"BIN={tmp_path}", *words],
+        input=re.sub(r"^run: install", "run:", MAKEFILE, flags=re.MULTILINE),
+        cwd=ROOT, env=own | environ, check=True, stdout=PIPE, text=True,
+    ).stdout.split()  # fmt: skip
+    assert ran[0] == "serve"
+    assert ("--dev" in ran) == development
+    given = " ".join(word.removeprefix("ARGS=") for word in words if word.startswith("ARGS="))
+    assert " ".join(ran).endswith(given)

@@ -48,6 +48,7 @@ from proxy.url.grammar import parse_options, split_effect, split_items
 from proxy.url.path import percent_decode, signature_parameter, split_path
 from proxy.url.signing import Secret, normalise_path, verify
 from proxy.web.access_log import scan_headers
+from proxy.web.admin_access import AdminTerms, admin_access
 from proxy.web.conditional import conditional_response
 from proxy.web.headers import content_disposition
 from proxy.web.images import combined, is_loop
@@ -374,6 +375,19 @@ MARKUP = ("<", ">", "<!--", "-->", "<!DOCTYPE", "[", "]", "<?", "?>", "&", " ", 
 NUMBER = ("1", ".", "e", "-", " ", ",", "x", "px")
 EXIF = (" (", ", ", "1 components", "a", ")", " ", "bytes")
 
+
+def asks_for_admin_page(name: str) -> Callable[[str], object]:
+    """What `admin_access` makes of one header, beside others that are fine."""
+    fine = {b"host": b"localhost", b"content-type": b"application/json"}
+    terms = AdminTerms(token="x" * 32 if name == "authorization" else None, development=True)
+
+    def read(value: str) -> object:
+        headers = [*(fine | {name.encode(): value.encode("latin-1", "replace")}).items()]
+        return admin_access(terms, {"type": "http", "method": "POST", "headers": headers})
+
+    return read
+
+
 PARSERS: list[tuple[str, Callable[[str], object], Sequence[str]]] = [
     ("loggable_path", latin(loggable_path), PATH),
     ("split_path", latin(lambda raw: split_path(b"/_/" + raw)), PATH),
@@ -392,6 +406,8 @@ PARSERS: list[tuple[str, Callable[[str], object], Sequence[str]]] = [
     ("did_you_mean", lambda text: did_you_mean(text, list(OPTIONS)), OPTION),
     ("bucket", bucket, (*HEADER, "image/avif")),
     ("is_loop", latin(is_loop), HEADER),
+    *((name, asks_for_admin_page(name), (*HEADER, "localhost", ".", "[", ":", "http://", "1"))
+      for name in ("host", "origin", "sec-fetch-site", "content-type", "authorization", "x-forwarded-for")),
     *((name, forwarded(name), (*HEADER, "for=", '"', "1.2.3.4", "::", "[", "]"))
       for name in ("forwarded", "x-forwarded-for")),
     ("parse_http_date", parse_http_date, (*HEADER, "Mon", "GMT", ":", "+", "1")),

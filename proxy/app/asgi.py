@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
 from proxy.app.sweep import ConnectionLimits
 from proxy.app.wiring import open_renditions, serving_terms
@@ -35,8 +35,10 @@ from proxy.telemetry.metrics import DeploymentFacts, Metrics, render_exposition
 from proxy.url.path import INFO_PREFIX
 from proxy.web import pages
 from proxy.web.access_log import AccessLog
+from proxy.web.admin_access import AdminTerms, admin_access
 from proxy.web.images import Images
 from proxy.web.purge import purge_page
+from proxy.web.readiness import Readiness
 from proxy.web.switch import Switch
 
 METRICS_SAMPLE_INTERVAL = 1.0
@@ -124,8 +126,20 @@ def create_app(deployment: Deployment) -> ASGIApp:
     )
     exposition = Exposition(deployment, metrics, renderers)
 
-    async def is_ready() -> bool:
-        return switch.images is not None and not deployment.is_draining and await renderers.ping()
+    presets_problem: str | None = None
+
+    def readiness() -> Readiness:
+        alive, deaths = counts(deployment.renderers) or (None, None)
+        return Readiness(
+            started=switch.images is not None,
+            draining=deployment.is_draining,
+            renderers=alive,
+            deaths=deaths,
+            sandbox=sandbox_state(deployment.renderers),
+            presets_problem=presets_problem,
+            purges_confirmed=purges.leased,
+            cache_failures=metrics.cache_failures(),
+        )
 
     async def formats() -> dict[str, Any]:
         reply = await renderers.run(Job(kind=JobKind.FORMATS), timeout=settings.render_timeout)
@@ -138,32 +152,49 @@ def create_app(deployment: Deployment) -> ASGIApp:
         async with open_renditions(settings, sources, renderers, purges, metrics) as renditions:
             terms, presets = serving_terms(settings, sources), deployed_presets(settings)
             described = replace(terms, below=INFO_PREFIX, task="describe")
-            images = Images(renditions, terms, presets, timing=settings.server_timing)
-            info = Images(renditions, described, presets, timing=settings.server_timing)
+            images, info = (
+                Images(renditions, each, presets, timing=settings.server_timing, revalidated=settings.dev)
+                for each in (terms, described)
+            )
 
             def use(presets: Presets) -> None:
+                nonlocal presets_problem
+                presets_problem = None
                 images.use(presets)
                 info.use(presets)
 
-            async with background(watch_presets(settings.presets, use), exposition.keep_sampling()):
+            def reject(problem: str) -> None:
+                nonlocal presets_problem
+                presets_problem = problem
+
+            watching = watch_presets(settings.presets, use, reject=reject)
+            async with background(watching, exposition.keep_sampling()):
                 switch.images, switch.info = images, info
                 yield
 
-    token = settings.admin_token.get_secret_value() if settings.admin_token else None
-    admin_only = partial(pages.admin_only, token=token, development=settings.is_loopback)
+    admin = AdminTerms(
+        token=settings.admin_token.get_secret_value() if settings.admin_token else None,
+        development=settings.dev,
+    )
+    admin_only = partial(pages.admin_only, terms=admin)
+    readiness_page = partial(pages.readiness_page, readiness)
+    metrics_page = pages.metrics_page(exposition)
     routes = [
         Route("/healthz", pages.healthz),
-        Route("/readyz", pages.readiness_page(is_ready)),
-        Route(f"{settings.mount}/-/options.json", admin_only(pages.options_page(formats))),
+        Route("/readyz", readiness_page(shows_detail=lambda scope: admin_access(admin, scope) is None)),
+        Route(f"{settings.mount}/-/options.json", pages.options_page(formats)),
         Route(f"{settings.mount}/-/purge", admin_only(purge_page(purges)), methods=["POST"]),
     ]
-    metrics_route = Route("/metrics", pages.metrics_page(exposition))
-    if settings.metrics_port is None and settings.is_loopback:
-        routes.append(metrics_route)
+    if settings.metrics_port is None:
+        routes.append(Route("/metrics", admin_only(metrics_page)))
+    private_routes = [
+        Route("/metrics", metrics_page),
+        Route("/readyz", readiness_page(shows_detail=lambda _: True)),
+    ]
     switch = Switch(
-        pages=Starlette(routes=routes, lifespan=lifespan, exception_handlers=pages.ERROR_PAGES),
+        pages=starlette(routes, lifespan=lifespan),
         mount=settings.mount,
-        metrics=Starlette(routes=[metrics_route], exception_handlers=pages.ERROR_PAGES),
+        metrics=starlette(private_routes),
         metrics_port=deployment.metrics_port,
     )
     return AccessLog(
@@ -172,6 +203,13 @@ def create_app(deployment: Deployment) -> ASGIApp:
         metrics=metrics,
         addresses=ClientAddresses(settings.trusted_proxies),
     )
+
+
+def starlette(routes: Sequence[Route], lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    """Make the application of pages; a path with a slash too many is not there, and leads nowhere."""
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=pages.ERROR_PAGES)
+    app.router.redirect_slashes = False  # it would redirect to whatever Host says
+    return app
 
 
 class Exposition:

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from proxy.app.asgi import Deployment
 from proxy.app.sweep import Phase, Sweep, sweep_of
 from proxy.web.access_log import AccessLog
+from proxy.web.admin_access import REQUEST_TARGET
 
 MAX_URL_BYTES = 8_192
 MAX_HEAD_BYTES = 32_768
@@ -181,6 +182,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise MANY_PIPELINED
         super().on_headers_complete()
+        if not self.url.startswith(b"/"):
+            self.scope[REQUEST_TARGET] = self.url  # type: ignore[literal-required]
         self._enter(Phase.BODY)
         self.body_bytes = self._trailers = self._trailer_bytes = self._silent_bytes = 0
 

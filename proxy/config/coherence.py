@@ -14,6 +14,8 @@ SHORT_SECRET = 32  # bytes: as much as the HMAC that it keys (RFC 2104 section 3
 
 def check_together(settings: Settings) -> None:
     """Raise ValueError, naming the settings to change, where two of them contradict each other."""
+    if settings.dev:
+        check_development(settings)
     if settings.unsigned == "deny" and settings.secrets is None:
         raise ValueError(
             f"nothing could be served on {settings.host}: unsigned URLs are denied, and there is no secret "
@@ -29,6 +31,20 @@ def check_together(settings: Settings) -> None:
         raise ValueError(f"{ENV_PREFIX}ADMIN_TOKEN must not be one of {ENV_PREFIX}SECRETS")
     if settings.metrics_port and settings.metrics_port == settings.port:
         raise ValueError(f"{ENV_PREFIX}METRICS_PORT and {ENV_PREFIX}PORT are both {settings.port}")
+
+
+def check_development(settings: Settings) -> None:
+    """Raise ValueError where development is said of what others are to reach."""
+    against = {
+        f"the host {settings.host}": not settings.is_loopback,
+        f"{ENV_PREFIX}TRUSTED_PROXIES": bool(settings.trusted_proxies),
+        f"{ENV_PREFIX}SECRETS": settings.secrets is not None,
+    }
+    if found := [name for name, given in against.items() if given]:
+        raise ValueError(
+            f"--dev is for work on this machine alone, and is not to be had with {' and '.join(found)}. "
+            "Leave one or the other out"
+        )
 
 
 def warnings_about(settings: Settings) -> list[str]:

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         description="Addresses and networks of the proxies in front, comma-separated, whose Forwarded or "
         "X-Forwarded-For tells the client; without any, it is who connects.",
     )
+    dev: bool = Field(
+        False,
+        description="For work on this machine alone: unsigned URLs, metrics and purges are open to it, and "
+        "browsers revalidate every picture. Not with another host, secrets or trusted proxies.",
+    )
     workers: ProcessCount = Field(1, description="Web processes.")
     renderers: ProcessCount = Field(
         default_factory=available_cores,
@@ -125,11 +130,13 @@ class Settings(BaseSettings):
     mount: MountPoint = Field("", description="Path prefix such as '/_ipx'.")
     admin_token: Token | None = Field(
         None,
-        description="Opens the admin surface to its bearer; without one it is off, and on loopback open.",
+        description="Opens purges, /metrics and the detail of /readyz to its bearer; without one they are "
+        "closed, and open under --dev.",
     )
     metrics_port: Port | None = Field(
         None,
-        description="Port of a listener for /metrics; without one it is on the public one, if on loopback.",
+        description="Port of a listener for /metrics and the detail of /readyz, to be kept from the public; "
+        "without one they are on the public listener, for the admin token.",
     )
     max_source_bytes: Bytes = Field(_LIMITS.max_source_bytes, description="Largest original that is read.")
     max_source_pixels: Pixels = Field(

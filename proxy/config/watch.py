@@ -21,13 +21,14 @@ async def watch_presets(
     path: Path,
     apply: Callable[[Presets], None],
     *,
+    reject: Callable[[str], None] = lambda problem: None,
     settle: float = 0.2,
     rescan_interval: float = RESCAN_INTERVAL,
 ) -> None:
     """
     Give `apply` the presets at `path` now, when there are any, and after each change, until cancelled. A
-    file that is gone, emptied or wrong is logged, and the last good presets stay. A change is read when
-    nothing in the folder has changed for `settle` seconds.
+    file that is gone, emptied or wrong is logged, `reject` is told why, and the last good presets stay. A
+    change is read when nothing in the folder has changed for `settle` seconds.
 
     Raises FileNotFoundError when there is no such folder.
     """
@@ -38,12 +39,15 @@ async def watch_presets(
             continue
         if before and seen and not seen.size:
             # An editor that writes in place truncates the file first: an empty one is not meant.
-            log.error("presets_rejected", problem=f"{path}: is empty now")
+            problem = f"{path}: is empty now"
+            log.error("presets_rejected", problem=problem)
+            reject(problem)
             continue
         try:
             presets = await asyncio.to_thread(load_presets, path)
         except InvalidPresets as error:
             log.error("presets_rejected", problem=str(error))  # noqa: TRY400  the traceback says nothing more
+            reject(str(error))
         else:
             apply(presets)
             log.info("presets_loaded", path=str(path), count=len(presets.presets))

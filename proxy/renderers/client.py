@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from proxy.model.errors import Overloaded, TooCostly
+from proxy.model.errors import TooCostly
 from proxy.renderers.admission import Admission
 from proxy.renderers.protocol import ACCEPTANCE, CrashedJob, Job, RefusedJob, Reply, pack_job
 from proxy.renderers.replies import CHUNK_BYTES, receive, receive_answer
@@ -116,18 +116,6 @@ class RendererClient:
                 return await self._run(job, timeout)
             async with self._admission.background_turn():
                 return await self._run(job, timeout)
-
-    async def ping(self, timeout: float = 1.0) -> bool:  # noqa: ASYNC109  the caller has nothing to cancel
-        """Whether a renderer is at work for us, or one takes a call within `timeout` seconds."""
-        if self._running:
-            return True
-        try:
-            async with asyncio.timeout(timeout):
-                with self._connect() as connection:
-                    await receive(connection, ACCEPTANCE.size)
-        except (TimeoutError, EOFError, Overloaded):
-            return False
-        return True
 
     async def _run(self, job: Job, seconds: float) -> Reply:
         start, bodies = pack_job(job, timeout=seconds)

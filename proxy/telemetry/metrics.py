@@ -116,6 +116,10 @@ class Metrics:
         """Count what the tiers of `cache` count themselves, each time that `sample` is called."""
         self._caches[cache] = stats
 
+    def cache_failures(self) -> dict[str, dict[str, int]]:
+        """Return by cache and by tier how many lookups and writes of this process went wrong."""
+        return {name: {each.tier: each.failures for each in stats()} for name, stats in self._caches.items()}
+
     def sample(self, *, waiting: int, running: int) -> None:
         """Count what is not counted as it happens. `waiting` and `running` are numbers of jobs."""
         self._jobs.labels("waiting").set(waiting)

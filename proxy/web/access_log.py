@@ -52,8 +52,9 @@ class AccessLog:
     """
     An ASGI application around another one.
 
-    `allow_origin` is whose scripts may read responses and their timing: `*`, or one origin. `addresses` tell
-    the client that a line names.
+    `allow_origin` is whose scripts may read the responses of responders and their timing: `*`, or one origin.
+    What the application answers when it is called, its pages, only scripts of pages of its own may read.
+    `addresses` tell the client that a line names.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class AccessLog:
     ) -> None:
         status: int | None = None
         sent = 0
-        common = [*self._common_headers, (b"x-request-id", request_id)]
+        common = [(b"x-request-id", request_id)]
 
         async def watch(message: Message) -> None:
             nonlocal status, sent

@@ -52,6 +52,15 @@ def cache_control(lifetimes: Lifetimes, *, age: float, immutable: bool, left: fl
 NO_STORE = b"no-store"
 """The Cache-Control of a rendition whose original no cache may store, as its origin said."""
 
+
+def revalidated(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """`headers` with a Cache-Control that allows no use unasked (RFC 9111 section 5.2.2.4)."""
+    return [
+        (name, b"no-cache") if name == b"cache-control" and value != NO_STORE else (name, value)
+        for name, value in headers
+    ]
+
+
 MAX_TAGS = 16
 MAX_TAG_BYTES = 1_000
 """Of one response: CDNs refuse or cut what is much longer."""

@@ -29,6 +29,7 @@ from proxy.web.headers import (
     cache_control,
     cache_status,
     content_disposition,
+    revalidated,
     server_timing,
     tag_headers,
     validators,
@@ -55,15 +56,23 @@ class Images:
     """
     The responder to GET and HEAD of `/{options}/{key}`.
 
-    With `timing`, responses have Server-Timing.
+    With `timing`, responses have Server-Timing. If they are to be `revalidated`, each use of what a browser
+    has cached is asked for, so that a reload shows what has changed here.
     """
 
     def __init__(
-        self, renditions: Renditions, terms: ServingTerms, presets: Presets, *, timing: bool = True
+        self,
+        renditions: Renditions,
+        terms: ServingTerms,
+        presets: Presets,
+        *,
+        timing: bool = True,
+        revalidated: bool = False,
     ) -> None:
         self._renditions = renditions
         self._terms = terms
         self._timing = timing
+        self._revalidated = revalidated
         self.use(presets)
 
     def use(self, presets: Presets) -> None:
@@ -84,8 +93,10 @@ class Images:
             return problem(508, "loop", "this request came from here")
         if method == "HEAD":
             headers.pop(b"range", None)  # of GET alone (RFC 9110 section 14.2)
-            return (await self._respond(scope, headers))._replace(body=b"")
-        return await self._respond(scope, headers)
+        response = await self._respond(scope, headers)
+        if self._revalidated:
+            response = response._replace(headers=revalidated(response.headers))
+        return response if method == "GET" else response._replace(body=b"")
 
     async def _respond(self, scope: Scope, headers: Mapping[bytes, bytes]) -> HttpResponse:
         raw_path, query = scope["raw_path"], scope["query_string"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from hmac import compare_digest
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -15,8 +15,10 @@ from starlette.types import Receive, Scope, Send
 from proxy.model.errors import ProxyError
 from proxy.model.outcome import PAGE
 from proxy.options.catalogue import options_table
+from proxy.web.admin_access import NOT_FOUND, AdminTerms, Refusal, admin_access
 from proxy.web.headers import SECURITY_HEADERS, cache_status
 from proxy.web.problems import problem, problem_from
+from proxy.web.readiness import Readiness
 from proxy.web.responses import OUTCOME, HttpResponse
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -53,25 +55,23 @@ def json_page(content: object, *, status: int = 200) -> PageResponse:
     return uncached_page(body, "application/json", status=status)
 
 
-def admin_only(page: Page, *, token: str | None, development: bool) -> Page:
-    """
-    Guard `page` by `Authorization: Bearer token` (RFC 6750).
-
-    Without a token it is open in development, and a 404 otherwise.
-    """
+def admin_only(page: Page, *, terms: AdminTerms) -> Page:
+    """Guard `page` by `admin_access`; a request that may not have it gets a problem in its place."""
 
     async def guarded(request: Request) -> Response:
-        if token is None:
-            return await page(request) if development else nothing_here()
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            challenge = [(b"www-authenticate", b"Bearer")]
-            return PageResponse(problem(401, "unauthorized", "an admin token is needed", headers=challenge))
-        if not compare_digest(given.strip().encode(), token.encode()):
-            return PageResponse(problem(403, "wrong_token", "this is not the admin token", cacheable=False))
-        return await page(request)
+        refusal = admin_access(terms, request.scope)
+        return await page(request) if refusal is None else refused_page(refusal)
 
     return guarded
+
+
+def refused_page(refusal: Refusal) -> Response:
+    if refusal is NOT_FOUND:
+        return nothing_here()
+    headers = refusal.headers
+    return PageResponse(
+        problem(refusal.status, refusal.code, refusal.detail, headers=headers, cacheable=False)
+    )
 
 
 async def healthz(_: Request) -> Response:
@@ -79,24 +79,38 @@ async def healthz(_: Request) -> Response:
     return json_page({"status": "ok"})
 
 
-def readiness_page(is_ready: Callable[[], Awaitable[bool]]) -> Page:
-    """Say whether this deployment takes requests: 200, or 503 before its start and while it drains."""
+def readiness_page(readiness: Callable[[], Readiness], *, shows_detail: Callable[[Scope], bool]) -> Page:
+    """
+    Say whether this deployment takes requests: 200, or 503 before its start, while it drains and without
+    renderers. The requests of which `shows_detail` is true are told why.
+    """
 
-    async def page(_: Request) -> Response:
-        ready = await is_ready()
-        return json_page({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+    async def page(request: Request) -> Response:
+        found = readiness()
+        said = {"status": "ready" if found.ready else "not ready"}
+        detail = found.detail() if shows_detail(request.scope) else {}
+        return json_page({**said, **detail}, status=200 if found.ready else 503)
 
     return page
 
 
 def options_page(formats: Callable[[], Awaitable[Mapping[str, Any]]]) -> Page:
-    """Show the option table, and with `formats` what can be decoded here (`load`) and encoded (`save`)."""
+    """
+    Show the option table, and with `formats` what can be decoded here (`load`) and encoded (`save`).
+
+    These do not change while a process runs: `formats` is called until it answers, and not again.
+    """
+    known: dict[str, Any] = {}
+    asking = asyncio.Lock()
 
     async def page(_: Request) -> Response:
-        try:
-            return json_page({"options": options_table(), "formats": await formats()})
-        except ProxyError as error:
-            return PageResponse(problem_from(error))
+        async with asking:
+            if not known:
+                try:
+                    known.update(await formats())
+                except ProxyError as error:
+                    return PageResponse(problem_from(error))
+        return json_page({"options": options_table(), "formats": known})
 
     return page
 

@@ -336,6 +336,38 @@ def test_bounded_policies_need_no_secret_in_public(policy: str) -> None:
     assert settings.warnings == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_development_is_had_on_loopback(host: str) -> None:
+    assert load_settings(dev=True, host=host).dev
+    assert not load_settings(host=host).dev
+
+
+@pytest.mark.parametrize(
+    "flags, named",
+    [
+        ({"host": "0.0.0.0"}, ["the host 0.0.0.0"]),
+        ({"host": "::"}, ["the host ::"]),
+        ({"host": "192.168.1.1"}, ["the host 192.168.1.1"]),
+        ({"host": "images.example.com"}, ["the host images.example.com"]),
+        ({"secrets": LONG}, ["IMAGE_PROXY_SECRETS"]),
+        ({"trusted_proxies": "10.0.0.0/8"}, ["IMAGE_PROXY_TRUSTED_PROXIES"]),
+        ({"secrets": LONG, "host": "0.0.0.0"}, ["the host 0.0.0.0", "IMAGE_PROXY_SECRETS"]),
+    ],
+    ids=str,
+)
+def test_development_is_not_had_with_what_others_reach(flags: dict[str, object], named: list[str]) -> None:
+    (problem,) = problems(dev=True, unsigned="allow", unsigned_public=True, **flags)
+    assert problem.startswith("--dev is for work on this machine alone")
+    assert all(name in problem for name in named)
+
+
+def test_development_is_a_variable_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_PROXY_DEV", "true")
+    assert load_settings().dev
+    (problem,) = problems(host="0.0.0.0", unsigned="presets")
+    assert "the host 0.0.0.0" in problem
+
+
 def test_two_listeners_need_two_ports() -> None:
     assert problems(port=9090, metrics_port=9090) == [
         "IMAGE_PROXY_METRICS_PORT and IMAGE_PROXY_PORT are both 9090"

@@ -241,7 +241,6 @@ async def test_a_process_that_may_open_no_more_files_is_overloaded(lone_client: 
     try:
         with pytest.raises(Overloaded):
             await lone_client.run(make_job("echo"), timeout=5)
-        assert not await lone_client.ping()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, most)
     assert body_of(await lone_client.run(make_job("echo", b"again"), timeout=5)) == b"again"
@@ -305,21 +304,13 @@ async def test_the_death_of_an_idle_renderer_goes_unnoticed(
         assert body_of(await lone_client.run(make_job("echo", b"fine"), timeout=5)) == b"fine"
 
 
-async def test_ping_tells_whether_a_picture_could_be_made(importable_tasks: None) -> None:
+async def test_without_a_supervisor_no_job_is_run(importable_tasks: None) -> None:
     supervisor = Supervisor(renderers=1, tasks=TASKS)
     lone_client = RendererClient(supervisor.socket_path)
-    assert not await lone_client.ping()
+    with pytest.raises(Overloaded):
+        await lone_client.run(make_job("echo"), timeout=5)
     with supervisor:
-        assert await lone_client.ping()
-        os.kill(supervisor.pids()[0], signal.SIGSTOP)
-        await asyncio.sleep(0.05)
-        assert not await lone_client.ping(0.1)
-        os.kill(supervisor.pids()[0], signal.SIGCONT)
-        busy = asyncio.create_task(lone_client.run(make_job("sleep", seconds=0.5), timeout=5))
-        await asyncio.sleep(0.2)
-        assert await lone_client.ping(0.1)
-        await busy
-    assert not await lone_client.ping()
+        assert body_of(await lone_client.run(make_job("echo", b"fine"), timeout=5)) == b"fine"
     with pytest.raises(Overloaded):
         await lone_client.run(make_job("echo"), timeout=5)
 

@@ -51,17 +51,17 @@ async def test_renderers_that_are_all_stopped_while_idle_are_replaced(
     assert pair.deaths == 2
 
 
-async def test_a_question_whether_anyone_is_there_is_work_too(
+async def test_a_job_that_its_client_gave_up_is_work_too(
     pair: Supervisor, web_client: RendererClient
 ) -> None:
     for pid in pair.pids():
         os.kill(pid, signal.SIGSTOP)
     await asyncio.sleep(0.2)
-    assert not await web_client.ping(0.1)
-    await asyncio.sleep(3)
-    async with asyncio.timeout(10):
-        while not await web_client.ping():
-            pass
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(web_client.run(make_job("echo", b"x"), timeout=5), 0.1)
+    await asyncio.sleep(5)
+    assert pair.deaths == 2
+    await asyncio.wait_for(web_client.run(make_job("echo", b"x"), timeout=5), 10)
 
 
 async def test_renderers_that_are_busy_for_long_are_left_alone(

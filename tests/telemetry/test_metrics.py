@@ -118,8 +118,17 @@ def test_a_listener_of_its_own_tells_of_all_processes_and_has_nothing_else(
     assert value(samples, "renderer_jobs", state="waiting") == 0
 
 
-async def test_the_public_listener_tells_only_this_machine(renderers: str, originals: Path) -> None:
+async def test_the_public_listener_tells_only_in_development_or_the_bearer_of_the_token(
+    renderers: str, originals: Path
+) -> None:
+    async with client(renderers, origin=str(originals), dev=True) as web:
+        assert await scraped(web)
     async with client(renderers, origin=str(originals)) as web:
+        assert (await web.get("/metrics")).status_code == 404
+    token = "an-admin-token-of-more-than-thirty-two-bytes"
+    async with client(renderers, origin=str(originals), admin_token=token) as web:
+        assert (await web.get("/metrics")).status_code == 401
+        web.headers["authorization"] = f"Bearer {token}"
         assert await scraped(web)
     secrets = "a-secret-of-at-least-thirty-two-bytes"
     async with client(renderers, origin=str(originals), host="0.0.0.0", secrets=secrets) as web:
@@ -153,7 +162,7 @@ async def test_ten_thousand_keys_make_no_more_series_than_one(renderers: str, or
         return b"".join(message.get("body", b"") for message in sent)
 
     settings = load_settings(
-        origin=str(originals), cache="memory://64MB", log_level="error", log_format="json"
+        dev=True, origin=str(originals), cache="memory://64MB", log_level="error", log_format="json"
     )
     app = create_app(Deployment(settings=settings, renderers=renderers))
     async with started(app):
@@ -173,7 +182,7 @@ async def test_a_picture_in_the_place_of_an_error_counts_as_the_error(
 ) -> None:
     presets = tmp_path / "presets.yaml"
     presets.write_text("presets: {card: {options: w_20, on_error: instead.png, on_error_status: 200}}\n")
-    async with client(renderers, origin=str(originals), presets=presets) as web:
+    async with client(renderers, origin=str(originals), presets=presets, dev=True) as web:
         answer = await web.get("/p_card/none.jpg")
         assert answer.headers["content-type"] == "image/png"
         samples = await scraped(web)
@@ -183,7 +192,7 @@ async def test_a_picture_in_the_place_of_an_error_counts_as_the_error(
 
 
 async def test_every_metric_is_documented_and_no_other(renderers: str, originals: Path) -> None:
-    async with client(renderers, origin=str(originals)) as web:
+    async with client(renderers, origin=str(originals), dev=True) as web:
         text = (await web.get("/metrics")).text
     there = {each.name + "_total" * (each.type == "counter") for each in text_string_to_metric_families(text)}
     page = (ROOT / "docs" / "metrics.md").read_text()

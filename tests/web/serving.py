@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message
 
 from proxy.app.asgi import Deployment, create_app
 from proxy.config.settings import load_settings
+from tests.deployments import open_to_all
 
 
 @asynccontextmanager
@@ -41,9 +42,15 @@ async def started(app: ASGIApp) -> AsyncIterator[ASGIApp]:
 @asynccontextmanager
 async def client(renderers: str, **flags: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a deployment with these settings."""
-    flags = {"cache": "memory://64MB", "originals_cache": "memory://64MB", "log_format": "json", **flags}
+    flags = {
+        "cache": "memory://64MB",
+        "originals_cache": "memory://64MB",
+        "log_format": "json",
+        **open_to_all(flags),
+        **flags,
+    }
     app = create_app(Deployment(settings=load_settings(**flags), renderers=renderers))
     async with started(app):
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://proxy.test") as session:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as session:
             yield session

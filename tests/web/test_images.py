@@ -522,11 +522,12 @@ async def test_a_preset_sets_lifetimes_and_a_picture_for_errors(
 async def test_the_admin_surface_wants_its_token(renderers: str, originals: Path) -> None:
     token = "an-admin-token-of-thirty-two-bytes-or-so"
     async with client(renderers, origin=str(originals), admin_token=token) as session:
-        assert (await session.get("/-/options.json")).status_code == 401
-        wrong = await session.get("/-/options.json", headers={"authorization": "Bearer no"})
+        assert (await session.get("/metrics")).status_code == 401
+        wrong = await session.get("/metrics", headers={"authorization": "Bearer no"})
         assert wrong.status_code == 403
-        right = await session.get("/-/options.json", headers={"authorization": f"Bearer {token}"})
+        right = await session.get("/metrics", headers={"authorization": f"Bearer {token}"})
         assert right.status_code == 200
+        assert (await session.get("/-/options.json")).status_code == 200
 
 
 SPELLINGS = ["/w_300,h_200/a.jpg", "/h_200&w_300/a.jpg", "/s_300x200/a.jpg", "/w_150,h_100,dpr_2/a.jpg"]

@@ -20,6 +20,7 @@ from tests.web.serving import client
 
 TOKEN = "an-admin-token-of-more-than-thirty-two-bytes"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
+AS_JSON = {"content-type": "application/json"}
 TOM = "/w_20/cats/tom.png"
 PICTURE = saved(photo(64, 48), Format.PNG)
 
@@ -176,7 +177,7 @@ async def test_who_asks_after_a_purge_is_not_given_what_was_begun_before_it(
     ],
 )  # fmt: skip
 async def test_what_is_wrong_is_told_by_its_field(web: httpx.AsyncClient, body: bytes, field: str) -> None:
-    answer = await web.post("/-/purge", content=body, headers=BEARER)
+    answer = await web.post("/-/purge", content=body, headers=BEARER | AS_JSON)
     assert (answer.status_code, answer.json()["option"]) == (400, field)
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -199,7 +200,7 @@ async def test_only_who_has_the_token_may(web: httpx.AsyncClient) -> None:
     other = await web.get("/-/purge", headers=BEARER)
     assert (other.status_code, other.headers["allow"]) == (405, "POST")
     assert other.headers["cache-control"] == "no-store"
-    large = await web.post("/-/purge", content=bytes(5_000_000), headers=BEARER)
+    large = await web.post("/-/purge", content=bytes(5_000_000), headers=BEARER | AS_JSON)
     assert large.status_code == 413
     assert await how(web, TOM) == "hit"
 
