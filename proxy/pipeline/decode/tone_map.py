@@ -48,13 +48,11 @@ def to_sdr(image: pyvips.Image, description: ColourDescription, depth: int = 8) 
     Convert PQ or HLG RGB, with or without alpha, of 8 or 16 bits, to sRGB of `depth` bits. Raises ValueError
     for primaries that are not three colours.
     """
-    light = _display_light(image, description)
-    encoded = light.clamp(min=0, max=1) ** (1 / GAMMA)
-    mapped = _tone_mapped(encoded, _peak(description))
-    linear = mapped.clamp(min=0, max=1) ** GAMMA
+    mapped = _tone_mapped(_encoded_light(image, description), _peak(description))
+    linear = _looked_up(mapped, _steps() ** GAMMA)
     linear = linear.recomb(_matrix(conversion(BT2020_PRIMARIES, SRGB_PRIMARIES)))
     maximum = 65_535 if depth == 16 else 255
-    levels = (_srgb_encoded(linear.clamp(min=0, max=1)) * maximum).rint()
+    levels = _looked_up(linear, (_srgb_encoded(_steps()) * maximum).rint())
     if image.hasalpha():
         own = 65_535 if image.format == "ushort" else 255
         levels = levels.bandjoin((image[image.bands - 1] * (maximum / own)).rint())
@@ -68,19 +66,33 @@ def _peak(description: ColourDescription) -> float:
     return min(max(description.peak or DEFAULT_PEAK, MIN_PEAK), MAX_PEAK)
 
 
-def _display_light(image: pyvips.Image, description: ColourDescription) -> pyvips.Image:
-    """Linear BT.2020 of which 1 is the peak."""
+def _looked_up(image: pyvips.Image, table: pyvips.Image) -> pyvips.Image:
+    """
+    What stands in a table of _STEPS from 0 to 1: powers of floats would take most of the time. Of sRGB's
+    steepest part one step is a twentieth of a level of 8 bits.
+    """
+    return (image * (_STEPS - 1)).rint().cast("ushort").maplut(table)
+
+
+def _steps() -> pyvips.Image:
+    return pyvips.Image.identity(ushort=True) / (_STEPS - 1)
+
+
+def _encoded_light(image: pyvips.Image, description: ColourDescription) -> pyvips.Image:
+    """BT.2020 of the HDR display under GAMMA, of which 1 is the peak."""
     colours = image.extract_band(0, n=3) if image.bands >= 3 else image[0].bandjoin([image[0]] * 2)
     wide = image.format == "ushort"
     sample = pyvips.Image.identity(ushort=wide) / _white(image)
     table = _pq_light(sample) / _peak(description) if description.transfer == PQ else _hlg_light(sample)
+    if description.transfer == PQ and description.primaries == BT2020_PRIMARIES:
+        return colours.maplut(table.clamp(min=0, max=1) ** (1 / GAMMA))
     light = colours.maplut(table)
     if description.primaries != BT2020_PRIMARIES:
         light = light.recomb(_matrix(conversion(description.primaries, BT2020_PRIMARIES)))
     if description.transfer != PQ:
         brightness = light.recomb([list(LUMA)]).clamp(min=0)
         light *= brightness ** (_SYSTEM_GAMMA - 1)
-    return light
+    return light.clamp(min=0, max=1) ** (1 / GAMMA)
 
 
 def _white(image: pyvips.Image) -> int:
@@ -105,8 +117,7 @@ def _hlg_light(sample: pyvips.Image) -> pyvips.Image:
 def _tone_mapped(encoded: pyvips.Image, peak: float) -> pyvips.Image:
     """R'G'B' of BT.2020 for the SDR display, from those of the HDR display (BT.2446-1, table 2)."""
     brightness = encoded.recomb([list(LUMA)])
-    place = (brightness * (_STEPS - 1)).rint().cast("ushort")
-    mapped = place.maplut(_curve(pyvips.Image.identity(ushort=True) / (_STEPS - 1), peak))
+    mapped = _looked_up(brightness, _curve(_steps(), peak))
     scale = mapped / (brightness.clamp(min=1e-6, max=1) * _SATURATION)
     red = (encoded[0] - brightness) * scale
     blue = (encoded[2] - brightness) * scale
