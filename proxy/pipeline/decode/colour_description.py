@@ -86,6 +86,10 @@ TRANSFERS: Mapping[int, TransferCurve | tuple[float, ...]] = {
 }
 """H.273, table 3: light for samples from 0 to 1, as a formula or at equal steps; without PQ and HLG."""
 
+ADOBE_RGB_PRIMARIES = Chromaticities((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)
+ADOBE_RGB_CURVE = TransferCurve(563 / 256)
+"""Adobe RGB (1998) Color Image Encoding, 4.3."""
+
 _SRGB_GAMMA = 1 / 2.2
 _GAMMA_TOLERANCE = 0.005
 _MIN_EXPONENT, _MAX_EXPONENT = 0.1, 10.0

@@ -11,7 +11,14 @@ from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.pipeline.decode import icc
 from proxy.pipeline.decode.alpha import on_colours
 from proxy.pipeline.decode.colour import with_profile
-from proxy.pipeline.decode.colour_description import HLG, PQ, ColourDescription, from_code_points
+from proxy.pipeline.decode.colour_description import (
+    ADOBE_RGB_CURVE,
+    ADOBE_RGB_PRIMARIES,
+    HLG,
+    PQ,
+    ColourDescription,
+    from_code_points,
+)
 from proxy.pipeline.decode.heif_colour import has_narrow_alpha, read_heif_colour
 from proxy.pipeline.decode.heif_items import read_items
 from proxy.pipeline.decode.icc_writer import profile_for
@@ -19,6 +26,11 @@ from proxy.pipeline.decode.png_colour import read_png_colour
 
 _GREYS: Mapping[str, bool] = {"srgb": False, "rgb16": False, "b-w": True, "grey16": True}
 """Of spaces whose samples can be described: whether they are grey."""
+
+_ADOBE_RGB = ColourDescription(
+    name="Adobe RGB (1998)", primaries=ADOBE_RGB_PRIMARIES, transfer=ADOBE_RGB_CURVE
+)
+_INTEROPERABILITY, _COLOUR_SPACE = "exif-ifd4-InteroperabilityIndex", "exif-ifd2-ColorSpace"
 
 _MAXIMUM: Mapping[str, int] = {"uchar": 255, "ushort": 65_535}
 
@@ -49,12 +61,22 @@ class ColourSignal:
         return with_profile(image, self.profile)
 
 
+def is_dcf_adobe_rgb(image: pyvips.Image) -> bool:
+    """
+    Whether EXIF says Adobe RGB, as cameras write it that bring no ICC profile: DCF 2.0 (CIPA DC-009), 3.3.5,
+    an interoperability index of R03 and a colour space that is not sRGB.
+    """
+    if not image.get_typeof(_INTEROPERABILITY) or not image.get(_INTEROPERABILITY).startswith("R03"):
+        return False
+    return not image.get_typeof(_COLOUR_SPACE) or not image.get(_COLOUR_SPACE).startswith(("1 ", "sRGB"))
+
+
 def read_colour_signal(
-    body: Body, format: Incoming, interpretation: str, profile: bytes | None
+    body: Body, format: Incoming, interpretation: str, profile: bytes | None, *, dcf_adobe_rgb: bool = False
 ) -> ColourSignal | None:
     """
-    Return what an original says of its colours beside the ICC profile that libvips found; `None` where that,
-    or sRGB, is all.
+    Return what an original says of its colours beside the ICC profile that libvips found, and with
+    `dcf_adobe_rgb` in EXIF; `None` where that, or sRGB, is all.
     """
     grey = _GREYS.get(interpretation)
     if grey is None:
@@ -67,6 +89,8 @@ def read_colour_signal(
     elif format in (Format.AVIF, InputOnly.HEIC) and (items := read_items(body)) is not None:
         found = read_heif_colour(items, has_profile=has_profile)
         narrow_alpha = has_narrow_alpha(items)
+    elif format is Format.JPEG and dcf_adobe_rgb and not grey and not has_profile:
+        found = _ADOBE_RGB
     if found is None and profile is not None:
         found = _hdr_of_profile(profile)
     if found is None or (found.is_srgb and found.full_range and profile is None):

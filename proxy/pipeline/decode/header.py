@@ -13,7 +13,7 @@ from proxy.model.limits import Limits
 from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.options.values.positions import round_px
 from proxy.pipeline.decode import svg, tiff
-from proxy.pipeline.decode.colour_signal import ColourSignal, read_colour_signal
+from proxy.pipeline.decode.colour_signal import ColourSignal, is_dcf_adobe_rgb, read_colour_signal
 from proxy.pipeline.decode.containers import declared_size
 from proxy.pipeline.decode.gif import is_cut_gif, is_drawn_here
 from proxy.pipeline.decode.libvips import libvips
@@ -38,7 +38,8 @@ class Header:
     picture in memory; `drawing` is what is rasterised of an SVG,
     and `drawn_here` says that the frames of a GIF are put on their canvas by us. `cut` is a GIF that
     is known to be truncated, and `show_damaged` whether that is shown. `signal` is what a file says of its
-    colours where that is not, or not only, `profile`, which is the ICC profile that counts.
+    colours where that is not, or not only, `profile`, which is the ICC profile that counts;
+    `dcf_adobe_rgb` is what its EXIF says.
     """
 
     format: Incoming
@@ -56,6 +57,7 @@ class Header:
     cut: bool = False
     drawing: svg.Drawing | None = field(default=None, repr=False)
     signal: ColourSignal | None = None
+    dcf_adobe_rgb: bool = False
     interpretation: str = "srgb"
     profile: bytes | None = field(default=None, repr=False)
 
@@ -103,7 +105,9 @@ def read_header(body: bytes | memoryview, limits: Limits, page: int = 0) -> Head
     _refuse_page(page, found)
     _gate(found.stored, limits)
     found = replace(found, cut=cut, show_damaged=limits.show_damaged)
-    signal = read_colour_signal(body, format, found.interpretation, found.profile)
+    signal = read_colour_signal(
+        body, format, found.interpretation, found.profile, dcf_adobe_rgb=found.dcf_adobe_rgb
+    )
     if signal is not None:
         found = replace(found, signal=signal, profile=signal.profile)
     if format is Format.GIF and not cut and is_drawn_here(body, found.stored):
@@ -181,5 +185,6 @@ def _header(image: pyvips.Image, format: Incoming) -> Header:
         alpha=bool(image.hasalpha()),
         whole=format in DECODED_WHOLE or bool(told("interlaced", 0) or told("jpeg-multiscan", 0)),
         interpretation=image.interpretation,
+        dcf_adobe_rgb=is_dcf_adobe_rgb(image),
         profile=told("icc-profile-data", None),
     )
