@@ -34,8 +34,12 @@ def _tiers(memory: str, name: str, size: str) -> str:
 
 
 def unsigned_policy(earlier: dict[str, Any]) -> Literal["allow", "deny"]:
-    """Return what unsigned URLs may ask for: all, if only this machine can ask and no secret could sign."""
-    return "allow" if earlier["secrets"] is None and is_loopback(earlier["host"]) else "deny"
+    """
+    Return what unsigned URLs may ask for: all, if no secret could sign and, as far as is known, only this
+    machine asks. Proxies that are trusted bring others to loopback too.
+    """
+    others = earlier["secrets"] is not None or bool(earlier["trusted_proxies"])
+    return "allow" if is_loopback(earlier["host"]) and not others else "deny"
 
 
 def default_log_format() -> Literal["human", "json"]:

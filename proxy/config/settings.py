@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         default_factory=unsigned_policy,
         description="URLs served without a signature: none (deny), a preset alone (presets), those within "
         "the lists of the presets file (listed), or all (allow).",
-        json_schema_extra={"shown": "deny with secrets, else allow on loopback"},
+        json_schema_extra={"shown": "deny with secrets or trusted proxies, else allow on loopback"},
     )
     unsigned_public: bool = Field(
         False, description="The second word that '--unsigned allow' needs on an address other than loopback."

@@ -316,6 +316,13 @@ def test_without_secrets_no_other_address_is_served(host: str) -> None:
     assert problem.startswith(f"nothing could be served on {host}")
 
 
+def test_proxies_in_front_of_loopback_bring_others() -> None:
+    (problem,) = problems(trusted_proxies="127.0.0.1")
+    assert problem.startswith("nothing could be served on 127.0.0.1")
+    assert load_settings(trusted_proxies="127.0.0.1", secrets=LONG).unsigned == "deny"
+    assert load_settings(trusted_proxies="127.0.0.1", unsigned="allow").unsigned == "allow"
+
+
 def test_denying_everything_is_refused() -> None:
     (problem,) = problems(unsigned="deny")
     assert "IMAGE_PROXY_SECRETS" in problem
