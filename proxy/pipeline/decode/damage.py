@@ -66,14 +66,21 @@ def _lacks_gif_pixels(body: Body, header: Header, count: int) -> bool:
             worst = max(worst, gif.missing_share(body, frame, header.stored))
     if worst > MAX_MISSING_SHARE and not header.show_damaged:
         raise BrokenImage("the original is a gif image that was cut short")
-    return worst > 0
+    return worst > 0 or gif.ends_in_disorder(body)
 
 
-def _lacks_webp_alpha(body: Body, header: Header, _count: int) -> bool:
-    """RFC 9649, section 2.7: a still that says that it is transparent, and has neither ALPH nor VP8L."""
-    if body[12:16] != b"VP8X" or body[20] & (_ALPHA_FLAG | _ANIMATION_FLAG) != _ALPHA_FLAG:
+def _lacks_webp_chunks(body: Body, _header: Header, _count: int) -> bool:
+    """
+    RFC 9649, section 2.7: whether a still says that it is transparent, and has neither ALPH nor VP8L, or an
+    animation has something else than a frame between its frames.
+    """
+    if body[12:16] != b"VP8X":
         return False
-    return not any(kind in (b"ALPH", b"VP8L") for kind in _chunks(body))
+    flags = body[20]
+    if flags & _ANIMATION_FLAG:
+        chunks = b"".join(b"." if kind == b"ANMF" else b"x" for kind in _chunks(body))
+        return b"x" in chunks.strip(b"x")
+    return bool(flags & _ALPHA_FLAG) and not any(kind in (b"ALPH", b"VP8L") for kind in _chunks(body))
 
 
 def _chunks(body: Body) -> Iterator[bytes]:
@@ -111,7 +118,7 @@ def _is_broken(picture: tuple[Incoming, bytes]) -> bool:
 
 _CHECKS: Mapping[Incoming, Callable[[Body, Header, int], bool]] = {
     Format.GIF: _lacks_gif_pixels,
-    Format.WEBP: _lacks_webp_alpha,
+    Format.WEBP: _lacks_webp_chunks,
     Format.AVIF: _lacks_avif_alpha,
     InputOnly.HEIC: _lacks_avif_alpha,
     InputOnly.ICO: _lacks_icon,

@@ -8,7 +8,7 @@ libvips shows the background's colour there, unless the frame has transparent pi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import pyvips
@@ -45,9 +45,10 @@ class GifFrame(NamedTuple):
         return bool(self.control[0] & _TRANSPARENT_COLOUR_FLAG)
 
 
-def gif_frames(body: Body) -> Iterator[GifFrame]:
+def gif_frames(body: Body) -> Generator[GifFrame, None, int]:
     """
-    Read where the frames of a GIF are. What is no block ends it, and is for the decoder to judge.
+    Read where the frames of a GIF are, and return where they end. What is no block ends it, and is for the
+    decoder to judge.
 
     Raises IndexError where it ends within a block; many files lack the trailer, and are whole.
     """
@@ -62,7 +63,7 @@ def gif_frames(body: Body) -> Iterator[GifFrame]:
                 control = bytes(body[at + 3 : at + 7])
             at += 2
         else:
-            return
+            return at
         while length := body[at]:
             at += length + 1
         at += 1
@@ -73,6 +74,20 @@ def gif_frames(body: Body) -> Iterator[GifFrame]:
             control = bytes(4)
     if at > len(body):
         raise IndexError(at)
+    return at
+
+
+def ends_in_disorder(body: Body) -> bool:
+    """Whether something else than the trailer or padding follows the last block that can be read."""
+    frames = gif_frames(body)
+    try:
+        while True:
+            next(frames)
+    except StopIteration as stop:
+        rest = bytes(body[stop.value :])
+        return bool(rest.strip(b"\0")) and rest[0] != _TRAILER
+    except IndexError:
+        return True
 
 
 def is_cut_gif(body: Body) -> bool:

@@ -99,6 +99,21 @@ def test_a_frame_that_ends_early_is_no_frame() -> None:
         assert notes(damaged, "f_gif", show=True) == (Note.DAMAGED,)
 
 
+def test_frames_that_cannot_be_found_any_more_are_noted() -> None:
+    body = saved(animation(WIDTH, HEIGHT, (255, 0, 0), (0, 255, 0), (0, 0, 255)), Format.GIF)
+    second = list(gif_frames(body))[1].start
+    derailed = body[: second - 8] + b"?" + body[second - 8 :]
+    assert notes(derailed, "f_gif") == notes(derailed) == (Note.DAMAGED,)
+    for sound in (body[:-1], body[:-1] + bytes(99), body + b"what else there is", body + bytes(99)):
+        assert notes(sound, "f_gif") == ()
+    webp = saved(animation(WIDTH, HEIGHT, (255, 0, 0), (0, 255, 0), (0, 0, 255)), Format.WEBP)
+    places = [found.start() for found in re.finditer(b"ANMF", webp)]
+    assert len(places) == 3
+    lost = webp[: places[1]] + b"ANMX" + webp[places[1] + 4 :]
+    assert notes(lost, "f_webp") == (Note.DAMAGED,)
+    assert notes(webp, "f_webp") == ()
+
+
 PROGRESSIVE = saved(photo(WIDTH, HEIGHT), Format.JPEG, interlace=True)
 SCANS = [found.start() for found in re.finditer(b"\xff\xda", PROGRESSIVE)]
 
