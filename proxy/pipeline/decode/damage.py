@@ -6,6 +6,7 @@ What no check sum, length or flag gives away cannot be known: `docs/formats.md` 
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from proxy.model.errors import BrokenImage
 from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.pipeline.decode import gif, ico
 from proxy.pipeline.decode.header import Header
+from proxy.pipeline.decode.heif_items import HeifItems, read_items
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS
 from proxy.pipeline.decode.loaders import open_image
 from proxy.pipeline.decode.tiff import TiffPage
@@ -40,8 +42,8 @@ MAX_MISSING_SHARE = 1 / 64
 """Of the pixels of a frame: less is a blemish, and the picture is shown."""
 
 _ALPHA_FLAG, _ANIMATION_FLAG = 0x10, 0x02
-_AVIF_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
-_AVIF_HEAD_BYTES = 1 << 16
+_HEIF_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+_HEIF_HEAD_BYTES, _MAX_TILES = 1 << 16, 256
 _SLACK = 1 << 16
 _DEFLATE = frozenset({8, 32_946})
 
@@ -91,10 +93,36 @@ def _chunks(body: Body) -> Iterator[bytes]:
         at += 8 + length + length % 2
 
 
-def _lacks_avif_alpha(body: Body, header: Header, _count: int) -> bool:
-    """ISO/IEC 23008-12, 7.5.2: there is an auxiliary image for alpha, and the decoder found none."""
-    head = bytes(body[:_AVIF_HEAD_BYTES])
-    return not header.alpha and any(name in head for name in _AVIF_ALPHA)
+def _lacks_heif_items(body: Body, header: Header, _count: int) -> bool:
+    """
+    ISO/IEC 23008-12: whether there is an auxiliary image for alpha that the decoder did not find (7.5.2).
+    Tiles of a grid (6.6.2.3) that cannot be decoded are left empty by libheif, if only one can be.
+    """
+    items = read_items(body)
+    if items is not None and header.page == 0 and _lacks_tiles(body, items):
+        if not header.show_damaged:
+            raise BrokenImage(f"the original is an {header.format} image of which tiles cannot be decoded")
+        return True
+    head = bytes(body[:_HEIF_HEAD_BYTES])
+    return not header.alpha and any(name in head for name in _HEIF_ALPHA)
+
+
+def _lacks_tiles(body: Body, items: HeifItems) -> bool:
+    """Each tile is decoded alone, as if it was what the file is about."""
+    shown = {items.primary, *items.describing(items.primary)}
+    tiles = [to for kind, start, to in items.references if kind == b"dimg" and start in shown]
+    whole = bytearray(body)
+    at = whole.find(b"pitm", 0, _HEIF_HEAD_BYTES) + 4
+    if not tiles or at < 4 or whole[at]:
+        return False
+    for entry in re.finditer(b"infe", whole[:_HEIF_HEAD_BYTES]):
+        # Tiles are hidden, and no hidden item may be the primary one.
+        whole[entry.end() + 3] &= 0xFE
+    decoded = []
+    for tile in tiles[:: -(-len(tiles) // _MAX_TILES)]:
+        struct.pack_into(">H", whole, at + 4, tile & 0xFFFF)
+        decoded.append(not _is_broken((Format.AVIF, bytes(whole))))
+    return any(decoded) and not all(decoded)
 
 
 def _lacks_icon(body: Body, _header: Header, _count: int) -> bool:
@@ -119,8 +147,8 @@ def _is_broken(picture: tuple[Incoming, bytes]) -> bool:
 _CHECKS: Mapping[Incoming, Callable[[Body, Header, int], bool]] = {
     Format.GIF: _lacks_gif_pixels,
     Format.WEBP: _lacks_webp_chunks,
-    Format.AVIF: _lacks_avif_alpha,
-    InputOnly.HEIC: _lacks_avif_alpha,
+    Format.AVIF: _lacks_heif_items,
+    InputOnly.HEIC: _lacks_heif_items,
     InputOnly.ICO: _lacks_icon,
     InputOnly.SVG: _lacks_svg_pictures,
 }

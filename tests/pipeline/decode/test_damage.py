@@ -20,6 +20,7 @@ from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests import tiffs
 from tests.pictures import animation, disc, gradient, photo, plain, saved
+from tests.pipeline.heif_grid import coded, grid_avif
 from tests.tiffs import make_tiff
 
 WIDTH, HEIGHT = 160, 112
@@ -145,6 +146,27 @@ def test_transparency_that_is_lost_is_noted(format: Format) -> None:
     for name, other in ((b"ALPH", b"XLPH"), (b"auxl", b"xuxl"), (b"iref", b"xref")):
         if name in body:
             assert notes(body.replace(name, other)) == (Note.DAMAGED,)
+
+
+TILES = [photo(128, 128, seed) for seed in range(4)]
+
+
+@pytest.mark.parametrize("lost", range(4))
+@pytest.mark.parametrize("options", ["f_png", "w_50", "crop_9_9_40_40"])
+def test_a_grid_of_avif_that_lacks_a_tile_is_refused(lost: int, options: str) -> None:
+    body = grid_avif(TILES, 2)
+    assert notes(body, options) == ()
+    without = grid_avif(TILES, 2, lost=[lost])
+    at = body.index(coded(TILES[lost])[0])
+    for damaged in (without, body[: at + 40] + b"\xa5" * 60 + body[at + 100 :]):
+        with pytest.raises(BrokenImage, match="tiles"):
+            notes(damaged, options)
+        assert notes(damaged, options, show=True) == (Note.DAMAGED,)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (0, 135, 0)])
+def test_a_grid_of_avif_of_one_colour_is_whole(colour: tuple[int, ...]) -> None:
+    assert notes(grid_avif([plain(64, 64, *colour)] * 6, 3)) == ()
 
 
 def test_an_icon_without_its_largest_picture_is_noted() -> None:
