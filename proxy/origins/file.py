@@ -67,6 +67,9 @@ class FileOrigin:
     A link whose target is inside the root is followed, one that leads out of it is as good as no file. A root
     that is itself a link may be swapped for another while this runs.
 
+    No key reaches a name that begins with a dot: what tools and editors leave in a folder (`.git`, `.env`) is
+    not meant to be shown. A link may lead through one, as the volumes of Kubernetes do (`..data`).
+
     Names on disk are UTF-8, whatever the locale says.
 
     `version` asks the disk at most once a second for each key, so that a slow disk is not asked on every
@@ -164,9 +167,15 @@ class FileOrigin:
         finally:
             os.close(here)
 
+    def _names(self, key: str) -> list[str]:
+        names = segments(key, self._rewrite)
+        if any(name.startswith(".") for name in names):
+            raise not_found(key)
+        return names
+
     def _look(self, key: str) -> str | None:
         try:
-            file = self._open(segments(key, self._rewrite))
+            file = self._open(self._names(key))
         except (OSError, ProxyError):
             return None
         try:
@@ -177,7 +186,7 @@ class FileOrigin:
             os.close(file)
 
     def _read(self, key: str) -> Original:
-        names = segments(key, self._rewrite)
+        names = self._names(key)
         try:
             file = self._open(names)
             try:

@@ -342,3 +342,29 @@ async def test_any_key_gives_something_inside_or_one_of_our_errors(root: Path, k
     else:
         assert original.body == b"tom"
         assert origin.version(key) == original.version
+
+
+@pytest.mark.parametrize(
+    "key", [".env", ".git/config.png", "cats/.hidden.jpg", "cats/.thumbs/tom.jpg", "...jpg", "..data/tom.jpg"]
+)
+async def test_names_that_begin_with_a_dot_are_not_there(tmp_path: Path, key: str) -> None:
+    (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / key).write_bytes(b"not for others")
+    rewritten = FileOrigin(tmp_path, Limits(), rewrite=lambda key: key.removeprefix("x"))
+    for origin, asked in ((FileOrigin(tmp_path, Limits()), key), (rewritten, f"x{key}")):
+        with pytest.raises(OriginalNotFound, match="no original"):
+            await origin.fetch(asked)
+        assert origin.version(asked) is None
+        assert (await origin.list_keys()).keys == ()
+        await origin.close()
+
+
+async def test_a_link_may_lead_through_such_a_name(tmp_path: Path) -> None:
+    """As the volumes of Kubernetes do."""
+    (tmp_path / "..2026").mkdir()
+    (tmp_path / "..2026" / "tom.jpg").write_bytes(b"tom")
+    (tmp_path / "..data").symlink_to("..2026")
+    (tmp_path / "tom.jpg").symlink_to("..data/tom.jpg")
+    origin = FileOrigin(tmp_path, Limits())
+    assert (await origin.fetch("tom.jpg")).body == b"tom"
+    await origin.close()
