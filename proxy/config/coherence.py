@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 SHORT_SECRET = 32  # bytes: as much as the HMAC that it keys (RFC 2104 section 3)
 
 
+MIN_PUBLIC_SECRET = 16  # bytes: fewer could be guessed by whoever has one signed URL
+
+
 def check_together(settings: Settings) -> None:
     """Raise ValueError, naming the settings to change, where two of them contradict each other."""
     if settings.dev:
@@ -29,6 +32,8 @@ def check_together(settings: Settings) -> None:
     token = settings.admin_token.get_secret_value().encode() if settings.admin_token else None
     if token is not None and any(secret.value == token for secret in settings.signing_secrets):
         raise ValueError(f"{ENV_PREFIX}ADMIN_TOKEN must not be one of {ENV_PREFIX}SECRETS")
+    if not settings.is_loopback:
+        check_lengths(settings)
     if settings.metrics_port and settings.metrics_port == settings.port:
         raise ValueError(f"{ENV_PREFIX}METRICS_PORT and {ENV_PREFIX}PORT are both {settings.port}")
 
@@ -45,6 +50,22 @@ def check_development(settings: Settings) -> None:
             f"--dev is for work on this machine alone, and is not to be had with {' and '.join(found)}. "
             "Leave one or the other out"
         )
+
+
+def check_lengths(settings: Settings) -> None:
+    """Raise ValueError for a secret or a token that is too short for an address that others reach."""
+    lengths = {
+        f"{ENV_PREFIX}SECRETS: secret {secret.id or place}": len(secret.value)
+        for place, secret in enumerate(settings.signing_secrets, start=1)
+    }
+    if settings.admin_token:
+        lengths[f"{ENV_PREFIX}ADMIN_TOKEN"] = len(settings.admin_token)
+    for name, length in lengths.items():
+        if length < MIN_PUBLIC_SECRET:
+            raise ValueError(
+                f"{name} has {length} bytes, and on {settings.host} it needs at least {MIN_PUBLIC_SECRET}: "
+                "make one with `openssl rand -hex 32`"
+            )
 
 
 def warnings_about(settings: Settings) -> list[str]:

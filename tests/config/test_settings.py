@@ -434,3 +434,18 @@ def test_every_setting_is_documented_once() -> None:
 )
 def test_defaults_are_shown_as_they_would_be_written(flag: str, default: str) -> None:
     assert {row.flag: row.default for row in settings_table()}[flag] == default
+
+
+@pytest.mark.parametrize(
+    "given", [{"secrets": "s" * 15}, {"secrets": f"{LONG},id:fifteen-bytes-x"}, {"admin_token": "t" * 15}]
+)
+def test_short_secrets_are_for_this_machine_alone(given: dict[str, str]) -> None:
+    given = {"secrets": LONG, **given}
+    assert load_settings(**given).warnings
+    (problem,) = problems(host="0.0.0.0", **given)
+    assert "and on 0.0.0.0 it needs at least 16" in problem
+    assert not any(text in problem for text in ("sss", "ttt", "fifteen"))
+
+
+def test_sixteen_bytes_are_enough_for_a_public_address() -> None:
+    assert load_settings(host="0.0.0.0", secrets="s" * 16, admin_token="t" * 16).unsigned == "deny"
