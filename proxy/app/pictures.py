@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from itertools import cycle, islice
 from pathlib import PurePosixPath
 
 from proxy.clients.address import masked, scheme_of
@@ -25,7 +24,7 @@ WARM_PAGE_KEYS = 100_000
 
 EXAMPLES = 3
 EXAMPLE_SEARCH = 10_000
-"""Keys of each folder among which there may be an example."""
+"""Keys of each folder, its subfolders included, among which there may be an example."""
 
 
 def list_pictures(settings: Settings) -> list[str]:
@@ -36,14 +35,34 @@ def list_pictures(settings: Settings) -> list[str]:
     return asyncio.run(_all_pictures(deployed_sources(settings)))
 
 
-def example_keys(sources: Sources) -> list[str]:
+class NoExamples(Exception):
+    """There is no URL to show as an example. The message says why, and what to do for one."""
+
+
+def example_keys(sources: Sources, otherwise: str) -> list[str]:
     """
-    Three keys to show: of the first pictures right in a local folder, the default origin's or a named one's,
-    over and over when there are fewer.
+    One to three keys to show: of the first pictures in local folders, the default origin's or a named one's.
+
+    Raises NoExamples, which says why there are none and that the command `otherwise` writes one's own.
     """
-    origins = _by_prefix(sources)
-    found = asyncio.run(_first_local_pictures(origins))
-    return list(islice(cycle(found or [f"{next(iter(origins), '')}path/of/an/original.jpg"]), EXAMPLES))
+    found = asyncio.run(_first_local_pictures(_by_prefix(sources)))
+    if not found:
+        reason = "; ".join(dict.fromkeys(_no_keys(each) for each in _by_prefix(sources).values()))
+        raise NoExamples(f"{reason or 'there is no origin'}. Write the URL of a picture: {otherwise}")
+    return found
+
+
+def _no_keys(source: Source) -> str:
+    """Why this origin has no key for an example, as the beginning of a sentence."""
+    if source.rewrite:
+        return "keys are rewritten, so names of files are not the keys"
+    match scheme_of(source.url):
+        case "" | "file":
+            return f"no picture is in the folder {source.url!r}"
+        case "http" | "https":
+            return "an HTTP server does not list its originals"
+        case _:
+            return "a bucket is not searched for the sake of an example"
 
 
 async def _all_pictures(sources: Sources) -> list[str]:
@@ -87,8 +106,9 @@ async def _first_local_pictures(origins: Mapping[str, Source]) -> list[str]:
             keys = (await listing.list_keys(limit=EXAMPLE_SEARCH)).keys
         finally:
             await listing.close()
-        # A folder lists its own files before those of its subfolders.
-        found += [prefix + key for key in keys if "/" not in key and _is_picture(key)]
+        pictures = [key for key in keys if _is_picture(key)]
+        # Of subfolders only where the folder itself has none.
+        found += [prefix + key for key in [key for key in pictures if "/" not in key] or pictures]
         if len(found) >= EXAMPLES:
             break
     return found[:EXAMPLES]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy.cli.refused import Refused
+from proxy.config.defaults import url_host
 from proxy.config.settings import Settings, load_settings
 
 Keys = Annotated[
@@ -59,8 +60,7 @@ def counted(field: str, count: int) -> str:
 
 def local_address(settings: Settings) -> str:
     """The URL at which the settings of this machine would have a server run."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # not to bind to
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.mount}"
+    return f"http://{url_host(settings.host)}:{settings.port}{settings.mount}"
 
 
 def send_purge(server: str, asked: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -45,6 +46,36 @@ def unsigned_policy(earlier: dict[str, Any]) -> Literal["allow", "deny"]:
 def default_log_format() -> Literal["human", "json"]:
     """Return lines for people where stderr is a terminal."""
     return "human" if sys.stderr.isatty() else "json"
+
+
+def url_host(host: str) -> str:
+    """
+    Return the host under which this machine reaches a listener at `host`, as it stands in a URL: 127.0.0.1
+    for 0.0.0.0, [::1] for `::`.
+    """
+    address = _address(host)
+    if address is None:
+        return host
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether a listener at `host` is at every address of this machine."""
+    address = _address(host)
+    return address is not None and address.is_unspecified
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Of what is no name. The system takes more spellings of IPv4 than one: `0` is 0.0.0.0."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
 
 
 def is_loopback(host: str) -> bool:

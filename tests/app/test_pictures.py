@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.app.pictures import example_keys, list_pictures
+from proxy.app.pictures import NoExamples, example_keys, list_pictures
 from proxy.config.settings import load_settings
 from proxy.origins.sources import Rewrite, Source, Sources
 
@@ -58,27 +58,48 @@ def test_without_any_list_keys_must_be_given(folder: Path, tmp_path: Path) -> No
             list_pictures(settings)
 
 
+OTHERWISE = "image-proxy url w_300 KEY"
+
+
 def test_three_examples_are_the_first_pictures_right_in_a_folder(folder: Path) -> None:
-    assert example_keys(sources(folder)) == ["a.PNG", "b.jpg", "a.PNG"]
+    assert example_keys(sources(folder), OTHERWISE) == ["a.PNG", "b.jpg"]
     (folder / "c.jpg").touch()
     (folder / "d.jpg").touch()
-    assert example_keys(sources(folder)) == ["a.PNG", "b.jpg", "c.jpg"]
+    assert example_keys(sources(folder), OTHERWISE) == ["a.PNG", "b.jpg", "c.jpg"]
+
+
+def test_examples_come_from_subfolders_where_a_folder_has_no_picture_itself(folder: Path) -> None:
+    (folder / "a.PNG").unlink()
+    (folder / "b.jpg").unlink()
+    assert example_keys(sources(folder), OTHERWISE) == ["cats/tom.webp", "cats/c/1.gif"]
+    (folder / "cats/tom.webp").unlink()
+    assert example_keys(sources(None, here=folder), OTHERWISE) == ["here/cats/c/1.gif"]
 
 
 def test_examples_come_from_named_folders_too(folder: Path) -> None:
-    assert example_keys(sources("http://origin.example", here=folder / "cats")) == ["here/tom.webp"] * 3
-    assert example_keys(sources(None, one=folder, two=folder / "cats")) == [
+    assert example_keys(sources("http://origin.example", here=folder / "cats"), OTHERWISE) == [
+        "here/tom.webp"
+    ]
+    assert example_keys(sources(None, one=folder, two=folder / "cats"), OTHERWISE) == [
         "one/a.PNG", "one/b.jpg", "two/tom.webp",
     ]  # fmt: skip
 
 
-def test_without_a_local_picture_the_shape_of_a_key_is_shown(tmp_path: Path) -> None:
-    assert example_keys(sources(tmp_path)) == ["path/of/an/original.jpg"] * 3
-    assert example_keys(sources(None, shop="s3://bucket")) == ["shop/path/of/an/original.jpg"] * 3
-    assert example_keys(sources(None)) == ["path/of/an/original.jpg"] * 3
+def refused(sources: Sources) -> str:
+    with pytest.raises(NoExamples) as raised:
+        example_keys(sources, OTHERWISE)
+    return str(raised.value)
 
 
-def test_names_of_files_are_no_examples_where_keys_are_rewritten(folder: Path) -> None:
-    rewrite = (Rewrite(match=re.compile("(.*)"), to=r"x/\1"),)
-    rewriting = Sources(default=Source(url=str(folder), rewrite=rewrite))
-    assert example_keys(rewriting) == ["path/of/an/original.jpg"] * 3
+def test_without_a_local_picture_it_is_said_why_there_is_no_example(folder: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    rewriting = Source(url=str(folder), rewrite=(Rewrite(match=re.compile("(.*)"), to=r"x/\1"),))
+    for origins, reason in (
+        (sources(empty), f"no picture is in the folder {str(empty)!r}"),
+        (sources(None, shop="s3://bucket"), "a bucket is not searched for the sake of an example"),
+        (sources("https://a.example", b="http://b.example"), "an HTTP server does not list its originals"),
+        (sources(None), "there is no origin"),
+        (Sources(default=rewriting), "keys are rewritten, so names of files are not the keys"),
+    ):
+        assert refused(origins) == f"{reason}. Write the URL of a picture: {OTHERWISE}"
