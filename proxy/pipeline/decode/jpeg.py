@@ -20,6 +20,9 @@ _PADDINGS = (bytes(63), b"\x55" * 63, b"\xb6\xd9\x2c" * 21)
 _STARTS_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = 0xC2
 _SCAN, _RESTARTS, _END = 0xDA, 0xDD, 0xD9
+_NOT_OF_PIXELS = frozenset({0xFE, *range(0xE0, 0xF0)}) - {0xE0, 0xE2, 0xEE}
+"""Comments and applications' own, but for JFIF, profiles, and what Adobe says of colours."""
+
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _MARKER_BEHIND_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -122,6 +125,31 @@ def _units(sides: tuple[int, ...], sampling: dict[int, tuple[int, int]], compone
         for side, mine, largest in zip(sides, own, most, strict=True)
     ]
     return per_side[0] * per_side[1]
+
+
+def tidied(body: Body) -> bytes:
+    """
+    Return a file of the segments alone that pixels need, without what lies between them: what a decoder still
+    complains of is about these.
+    """
+    parts, at = [bytes(body[:2])], 2
+    with suppress(struct.error, IndexError):
+        while body[at + 1] != _END or body[at] != 0xFF:
+            marker = body[at + 1]
+            if body[at] != 0xFF or marker == 0xFF:
+                at += 1
+            elif marker in _WITHOUT_LENGTH or not marker:
+                at += 2
+            else:
+                end = at + 2 + struct.unpack_from(">H", body, at + 2)[0]
+                if marker == _SCAN:
+                    behind = _MARKER_BEHIND_SCAN.search(body, end)
+                    end = behind.start() if behind else len(body)
+                if marker not in _NOT_OF_PIXELS:
+                    parts.append(bytes(body[at:end]))
+                at = end
+        parts.append(_EOI)
+    return b"".join(parts)
 
 
 def with_end(body: Body) -> bytes:

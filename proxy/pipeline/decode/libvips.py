@@ -44,12 +44,30 @@ def libvips(kind: type[ProxyError], message: str) -> Iterator[None]:
 
 @contextmanager
 def jpeg_warnings() -> Iterator[None]:
-    """Raise MissingRows or GarbledRows in place of libvips' error about such a warning of libjpeg."""
+    """
+    Raise MissingRows or GarbledRows in place of libvips' error about such a warning of libjpeg.
+
+    libvips fails for a warning when it reads on, so one about the last rows fails nothing: it is only left in
+    the buffer of errors.
+    """
+    _error_text()
     try:
         yield
     except pyvips.Error as error:
-        if MISSING_ROWS in str(error):
-            raise MissingRows from error
-        if any(warning in str(error) for warning in GARBLED):
-            raise GarbledRows from error
+        _raise_warning(str(error), error)
         raise
+    _raise_warning(_error_text(), None)
+
+
+def _error_text() -> str:
+    """What is in libvips' buffer of errors, which is emptied."""
+    text: bytes = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer())
+    pyvips.vips_lib.vips_error_clear()
+    return text.decode("utf-8", "replace")
+
+
+def _raise_warning(text: str, cause: Exception | None) -> None:
+    if MISSING_ROWS in text:
+        raise MissingRows from cause
+    if any(warning in text for warning in GARBLED):
+        raise GarbledRows from cause

@@ -104,17 +104,21 @@ def _tiff_as(
 
 def _scaled_jpeg(body: Body, header: Header, region: Box, size: Size, spec: Spec) -> pyvips.Image:
     missing = garbled = False
-    try:
-        with jpeg_warnings():
-            image = _scaled(body, header, region, size, spec, fail_on="warning")
-        return _with_all_scans(image, body, header)
-    except MissingRows:
-        missing = True
-    except GarbledRows:
-        garbled = True
-    except LIBVIPS_ERRORS:
-        # The other warnings are about files that are odd, and shown as their makers meant.
-        pass
+    for tidy in (False, True):
+        # Most warnings are about files that are odd, and shown as their makers meant. Others hide behind.
+        try:
+            whole = jpeg.tidied(body) if tidy else body
+            with jpeg_warnings():
+                image = _scaled(whole, header, region, size, spec, fail_on="warning")
+            return _with_all_scans(image, body, header)
+        except MissingRows:
+            missing = True
+            break
+        except GarbledRows:
+            garbled = True
+            break
+        except LIBVIPS_ERRORS:
+            continue
     scans = jpeg.jpeg_scans(body)
     if scans.has_end and not missing:
         with _decoding(header):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -51,6 +52,7 @@ DAMAGED = {
 }
 TRUNCATED = {
     **{f"{cut} bytes less": PLAIN[:-cut] for cut in (3, 4, 5, 6, 7, 9, 12, 20, 50, 500)},
+    **{f"{cut} bytes less, and an end": PLAIN[:-cut] + EOI for cut in (20, 100, 500, 3000)},
     "half": PLAIN[: len(PLAIN) // 2],
     "half, and an end": PLAIN[: len(PLAIN) // 2] + EOI,
     "no last scan": PROGRESSIVE[: SCANS[-1]],
@@ -96,6 +98,45 @@ def test_what_is_left_of_other_formats_is_shown_too(format: Format) -> None:
         assert rendered(cut, show=True).notes == (Note.DAMAGED,)
     with pytest.raises(BrokenImage):
         rendered(cut)
+
+
+ODDITIES: dict[str, Callable[[bytes], bytes]] = {
+    "bytes before the tables": lambda body: body.replace(b"\xff\xdb", bytes(9) + b"\xff\xdb", 1),
+    "bytes before the frame": lambda body: body.replace(b"\xff\xc0", b"stray\xff\xc0", 1),
+    "bytes before the scan": lambda body: body.replace(b"\xff\xda", b"\x01\x02\x03\xff\xda", 1),
+    "an end behind the end": lambda body: body + EOI,
+}
+
+
+@pytest.mark.parametrize("oddity", ODDITIES)
+def test_oddities_hide_no_damage(oddity: str) -> None:
+    odd = ODDITIES[oddity]
+    assert rendered(odd(PLAIN)).notes == ()
+    for name in ("half", "half, and an end", "500 bytes less"):
+        with pytest.raises(BrokenImage):
+            rendered(odd(TRUNCATED[name]))
+        assert rendered(odd(TRUNCATED[name]), show=True).notes == (Note.DAMAGED,)
+    assert rendered(odd(DAMAGED["one interval is junk"])).notes == (Note.DAMAGED,)
+
+
+@pytest.mark.parametrize("height", [1, 7, 8, 9, 16, 24, 40, 200])
+@pytest.mark.parametrize("chroma", ["on", "off"])
+@pytest.mark.parametrize("options", ["f_png", "w_20", "w_100"])
+def test_the_last_rows_count(height: int, chroma: str, options: str) -> None:
+    body = saved(photo(400, height), Format.JPEG, subsample_mode=chroma)
+    assert rendered(body, options).notes == ()
+    start = body.index(b"\xff\xda") + 14
+    for share in (0.2, 0.6, 0.95):
+        cut = body[: start + int((len(body) - start) * share)].rstrip(b"\xff") + EOI
+        with pytest.raises(BrokenImage):
+            rendered(cut, options)
+        assert rendered(cut, options, show=True).notes == (Note.DAMAGED,)
+
+
+def test_a_lost_restart_interval_is_damage() -> None:
+    assert b"\xff\xdd" in RESTARTED
+    with pytest.raises(BrokenImage):
+        rendered(RESTARTED.replace(b"\xff\xdd", b"\x7f\xdd"))
 
 
 def test_the_file_from_outside_is_a_picture() -> None:
