@@ -2,6 +2,8 @@
 #   docker build -t image-proxy .
 #   docker run --read-only --tmpfs /tmp -v cache:/var/cache/image-proxy -v ~/Pictures:/originals:ro \
 #     -e IMAGE_PROXY_SECRETS="$(openssl rand -hex 32)" -p 8000:8000 image-proxy
+# With letters of Chinese, Japanese, Korean, Arabic, Hindi, Thai, and emoji for texts:
+#   docker build -t image-proxy --build-arg FONTS="fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji" .
 # Secrets are better read from a file: IMAGE_PROXY_SECRETS_FILE=/run/secrets/image-proxy.
 
 FROM python:3.13-slim-bookworm AS build
@@ -22,7 +24,12 @@ FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="image-proxy" \
       org.opencontainers.image.description="A self-hosted image transformation proxy: a URL becomes a picture" \
       org.opencontainers.image.licenses="MIT"
-RUN install -d -o 10001 -g 10001 /var/cache/image-proxy /originals
+# Packages of Debian; fonts of your own are mounted at /usr/local/share/fonts.
+ARG FONTS=""
+RUN if [ -n "$FONTS" ]; then \
+        apt-get update && apt-get install -y --no-install-recommends $FONTS && rm -rf /var/lib/apt/lists/*; \
+    fi
+RUN install -d -o 10001 -g 10001 /var/cache/image-proxy /originals /usr/local/share/fonts /var/cache/fontconfig
 COPY --from=build /opt/image-proxy /opt/image-proxy
 COPY presets.yaml /etc/image-proxy/presets.yaml
 ENV PATH=/opt/image-proxy/bin:$PATH \

@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install faces run test lint drill bench gallery docs lock clean redis s3 cdn
+.PHONY: help install faces fonts run test lint drill bench gallery docs lock clean redis s3 cdn
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -57,6 +57,15 @@ $(VENV)/.installed: requirements-build.lock requirements.lock pyproject.toml | $
 
 faces: install ## add the detector of faces that g_face wants
 	@$(call pip,--no-build-isolation -e '.[faces]')
+
+# Where renderers see them. Those of a server that runs are read when its renderers are replaced.
+FONT_PACKAGES := fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji
+FONT_PACKAGES_APK := font-noto font-noto-arabic font-noto-devanagari font-noto-thai font-noto-cjk font-noto-emoji
+FONT_PACKAGES_DNF := $(patsubst %,google-noto-%-fonts,sans sans-arabic sans-devanagari sans-thai sans-cjk color-emoji)
+fonts: ## add the letters of Chinese, Japanese, Korean, Arabic, Hindi, Thai and others, and emoji, to texts
+	@echo "Installing the fonts of Noto"
+	@{ $(call system,$(FONT_PACKAGES),$(FONT_PACKAGES_APK),$(FONT_PACKAGES_DNF),); } || { \
+		echo "Install $(FONT_PACKAGES), or put fonts into /usr/local/share/fonts" >&2; exit 1; }
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "Installing what the tests need into $(VENV)"

@@ -181,3 +181,23 @@ def test_no_package_registry_is_named() -> None:
     named = re.compile(r"https?://(?!127\.0\.0\.1|originals\.example\.com)|--(?:extra-)?index-url [^-]")
     for path in [*TOLD, *ROOT.glob("*.lock"), ROOT / "pyproject.toml"]:
         assert not named.search(path.read_text()), path
+
+
+def test_the_folders_of_fonts_can_be_written_and_are_named_in_the_docs() -> None:
+    """Those that renderers read: a volume mounted there has the folder's owner."""
+    (owned,) = re.findall(r"^RUN install -d -o 10001 -g 10001 (.+)$", DOCKERFILE, re.MULTILINE)
+    docs = (ROOT / "docs/deploy.md").read_text()
+    conf = (ROOT / "proxy/fonts/fonts.conf").read_text()
+    for folder in ("/usr/local/share/fonts", "/var/cache/fontconfig"):
+        assert folder in owned.split()
+        assert f"`{folder}`" in docs
+        assert f"dir>{folder}</" in conf
+
+
+def test_noto_is_named_alike_wherever_it_is_installed() -> None:
+    """For the letters of Chinese, Japanese, Korean, Arabic, Hindi, Thai, and emoji."""
+    (packages,) = re.findall(r"^FONT_PACKAGES := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert packages.split() == ["fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji"]
+    for file in ("Dockerfile", "docs/deploy.md"):
+        assert f'--build-arg FONTS="{packages}"' in (ROOT / file).read_text()
+    assert "make fonts" in (ROOT / "docs/overlays.md").read_text()

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from proxy import __version__
 from proxy.cli import flags, tables
 from proxy.cli.explain import explain_options, explain_plan, read_size
+from proxy.cli.fonts import font_warnings
 from proxy.cli.purge import purge_command
 from proxy.cli.refused import Refused
 from proxy.cli.urls import sign_command, url_command
@@ -25,6 +26,7 @@ from proxy.config.environment import InvalidSettings
 from proxy.config.origins_file import InvalidSources
 from proxy.config.presets import InvalidPresets, load_presets
 from proxy.config.settings import load_settings
+from proxy.fonts.letters import font_coverage
 from proxy.geometry.plan import plan
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
@@ -193,11 +195,15 @@ def check_command(
     """
     Check a presets file.
 
-    Prints how many presets it has, or where it is wrong.
+    Prints how many presets it has, or where it is wrong; and warns of fonts that are not installed here, and
+    of letters that no font has.
     """
     file = file or load_settings().presets
-    count = len(load_presets(file).presets)
+    presets = load_presets(file)
+    count = len(presets.presets)
     typer.echo(f"{file}: {count} preset{'' if count == 1 else 's'}")
+    for warning in font_warnings(presets, font_coverage()):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @presets_app.command("list")

@@ -8,8 +8,8 @@ from enum import Enum, auto
 PROVISIONAL_MAX_AGE = 10
 """Seconds for which browsers and CDNs may cache a rendition that a better one will replace."""
 
-DAMAGED_MAX_AGE = 60
-"""Seconds for which anything caches the rendition of an original that is damaged."""
+FLAWED_MAX_AGE = 60
+"""Seconds for which anything caches a rendition that lacks something: of a damaged original, or letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

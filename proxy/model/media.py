@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
-from proxy.model.freshness import DAMAGED_MAX_AGE
+from proxy.model.freshness import FLAWED_MAX_AGE
 
 RECIPE = "3"
 """
@@ -61,6 +61,13 @@ class Note(StrEnum):
 
     DAMAGED = "damaged"
     """The original is damaged, and its picture is shown as far as it goes."""
+
+    MISSING_LETTERS = "missing-letters"
+    """No font has some letters of the text, which are left out."""
+
+
+FLAWS = frozenset({Note.DAMAGED, Note.MISSING_LETTERS})
+"""Notes of what may be mended soon, by another original or by fonts."""
 
 
 class Document(StrEnum):
@@ -185,13 +192,13 @@ class Rendition:
         return Note.AVIF_FOLLOWS in self.notes
 
     @property
-    def is_damaged(self) -> bool:
-        """Whether its original may be replaced by a whole one soon."""
-        return Note.DAMAGED in self.notes
+    def is_flawed(self) -> bool:
+        """Whether it lacks something that may be there soon: the rest of its original, or fonts."""
+        return not FLAWS.isdisjoint(self.notes)
 
     def cache_lifetime(self, lifetime: float) -> float:
         """For how many of `lifetime` seconds a cache may have it."""
-        return min(lifetime, DAMAGED_MAX_AGE) if self.is_damaged else lifetime
+        return min(lifetime, FLAWED_MAX_AGE) if self.is_flawed else lifetime
 
     def matches(self, etag: str) -> bool:
         """Whether it is the rendition of that identity, and not what stands in for it."""

@@ -13,8 +13,8 @@ from importlib import metadata
 
 import pyvips
 
+from proxy.fonts.files import fonts_digest
 from proxy.pipeline.decode.loaders import loadable
-from proxy.pipeline.draw.font_files import fonts_digest
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.faces import detector
 

@@ -40,6 +40,8 @@ class RenderPlan:
     geometry: Plan
     frames: int = 1
     notes: tuple[Note, ...] = ()
+    missing_letters: str = ""
+    """Of the text, each once: those that no font has."""
 
 
 def plan_render(

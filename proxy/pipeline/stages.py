@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import pyvips
 
+from proxy.fonts.letters import drawable, font_coverage, is_letter
 from proxy.geometry.plan import refuse_long
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
@@ -31,6 +32,9 @@ from proxy.pipeline.encode.smallest import encode_smallest
 from proxy.pipeline.encode_order import order_of
 from proxy.pipeline.output_format import output_format
 from proxy.pipeline.render_plan import RenderPlan
+
+MAX_MISSING_LETTERS = 256
+"""How many of them are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,7 @@ class Rendered:
     timings: dict[str, float] = field(default_factory=dict)
     frames: int = 1
     notes: tuple[Note, ...] = ()
+    missing_letters: str = ""
     encodings: int = 1
 
 
@@ -94,9 +99,10 @@ def compose(decoded: Decoded, overlay: bytes | memoryview | None, overlay_limits
     Make the picture as planned: cut, effects, canvas, corners, rotation, and what lies over it. `overlay` is
     the original of that, judged by `overlay_limits`.
 
-    Raises TooCostly, UnusableOverlay, and InvalidValue for a text in which nothing is seen.
+    Letters that no font has are left out. Raises TooCostly, UnusableOverlay, and InvalidValue for a text in
+    which nothing is seen.
     """
-    plan, first = decoded.plan, decoded.first
+    plan, first = without_missing_letters(decoded.plan), decoded.first
     alpha = FORMATS[plan.format].alpha
     with making_picture():
         layer = make_layer(plan.spec, overlay, first, plan.geometry, overlay_limits)
@@ -107,6 +113,23 @@ def compose(decoded: Decoded, overlay: bytes | memoryview | None, overlay_limits
         plan = replace(plan, spec=spec, geometry=geometry)
         frames = animation.draw_frames(first, decoded.others, spec, geometry, layer, alpha=alpha)
         return Composed(plan=plan, image=animation.stack_frames(frames, plan.source.header))
+
+
+def without_missing_letters(plan: RenderPlan) -> RenderPlan:
+    """Return `plan` with what can be drawn of its text, and a note where that or a drawing lacks letters."""
+    drawing = plan.source.header.drawing
+    missing = drawing.missing_letters if drawing else ""
+    if plan.spec.text is not None:
+        text, missing_in_text = drawable(plan.spec.text, font_coverage())
+        if missing_in_text and not any(map(is_letter, text)):
+            text = ""
+        plan = replace(plan, spec=replace(plan.spec, text=text))
+        missing += missing_in_text
+    if not missing:
+        return plan
+    return replace(
+        plan, notes=(*plan.notes, Note.MISSING_LETTERS), missing_letters=missing[:MAX_MISSING_LETTERS]
+    )
 
 
 def encode(composed: Composed, *, avif_budget: float | None = None) -> Rendered:
@@ -131,6 +154,7 @@ def encode(composed: Composed, *, avif_budget: float | None = None) -> Rendered:
         source=plan.source.header,
         frames=plan.frames,
         notes=plan.notes if order is wanted else (*plan.notes, Note.AVIF_FOLLOWS),
+        missing_letters=plan.missing_letters,
         encodings=file.encodings,
     )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from time import perf_counter
 
 import pyvips
 
+from proxy.fonts.files import OWN_FONTS_FILE
 from proxy.model.limits import Limits
 from proxy.model.media import Document
 from proxy.model.negotiation import Bucket, parse_bucket
@@ -24,8 +24,6 @@ from proxy.pipeline.warm_up import warm_up
 from proxy.renderers import Job, JobKind, RenderedFile, Reply, SourceImage, SupportedFormats, Task
 from proxy.url.grammar import parse_options
 
-FONTS = Path(__file__).parent.parent / "fonts/fonts.conf"
-
 
 def prepare() -> None:
     """
@@ -36,7 +34,7 @@ def prepare() -> None:
     `block_untrusted` leaves four of those open. It closes SVG, which is judged by us (`decode.svg`) before
     libvips sees it, and JPEG XL, where one death of a renderer is the worst of it.
     """
-    os.environ.setdefault("FONTCONFIG_FILE", str(FONTS))
+    os.environ.setdefault("FONTCONFIG_FILE", str(OWN_FONTS_FILE))
     pyvips.cache_set_max(0)
     pyvips.block_untrusted_set(True)
     for loader in ("LoadSvg", "LoadJxl", "SaveJxl"):
@@ -56,6 +54,7 @@ def render_task(job: Job) -> Reply:
         width=rendered.width,
         height=rendered.height,
         notes=rendered.notes,
+        missing_letters=rendered.missing_letters,
     )
     return Reply(
         files=(file,),

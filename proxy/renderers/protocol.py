@@ -99,13 +99,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedFile:
-    """One file that was made: `width` and `height` are px of one frame of what it shows, or is about."""
+    """
+    One file that was made: `width` and `height` are px of one frame of what it shows, or is about.
+    `missing_letters` are those of its text that no font has, each once.
+    """
 
     body: bytes = field(repr=False)
     format: Format | Document
     width: int
     height: int
     notes: tuple[Note, ...] = ()
+    missing_letters: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +218,13 @@ def pack_answer(answer: RendererAnswer) -> tuple[bytes, list[bytes]]:
     bodies = [file.body for file in answer.files]
     header = {
         "files": [
-            {"format": file.format, "width": file.width, "height": file.height, "notes": file.notes}
+            {
+                "format": file.format,
+                "width": file.width,
+                "height": file.height,
+                "notes": file.notes,
+                "missing_letters": file.missing_letters,
+            }
             for file in answer.files
         ],
         "source": None if answer.source is None else _fields(answer.source),

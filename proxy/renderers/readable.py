@@ -12,6 +12,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
 
 import proxy
+from proxy.fonts.files import MAX_FONTS_FILE_BYTES, OWN_FONTS_FILE, fonts_conf
 
 LIBRARIES = (
     "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64", "/nix/store",
@@ -29,9 +30,6 @@ LIBRARY_FOLDERS = Path("/etc/ld.so.conf.d")
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/fontconfig", "/etc/fonts")
 FONT_CACHES = ("/var/cache/fontconfig",)
 
-OWN_FONTS_FILE = Path(proxy.__file__).parent / "fonts/fonts.conf"
-
-MAX_FONTS_FILE_BYTES = 1_000_000
 _FOLDER = re.compile(r"<(?:cache)?dir(?:\s[^<>]*)?>([^<>]+)</")
 
 INSTALLED = ("site-packages", "dist-packages")
@@ -82,7 +80,7 @@ def library_folders() -> list[str]:
 
 def font_folders() -> list[str]:
     """Return the absolute folders of fonts and caches that the fonts.conf in use names."""
-    file = Path(os.environ.get("FONTCONFIG_FILE") or OWN_FONTS_FILE)
+    file = fonts_conf()
     try:
         text = file.read_bytes()[:MAX_FONTS_FILE_BYTES].decode("utf-8", "replace")
     except OSError:

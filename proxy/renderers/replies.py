@@ -34,6 +34,9 @@ CHUNK_BYTES = 262_144
 MAX_REPLY_SIDE = 10_000_000
 """px; that of libvips itself."""
 
+MAX_MISSING_LETTERS = 256
+"""As many as the longest text has."""
+
 MAX_STAGES = 16
 MAX_STAGE_SECONDS = 3_600.0
 STAGE_NAME = re.compile(r"[a-z][a-z_]{0,31}")
@@ -125,6 +128,7 @@ def _file(fields: object, body: bytes) -> RenderedFile:
         width=_side(fields.get("width")),
         height=_side(fields.get("height")),
         notes=tuple(_named(note, NOTES) for note in _list(fields.get("notes"))),
+        missing_letters=_letters(fields.get("missing_letters", "")),
     )
 
 
@@ -154,6 +158,13 @@ def _timings(value: object) -> dict[str, float]:
     if len(timings) > MAX_STAGES or not all(map(STAGE_NAME.fullmatch, timings)):
         raise ValueError("not names of stages")
     return {name: _seconds(seconds) for name, seconds in timings.items()}
+
+
+def _letters(value: object) -> str:
+    text = _text(value)
+    if len(text) > MAX_MISSING_LETTERS:
+        raise ValueError("more letters than any text has")
+    return text
 
 
 def _fingerprint(value: object) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import structlog
+
+from proxy.fonts.letters import code_points
 from proxy.model.limits import Limits
 from proxy.model.media import Rendition
 from proxy.model.negotiation import format_bucket
@@ -14,6 +17,8 @@ from proxy.origins.sources import LocatedKey
 from proxy.renderers import Job, JobKind, Reply
 from proxy.renditions.inputs import Inputs
 from proxy.renditions.request import RenditionRequest, identity, rendering_environment
+
+log = structlog.get_logger()
 
 
 class Renderers(Protocol):
@@ -84,6 +89,8 @@ class Rendering:
         )
         reply = await self._renderers.run(job, timeout=self._limits.render_timeout)
         file = reply.files[0]
+        if file.missing_letters:
+            log.warning("letters_missing", key=request.key, letters=code_points(file.missing_letters))
         environment = rendering_environment(self._limits, reply.fingerprint)
         rendition = Rendition(
             body=file.body,

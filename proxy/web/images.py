@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from proxy.config.presets import Presets
 from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
-from proxy.model.freshness import DAMAGED_MAX_AGE, provisional
+from proxy.model.freshness import FLAWED_MAX_AGE, provisional
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.model.outcome import HIT, PREFLIGHT, Outcome
@@ -261,8 +261,8 @@ def lifetime_of(parsed: ParsedRequest, served: Served, left: float | None) -> by
     lifetimes, immutable = parsed.rendition_request.lifetimes, parsed.spec.version is not None
     if served.rendition.is_provisional:
         lifetimes, immutable = provisional(lifetimes), False
-    elif served.rendition.is_damaged:
-        lifetimes, immutable = provisional(lifetimes, DAMAGED_MAX_AGE), False
+    elif served.rendition.is_flawed:
+        lifetimes, immutable = provisional(lifetimes, FLAWED_MAX_AGE), False
     return cache_control(lifetimes, age=served.age, immutable=immutable, left=left)
 
 

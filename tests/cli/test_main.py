@@ -361,6 +361,29 @@ def test_presets_are_counted() -> None:
     assert printed("presets", "check", "other.yaml") == "other.yaml: 1 preset"
 
 
+FONTS = """
+defaults: "text-font_No Such Font"
+presets:
+  one: "w_300,text_Hi􏿽,tf_DejaVu Sans Bold"
+  two: "w_300,text_Hi,tf_dejavusans Extra-Light Italic"
+overlays:
+  three: {text: "􏿼 a　b􏿽", font: "DejaVu Sans Sans"}
+  four: {text: "ok", font: "sans-serif bold"}
+"""
+
+
+def test_presets_check_warns_of_fonts_and_letters_that_are_missing() -> None:
+    Path("presets.yaml").write_text(FONTS)
+    done = invoke("presets", "check")
+    assert (done.exit_code, done.stdout) == (0, "presets.yaml: 2 presets\n")
+    assert done.stderr.splitlines() == [
+        "warning: defaults: no font 'No Such Font' is installed here; letters come from others",
+        "warning: preset one: no font has U+10FFFD of its text; they are left out",
+        "warning: overlay three: no font 'DejaVu Sans Sans' is installed here; letters come from others",
+        "warning: overlay three: no font has U+10FFFC U+10FFFD of its text; they are left out",
+    ]
+
+
 def test_the_place_of_a_mistake_in_presets_is_told() -> None:
     Path("presets.yaml").write_text("presets:\n  thumb: 'wdth_300'\n")
     message = refused("presets", "check")

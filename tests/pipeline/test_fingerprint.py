@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.pipeline.draw.font_files import font_files, fonts_digest
+from proxy.fonts.files import OWN_FONTS_FILE, font_files, fonts_digest
 from proxy.pipeline.fingerprint import fingerprint, fingerprint_facts
-from proxy.renderers.readable import OWN_FONTS_FILE
 from tests.paths import ROOT
 
 SANS, BOLD = (OWN_FONTS_FILE.with_name(f"DejaVuSans{style}.ttf") for style in ("", "-Bold"))

@@ -17,6 +17,7 @@ import pytest
 from proxy.caches.memory import MemoryCache
 from proxy.caches.tiers import TieredCache
 from proxy.config.settings import Settings
+from proxy.fonts.files import OWN_FONTS_FILE
 from proxy.model.errors import ProxyError
 from proxy.model.freshness import Lifetimes
 from proxy.model.limits import REFUSING_LIMITS, SHAPING_LIMITS, Limits
@@ -24,7 +25,6 @@ from proxy.model.media import Format, Rendition
 from proxy.model.negotiation import bucket
 from proxy.pipeline.render import render
 from proxy.renderers.client import RendererClient
-from proxy.renderers.readable import OWN_FONTS_FILE
 from proxy.renderers.state import current_fingerprint
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions.request import RenditionRequest, identity, rendering_environment, rendition_request

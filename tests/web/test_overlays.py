@@ -160,3 +160,21 @@ async def test_a_picture_without_a_face_says_so_each_time(renderers: str, origin
             assert answer.status_code == 200, answer.text
             assert answer.headers["image-proxy-note"] == "no-face"
             assert cache in answer.headers["cache-status"]
+
+
+async def test_letters_that_no_font_has_are_told_and_cached_for_a_minute(
+    renderers: str, originals: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with client(renderers, origin=str(originals)) as web:
+        for cache in ("fwd=miss; stored", "hit"):
+            answer = await web.get("/w_200,text_Hi%F4%8F%BF%BD%F3%B0%80%80,v_3/cats/tom.jpg")
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["image-proxy-note"] == "missing-letters"
+            assert "max-age=60" in answer.headers["cache-control"]
+            assert "immutable" not in answer.headers["cache-control"]
+            assert cache in answer.headers["cache-status"]
+        assert "image-proxy-note" not in (await web.get("/w_200,text_Hi/cats/tom.jpg")).headers
+    told = [line for line in capsys.readouterr().err.splitlines() if "letters_missing" in line]
+    assert len(told) == 1, "once for each render"
+    assert "U+10FFFD U+F0000" in told[0]
+    assert "cats/tom.jpg" in told[0]

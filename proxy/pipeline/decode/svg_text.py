@@ -38,6 +38,7 @@ _DOCTYPE_NAME = re.compile(r"<!doctype\s+(?:[\w.-]+:)?svg[\s\[>]", re.IGNORECASE
 
 # What is not closed runs to the end, so that each character is looked at once.
 _REFERENCE = re.compile(r"<!--(?:.*?-->|.*)|<!\[CDATA\[(?:.*?\]\]>|.*)|&([A-Za-z_:][\w.:-]*);", re.DOTALL)
+_CHARACTER_REFERENCE = re.compile(r"&#(x[0-9A-Fa-f]{1,10}|[0-9]{1,10});")
 _QUOTED = str.maketrans({'"': "&#34;", "'": "&#39;", ">": "&#62;"})
 _PREDEFINED = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
@@ -175,3 +176,21 @@ def _expanded(text: str, entities: Mapping[str, str], most: int) -> str | None:
     if length > most:
         return None
     return _REFERENCE.sub(lambda found: entities.get(found[1], found[0]), text)
+
+
+def without_characters(text: bytes, characters: str) -> bytes:
+    """
+    Return a drawing in UTF-8 without `characters`, written as they are or as references to them.
+
+    They go from attributes as well, from all alike, so that names still lead to what they name.
+    """
+    if not characters:
+        return text
+    gone = set(map(ord, characters))
+
+    def kept(reference: re.Match[str]) -> str:
+        digits = reference[1]
+        code = int(digits[1:], 16) if digits[0] == "x" else int(digits)
+        return "" if code in gone else reference[0]
+
+    return _CHARACTER_REFERENCE.sub(kept, text.decode().translate(dict.fromkeys(gone))).encode()

@@ -44,10 +44,12 @@ def make_layer(
     Prepare what `spec` lays over a picture that is made by `plan` from `under`: all that can be made once for
     many frames.
 
-    `body` is the overlay's original. Raises UnusableOverlay, and InvalidValue for a text in which nothing is
-    seen.
+    `body` is the overlay's original. Returns `None` where there is nothing to lay, or no font has any letter
+    of the text. Raises UnusableOverlay, and InvalidValue for a text in which nothing is seen.
     """
     canvas, dpr = plan.result, plan.dpr
+    if spec.text == "":
+        return None
     if spec.text is not None:
         image, box = render_text(spec, canvas, dpr)
     elif spec.overlay is not None and body is not None:

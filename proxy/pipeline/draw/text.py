@@ -7,6 +7,7 @@ import math
 
 import pyvips
 
+from proxy.fonts.letters import font_coverage, has_emoji
 from proxy.geometry import overlay
 from proxy.geometry.boxes import Box, Size, exact, position
 from proxy.model.errors import InvalidValue
@@ -43,11 +44,10 @@ def render_text(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box
         letters = _letters(spec, size, room, "word")
         if letters.width > _BREAK_FACTOR * room:
             letters = _letters(spec, size, room, "word-char")
-        image = _fill(letters, spec.text_color or WHITE)
+        image = _in_colour(letters, spec.text_color or WHITE)
         if spec.text_outline:
-            thick = _thicken(
-                letters.embed(line, line, letters.width + 2 * line, letters.height + 2 * line), line
-            )
+            mask = letters.extract_band(letters.bands - 1)
+            thick = _thicken(mask.embed(line, line, mask.width + 2 * line, mask.height + 2 * line), line)
             outline = _fill(thick, spec.text_outline.color)
             image = outline.composite2(image, "over", x=line, y=line).rint().cast("uchar")
         image = _fit(image, Size(widest, canvas.height))
@@ -58,14 +58,31 @@ def render_text(spec: Spec, canvas: Size, dpr: float) -> tuple[pyvips.Image, Box
 
 
 def _letters(spec: Spec, size: int, width: int, wrap: str) -> pyvips.Image:
+    """A mask of the letters, or where there are emoji, RGBA with letters of the text's colour."""
+    text = html.escape(spec.text or "", quote=False)
+    emoji = has_emoji(spec.text or "", font_coverage())
+    if emoji:
+        colour = spec.text_color or WHITE
+        text = f'<span foreground="#{colour.red:02x}{colour.green:02x}{colour.blue:02x}">{text}</span>'
     return pyvips.Image.text(
-        html.escape(spec.text or "", quote=False),
+        text,
+        rgba=emoji,
         font=f"{spec.text_font or FONT} {size}px",
         width=width,
         wrap=wrap,
         align=_ALIGN[spec.text_align],
         dpi=72,
     ).copy_memory()
+
+
+def _in_colour(letters: pyvips.Image, colour: Colour) -> pyvips.Image:
+    """RGBA. Emoji keep their own colours."""
+    if letters.bands == 1:
+        return _fill(letters, colour)
+    if colour.alpha == 255:
+        return letters
+    alpha = (letters.extract_band(3) * (colour.alpha / 255)).rint().cast("uchar")
+    return letters.extract_band(0, n=3).bandjoin(alpha)
 
 
 def _fill(mask: pyvips.Image, colour: Colour) -> pyvips.Image:

@@ -13,12 +13,13 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import proxy.pipeline.tasks  # noqa: F401  libvips and fonts as in renderers
+from proxy.fonts.files import OWN_FONTS_FILE
 from proxy.model.errors import InvalidValue, UnusableOverlay
 from proxy.model.limits import Limits
 from proxy.model.media import Format
 from proxy.options.values.overlays import OverlayTextKind
 from proxy.pipeline.render import render
-from proxy.pipeline.tasks import FONTS
 from proxy.url.grammar import parse_options
 from tests.pictures import (
     HERE,
@@ -275,9 +276,9 @@ def test_an_overlay_lies_on_every_frame(format: Format) -> None:
 
 def test_a_text_has_the_same_pixels_on_a_machine_without_fonts(tmp_path: Path) -> None:
     """In a process that sees our fonts alone, and writes no cache of them anywhere else."""
-    for file in FONTS.parent.iterdir():
+    for file in filter(Path.is_file, OWN_FONTS_FILE.parent.iterdir()):
         text = file.read_bytes()
-        if file == FONTS:
+        if file == OWN_FONTS_FILE:
             text = re.sub(rb"<(dir|cachedir)( prefix=.xdg.)?>[^.].*\n", b"", text)
             text = text.replace(b"<match", f"<cachedir>{tmp_path}/cache</cachedir><match".encode())
         (tmp_path / file.name).write_bytes(text)
@@ -294,7 +295,7 @@ def test_a_text_has_the_same_pixels_on_a_machine_without_fonts(tmp_path: Path) -
     asked = ["text_Hamburg%20%C3%A9,ts_30,to_2", "text_Hamburg,tf_DejaVu%20Sans%20Bold"]
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "grey.png"), f"{tmp_path}/", *asked],
-        env=os.environ | {"FONTCONFIG_FILE": str(tmp_path / FONTS.name)},
+        env=os.environ | {"FONTCONFIG_FILE": str(tmp_path / OWN_FONTS_FILE.name)},
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
-from proxy.renderers.readable import MAX_FONTS_FILE_BYTES, OWN_FONTS_FILE
+OWN_FONTS_FILE = Path(__file__).with_name("fonts.conf")
+MAX_FONTS_FILE_BYTES = 1_000_000
 
 FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 """Of OpenType and TrueType, which is all that Pango draws."""
