@@ -157,15 +157,17 @@ def create_app(deployment: Deployment) -> ASGIApp:
                 for each in (terms, described)
             )
 
-            def use(presets: Presets) -> None:
-                nonlocal presets_problem
-                presets_problem = None
-                images.use(presets)
-                info.use(presets)
+            def use(found: Presets) -> None:
+                nonlocal presets, presets_problem
+                presets, presets_problem = found, found.rejected
+                metrics.presets_rejected(found.rejected is not None)
+                images.use(found)
+                info.use(found)
 
             def reject(problem: str) -> None:
-                nonlocal presets_problem
-                presets_problem = problem
+                # Clients may be told, and where it lies on disk is nobody's business.
+                shown = problem.replace(str(settings.presets), settings.presets.name, 1)
+                use(replace(presets, rejected=shown))
 
             watching = watch_presets(settings.presets, use, reject=reject)
             async with background(watching, exposition.keep_sampling()):

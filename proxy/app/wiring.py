@@ -92,5 +92,6 @@ def serving_terms(settings: Settings, sources: Sources) -> ServingTerms:
         secrets=settings.signing_secrets,
         policy=settings.unsigned,
         sources=sources,
+        development=settings.dev,
         lifetimes=Lifetimes(**{field.name: getattr(settings, field.name) for field in fields(Lifetimes)}),
     )

@@ -112,6 +112,7 @@ class Presets:
     """
     All of presets.yaml. `defaults` lie under every URL; what a preset or a URL writes wins over them.
     `overlay_keys` is how the keys begin that a URL may lay over a picture without a name; `*` is any key.
+    `rejected` says why the file as it is now was refused, so that these, which are older, are still in use.
     """
 
     defaults: SpecFields = field(default_factory=dict)
@@ -119,6 +120,7 @@ class Presets:
     listed: ListedValues = ListedValues()  # noqa: RUF009  frozen
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
     overlay_keys: tuple[str, ...] = ()
+    rejected: str | None = None
 
     @cached_property
     def options(self) -> Mapping[str, SpecFields]:

@@ -23,6 +23,8 @@ ALLOWED_BY_LISTED = (
 )  # fmt: skip
 """The options that the policy `listed` allows; an option that is new in the table is not among them."""
 
+ALLOWED_COMBINATIONS = "one preset, or several in a combination that the presets file names"
+
 _SEARCHING_MODES = (Mode.THUMB, Mode.AUTO)
 
 
@@ -93,19 +95,20 @@ def _check_names(written: SpecFields, allowed: Sequence[str]) -> None:
 
 
 def _check_presets(names: Sequence[str], presets: Presets) -> None:
-    """One preset, or several in a combination that the file names."""
+    """
+    One preset, or several in a combination that the file names. What these are called is not for strangers.
+    """
     option = URL_NAMES["presets"]
     for name in names:
         if name not in presets.presets:
             raise PolicyRefused(
                 f"this URL needs a signature: without one it has to name a preset, and {name!r} is none",
-                option=option, value=name, allowed=sorted(presets.presets),
+                option=option, value=name, allowed="the name of one of this server's presets",
             )  # fmt: skip
     if len(names) > 1 and tuple(names) not in presets.listed.combinations:
-        allowed = ["one preset", *sorted(":".join(each) for each in presets.listed.combinations)]
         raise PolicyRefused(
-            f"{':'.join(names)!r} needs a signature: without one {option!r} takes {', '.join(allowed)}",
-            option=option, value=":".join(names), allowed=allowed,
+            f"{':'.join(names)!r} needs a signature: without one {option!r} takes {ALLOWED_COMBINATIONS}",
+            option=option, value=":".join(names), allowed=ALLOWED_COMBINATIONS,
         )  # fmt: skip
 
 

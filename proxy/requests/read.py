@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from proxy.config.presets import Preset, Presets
-from proxy.model.errors import Expired
+from proxy.model.errors import Expired, InvalidRequest, UnknownOverlay, UnknownPreset
 from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
@@ -27,7 +27,8 @@ class ServingTerms:
     `mount` is the path that all URLs begin with. `below` is the path after the mount at which URLs ask for
     `task` (`render` or `describe`); a signature covers it and is good for that task alone. `policy` is for
     URLs without a signature (see `proxy.requests.policy`). `lifetimes` hold where no preset has its own.
-    `sources` are where keys lead to.
+    `sources` are where keys lead to. In `development` errors name presets and overlays to URLs without a
+    signature too.
     """
 
     mount: str = ""
@@ -37,6 +38,7 @@ class ServingTerms:
     policy: str = "deny"
     lifetimes: Lifetimes = Lifetimes()  # noqa: RUF009  frozen
     sources: Sources = NOWHERE
+    development: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,12 @@ def read_request(
     written = read_options(address.options)
     if not signed:
         check_policy(terms.policy, written, presets)
-    spec = resolve_options(written, presets.options, presets.defaults, presets.layers)
+    try:
+        spec = resolve_options(written, presets.options, presets.defaults, presets.layers)
+    except (UnknownPreset, UnknownOverlay) as error:
+        if not signed and not terms.development:
+            raise without_names(error) from None
+        raise error if presets.rejected is None else with_rejection(error, presets.rejected) from None
     named = tuple(presets.presets[name] for name in spec.presets)
     lifetimes = with_preset_lifetimes(terms.lifetimes, named)
     request = rendition_request(
@@ -91,6 +98,25 @@ def is_signed(terms: ServingTerms, address: Address) -> bool:
         return False
     verify(terms.secrets, address.signed, address.signature)
     return True
+
+
+def without_names(error: UnknownPreset | UnknownOverlay) -> InvalidRequest:
+    """The same error for strangers: it repeats what they wrote, and names nothing of the presets file."""
+    kind = "preset" if isinstance(error, UnknownPreset) else "overlay"
+    value = error.facts["value"]
+    return type(error)(
+        f"no {kind} {value!r}",
+        option=error.facts["option"], value=value, allowed=f"the name of one of this server's {kind}s",
+    )  # fmt: skip
+
+
+def with_rejection(error: UnknownPreset | UnknownOverlay, rejected: str) -> InvalidRequest:
+    """The same error, which says that the file on disk was refused, where the name may be, and why."""
+    return type(error)(
+        f"{error.message.rstrip('?')}; the presets file as it is now was refused, and an older one is in "
+        f"use: {rejected}",
+        **error.facts,
+    )
 
 
 def with_preset_lifetimes(lifetimes: Lifetimes, presets: Iterable[Preset]) -> Lifetimes:

@@ -70,6 +70,11 @@ class Metrics:
         self._connections_ended = counter(
             "connections_ended", "Connections that were ended for being slow or idle.", ["reason"]
         )
+        self._presets_rejected = Gauge(
+            "presets_rejected",
+            "1 while the presets file as it is now is refused, and an older one is in use.",
+            namespace=NAMESPACE, registry=self.registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         self._jobs = Gauge(
             "renderer_jobs", "Jobs that wait for a renderer, and that one is at.", ["state"],
             namespace=NAMESPACE, registry=self.registry, multiprocess_mode="livesum",
@@ -99,6 +104,10 @@ class Metrics:
     def connection_ended(self, reason: str) -> None:
         """Count a connection that was ended by the server, for one of a few reasons."""
         self._connections_ended.labels(reason).inc()
+
+    def presets_rejected(self, rejected: bool) -> None:
+        """Say whether the presets file as it is now is refused."""
+        self._presets_rejected.set(int(rejected))
 
     def rendered(self, queue_seconds: float, timings: Mapping[str, float]) -> None:
         """Count a rendering. `timings` are seconds by stage; only those in `RENDER_STAGES` are counted."""

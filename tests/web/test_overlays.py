@@ -105,8 +105,8 @@ async def test_many_at_once_are_one_rendition(web: httpx.AsyncClient) -> None:
         ("/w_200,l_notes/cats/tom.jpg", 422, "unusable_overlay", "the overlay 'notes.txt': "),
         ("/w_200,l_logo/cats/none.jpg", 404, "original_not_found", "no original 'cats/none.jpg'"),
         ("/w_200,l_gone/cats/none.jpg", 404, "original_not_found", "no original 'cats/none.jpg'"),
-        ("/w_200,l_lgoo/cats/tom.jpg", 400, "unknown_overlay", "did you mean 'logo'"),
-        ("/w_200,l_cats:tom.jpg/cats/tom.jpg", 400, "unknown_overlay", "begin with brand/"),
+        ("/w_200,l_lgoo/cats/tom.jpg", 400, "unknown_overlay", "no overlay 'lgoo'"),
+        ("/w_200,l_cats:tom.jpg/cats/tom.jpg", 400, "unknown_overlay", "no overlay 'cats/tom.jpg'"),
         ("/w_200,l_logo,text_Hi/cats/tom.jpg", 400, "conflicting_options", "is a picture"),
         ("/w_200,text_%E2%80%8B/cats/tom.jpg", 400, "invalid_value", "nothing in it that can be drawn"),
     ],
@@ -118,6 +118,16 @@ async def test_what_is_wrong_with_an_overlay_is_said_of_the_overlay(
     assert answer.status_code == status
     assert answer.json()["code"] == code
     assert words in answer.json()["detail"]
+
+
+async def test_in_development_it_is_said_which_overlays_there_are(renderers: str, originals: Path) -> None:
+    presets = originals / "presets.yaml"
+    presets.write_text('overlays: {logo: {text: "z"}}\noverlay_keys: ["brand/"]')
+    async with client(renderers, origin=str(originals), presets=str(presets), dev=True) as web:
+        for overlay, words in (("lgoo", "did you mean 'logo'"), ("cats:tom.jpg", "begin with brand/")):
+            answer = await web.get(f"/w_200,l_{overlay}/cats/tom.jpg")
+            assert (answer.status_code, answer.json()["code"]) == (400, "unknown_overlay")
+            assert words in answer.json()["detail"]
 
 
 async def test_hosts_that_are_not_allowed_are_not_for_overlays_either(
