@@ -383,7 +383,9 @@ def asks_for_admin_page(name: str) -> Callable[[str], object]:
 
     def read(value: str) -> object:
         headers = [*(fine | {name.encode(): value.encode("latin-1", "replace")}).items()]
-        return admin_access(terms, {"type": "http", "method": "POST", "headers": headers})
+        return admin_access(
+            terms, {"type": "http", "http_version": "1.1", "method": "POST", "headers": headers}
+        )
 
     return read
 

@@ -81,7 +81,7 @@ def admin_access(terms: AdminTerms, scope: Scope) -> Refusal | None:
     if terms.token is not None:
         refusal = _token_refusal(terms.token, headers)
     elif terms.development:
-        refusal = _locality_refusal(scope.get(REQUEST_TARGET), headers)
+        refusal = _locality_refusal(scope)
     else:
         return NOT_FOUND
     if refusal is None and not (safe and terms.token is not None):
@@ -107,8 +107,11 @@ def _token_refusal(token: str, headers: Sequence[tuple[bytes, bytes]]) -> Refusa
     return None
 
 
-def _locality_refusal(target: bytes | None, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
+def _locality_refusal(scope: Scope) -> Refusal | None:
     """Of a request that may be of another machine, or meant for another host."""
+    headers, target = scope["headers"], scope.get(REQUEST_TARGET)
+    if scope["http_version"] == "1.0":  # what nginx speaks to what is behind it, unless told otherwise
+        return _not_local("HTTP/1.1, not HTTP/1.0, which proxies speak")
     if target is not None:
         return _not_local(f"a path, not {_shown(target)}")
     hosts = _values(headers, b"host")

@@ -6,13 +6,15 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
 
 from proxy.model.media import Format
+from tests.cdn.caches import nginx, varnish
 from tests.cdn.conftest import ADMIN_TOKEN
-from tests.deployments import Deployed
+from tests.deployments import Deployed, deployed
 from tests.origins.server import Server, reply
 from tests.pictures import plain, saved
 
@@ -239,6 +241,16 @@ async def test_nor_are_they_when_written_in_another_way(
     assert b'"soft"' not in answer
     assert b"image_proxy_build_info" not in answer
     assert b"purge_incomplete" not in answer
+
+
+@pytest.mark.parametrize("cache", [varnish, nginx])
+async def test_a_proxy_in_front_of_development_opens_nothing(
+    cache: Callable[[int], AbstractContextManager[str]], all_origin: Server
+) -> None:
+    with deployed(origin=all_origin.url, dev="true") as server, cache(server.port) as url:
+        async with httpx.AsyncClient(timeout=30) as http:
+            assert "renderers" in (await http.get(f"{server.url}/readyz")).json()
+            assert (await http.get(f"{url}/readyz")).json() == {"status": "ready"}
 
 
 async def test_what_is_told_of_a_picture_is_public(either: httpx.AsyncClient, origin: Server) -> None:

@@ -37,9 +37,15 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def refusal(
-    terms: AdminTerms, headers: Headers, method: str = "GET", target: bytes | None = None
+    terms: AdminTerms,
+    headers: Headers,
+    method: str = "GET",
+    target: bytes | None = None,
+    http_version: str = "1.1",
 ) -> Refusal | None:
-    scope: dict[str, Any] = {"type": "http", "method": method, "headers": headers}
+    scope: dict[str, Any] = {
+        "type": "http", "http_version": http_version, "method": method, "headers": headers
+    }  # fmt: skip
     return admin_access(terms, scope if target is None else scope | {REQUEST_TARGET: target})
 
 
@@ -116,6 +122,13 @@ def test_a_target_that_is_no_path_is_not_local(target: bytes) -> None:
     found = refusal(DEVELOPMENT, [HOST], target=target)
     assert found is not None
     assert found.code == "not_local"
+
+
+def test_what_old_proxies_speak_is_not_local() -> None:
+    found = refusal(DEVELOPMENT, [HOST], http_version="1.0")
+    assert found is not None
+    assert found.code == "not_local"
+    assert refusal(TOKEN_ONLY, [HOST, BEARER], http_version="1.0") is None
 
 
 @pytest.mark.parametrize(
@@ -287,6 +300,7 @@ OUTSIDE: dict[str, list[str]] = {
     "all addresses": ["Host: 0.0.0.0:{port}"],
     "a proxy": ["Host: 127.0.0.1:{port}", "X-Forwarded-For: 1.2.3.4"],
     "a proxy by the standard": ["Host: localhost:{port}", "forwarded: for=1.2.3.4"],
+    "a proxy that adds nothing": ["Host: 127.0.0.1:{port}"],
     "a page of another site": ["Host: 127.0.0.1:{port}", "Origin: https://evil.example"],
     "a sandbox": ["Host: 127.0.0.1:{port}", "Origin: null"],
     "a page of another port": ["Host: 127.0.0.1:{port}", "Origin: http://127.0.0.1:1"],
@@ -299,7 +313,7 @@ INSIDE: dict[str, list[str]] = {
     "a page of its own": ["Host: localhost:{port}", "Origin: http://localhost:{port}"],
 }
 PURGE = json.dumps({"keys": ["a.jpg"]})
-HTTP = {"no name": "1.0"}
+HTTP = {"no name": "1.0", "a proxy that adds nothing": "1.0"}
 
 
 def pages_of(server: Deployed, headers: list[str], version: str = "1.1") -> dict[str, tuple[int, str, str]]:
