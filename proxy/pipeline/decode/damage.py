@@ -180,10 +180,13 @@ def refuse_bad_checksums(page: TiffPage) -> None:
 
 
 def _unpacks(stream: memoryview, expected: int) -> bool:
-    """Whether there is no error up to the check sum, which may be that of more than the `expected` bytes."""
+    """
+    Whether there is no error up to the check sum, which may be that of a few more than the `expected` bytes.
+    It may be missing, but not where there are more bytes.
+    """
     unpacker = zlib.decompressobj()
     try:
-        unpacker.decompress(stream, 2 * expected + _SLACK)
+        length = len(unpacker.decompress(stream, 2 * expected + _SLACK))
     except zlib.error:
         return False
-    return True
+    return unpacker.eof or length <= expected

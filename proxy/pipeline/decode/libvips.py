@@ -25,6 +25,10 @@ GARBLED = ("bad Huffman code", "instead of RST")
 """libjpeg's warnings about data that do not decode."""
 
 
+UNENDED = "premature end of JPEG image"
+"""libjpeg's error about a picture without an end, which for a tile of a TIFF is only a warning of libvips."""
+
+
 class GarbledRows(Exception):
     """Some of a JPEG's data are no code: libvips shows what it makes of the rest."""
 
@@ -43,9 +47,10 @@ def libvips(kind: type[ProxyError], message: str) -> Iterator[None]:
 
 
 @contextmanager
-def jpeg_warnings() -> Iterator[None]:
+def jpeg_warnings(*, of_tiles: bool = False) -> Iterator[None]:
     """
-    Raise MissingRows or GarbledRows in place of libvips' error about such a warning of libjpeg.
+    Raise MissingRows or GarbledRows in place of libvips' error about such a warning of libjpeg; `of_tiles`
+    for those of a TIFF, which have to have an end.
 
     libvips fails for a warning when it reads on, so one about the last rows fails nothing: it is only left in
     the buffer of errors.
@@ -56,7 +61,10 @@ def jpeg_warnings() -> Iterator[None]:
     except pyvips.Error as error:
         _raise_warning(str(error), error)
         raise
-    _raise_warning(_error_text(), None)
+    text = _error_text()
+    if of_tiles and UNENDED in text:
+        raise MissingRows
+    _raise_warning(text, None)
 
 
 def _error_text() -> str:

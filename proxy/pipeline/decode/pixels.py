@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +80,7 @@ def _scaled_tiff(page: tiff.TiffPage, header: Header, region: Box, size: Size, s
         strictness = tiff.strictness(page)
     try:
         refuse_bad_checksums(page)
-        with _decoding(header):
+        with _decoding(header), _whole_tiles(), jpeg_warnings(of_tiles=True):
             image = _tiff_as(page, header, region, size, spec, strictness)
             return image if strictness == "warning" else _noted(image)
     except BrokenImage:
@@ -88,6 +88,15 @@ def _scaled_tiff(page: tiff.TiffPage, header: Header, region: Box, size: Size, s
             raise
     with _decoding(header):
         return _noted(_tiff_as(page, header, region, size, spec, "none"))
+
+
+@contextmanager
+def _whole_tiles() -> Iterator[None]:
+    """libvips decodes JPEG in tiles by itself, and lets warnings pass."""
+    try:
+        yield
+    except (MissingRows, GarbledRows) as error:
+        raise BrokenImage("the original is a tiff image of which tiles cannot be decoded") from error
 
 
 def _tiff_as(

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ from proxy.model.errors import BrokenImage
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
 from proxy.pipeline.decode.gif import gif_frames
+from proxy.pipeline.decode.tiff_directory import TILE_BYTE_COUNTS, TILE_OFFSETS, read_directory
 from proxy.pipeline.render import render
 from proxy.url.grammar import parse_options
 from tests import tiffs
@@ -233,10 +235,29 @@ def test_what_follows_the_pixels_of_a_strip_does_not_count() -> None:
         assert notes(body) == ()
 
 
-def test_a_strip_that_unpacks_without_end_is_read_up_to_its_pixels() -> None:
-    stream = zlib.compress(bytes(30_000_000))
+def test_a_strip_that_unpacks_without_end_is_not_read_to_its_end() -> None:
+    stream = zlib.compress(bytes(300_000_000))
     body = make_tiff(16, 8, stream, bits=(8,) * 3, photometric=tiffs.RGB, tags={tiffs.COMPRESSION: 8})
-    assert notes(body) == ()
+    started = time.process_time()
+    with pytest.raises(BrokenImage):
+        notes(body)
+    assert time.process_time() - started < 0.3
+
+
+@pytest.mark.parametrize("options", ["f_png", "w_20"])
+@pytest.mark.parametrize("tail", [b"\xff", EOI, b"\x55\xff\xd9"])
+def test_a_tile_of_jpeg_that_ends_early_is_refused(tail: bytes, options: str) -> None:
+    more = {"compression": "jpeg", "tile": True, "tile_width": 32, "tile_height": 32}
+    body = saved(photo(WIDTH, HEIGHT), Format.TIFF, **more)
+    assert notes(body, options) == ()
+    directory = read_directory(body, 0)
+    places = zip(directory.numbers(TILE_OFFSETS), directory.numbers(TILE_BYTE_COUNTS), strict=True)
+    for start, length in ((int(start), int(length)) for start, length in places):
+        half, end = start + length // 2, start + length
+        damaged = body[:half] + (tail * length)[: end - half] + body[end:]
+        with pytest.raises(BrokenImage, match="tiff"):
+            notes(damaged, options)
+        assert notes(damaged, options, show=True) == (Note.DAMAGED,)
 
 
 @pytest.mark.parametrize("options", ["f_png", "w_20", "crop_3_3_9_9"])
