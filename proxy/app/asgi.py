@@ -25,10 +25,12 @@ from proxy.config.presets import Presets
 from proxy.config.settings import Settings
 from proxy.config.watch import watch_presets
 from proxy.fairness.client_address import ClientAddresses
+from proxy.fairness.turns import LocalTurns
 from proxy.purges.log import open_purge_log
 from proxy.renderers import Job, JobKind
 from proxy.renderers.client import RendererClient
 from proxy.renderers.sandbox import hide_memory
+from proxy.renderers.shared_turns import SharedTurns
 from proxy.renderers.state import counts, sandbox_state
 from proxy.telemetry import logs
 from proxy.telemetry.metrics import DeploymentFacts, Metrics, render_exposition
@@ -111,11 +113,19 @@ def create_app(deployment: Deployment) -> ASGIApp:
     """
     settings = deployment.settings
     metrics = Metrics()
+    addresses = ClientAddresses(settings.trusted_proxies)
+    # With one web process the renderers are its own, and ready jobs may wait for them.
+    turns = (
+        SharedTurns(deployment.renderers)
+        if settings.workers > 1
+        else LocalTurns(settings.renderers, ahead=settings.renderers)
+    )
     renderers = RendererClient(
         deployment.renderers,
         queue_size=settings.queue_size,
         queue_bytes=settings.queue_bytes,
         metrics=metrics,
+        turns=turns,
     )
     # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
     purges = open_purge_log(
@@ -152,10 +162,10 @@ def create_app(deployment: Deployment) -> ASGIApp:
         async with open_renditions(settings, sources, renderers, purges, metrics) as renditions:
             terms, presets = serving_terms(settings, sources), deployed_presets(settings)
             described = replace(terms, below=INFO_PREFIX, task="describe")
-            images, info = (
-                Images(renditions, each, presets, timing=settings.server_timing, revalidated=settings.dev)
-                for each in (terms, described)
+            respond = partial(
+                Images, timing=settings.server_timing, revalidated=settings.dev, addresses=addresses
             )
+            images, info = (respond(renditions, each, presets) for each in (terms, described))
 
             def use(found: Presets) -> None:
                 nonlocal presets, presets_problem
@@ -173,6 +183,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
             async with background(watching, exposition.keep_sampling()):
                 switch.images, switch.info = images, info
                 yield
+        renderers.close()
 
     admin = AdminTerms(
         token=settings.admin_token.get_secret_value() if settings.admin_token else None,
@@ -203,7 +214,7 @@ def create_app(deployment: Deployment) -> ASGIApp:
         switch,
         allow_origin=settings.allow_origin,
         metrics=metrics,
-        addresses=ClientAddresses(settings.trusted_proxies),
+        addresses=addresses,
     )
 
 

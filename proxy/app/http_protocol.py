@@ -10,6 +10,7 @@ Bytes are counted as they arrive, and time by one sweep a second over all connec
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from proxy.app.asgi import Deployment
 from proxy.app.sweep import Phase, Sweep, sweep_of
 from proxy.web.access_log import AccessLog
 from proxy.web.admin_access import REQUEST_TARGET
+from proxy.web.responses import ON_DISCONNECT
 
 MAX_URL_BYTES = 8_192
 MAX_HEAD_BYTES = 32_768
@@ -90,6 +92,10 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None:
                 cycle.disconnected = True
         self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            leave: Callable[[], None] | None = self._running.scope.get(ON_DISCONNECT)  # type: ignore[assignment]
+            if leave is not None:
+                leave()
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

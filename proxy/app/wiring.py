@@ -16,6 +16,7 @@ from proxy.purges.marks import PurgeView
 from proxy.renderers.client import RendererClient
 from proxy.renderers.supervisor import Supervisor
 from proxy.renditions import Originals, Renditions, open_leadership
+from proxy.renditions.making import RenderAllowance
 from proxy.requests.read import ServingTerms
 from proxy.telemetry.metrics import Metrics
 
@@ -57,6 +58,7 @@ async def open_renditions(
         limits=settings.limits,
         purges=purges,
         leadership=open_leadership(settings.cache),
+        allowance=open_allowance(settings),
     )
     try:
         yield renditions
@@ -65,6 +67,15 @@ async def open_renditions(
         await cache.close()
         await origin.close()
         await purges.close()
+
+
+def open_allowance(settings: Settings) -> RenderAllowance | None:
+    """Return what clients may have made; `None` for all that they ask for. Raises ValueError."""
+    if settings.render_rate is None:
+        return None
+    from proxy.renditions.render_rate import open_render_rate  # a tenth of a second that most need not wait
+
+    return open_render_rate(settings.render_rate, settings.cache)
 
 
 def open_originals(

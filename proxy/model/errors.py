@@ -32,6 +32,8 @@ Everything that can go wrong, by whose move is next:
     - OriginalUnreadable
     - OriginTimedOut
   x Overloaded               ours, and it will pass
+    - RateLimited
+  x ClientLeft               no answer is needed any more
 
 Which HTTP status each family means is told in one table, `proxy.web.problems.STATUS`.
 """
@@ -187,6 +189,17 @@ class OriginTimedOut(OriginFailed):
 
 class Overloaded(ProxyError):
     """This deployment has too much to do right now. The fact `retry_after` is in seconds."""
+
+
+class RateLimited(Overloaded):
+    """
+    The client had as many renditions made as one may. The facts are `client`, `rate` (renditions), `window`
+    and `retry_after` (seconds).
+    """
+
+
+class ClientLeft(ProxyError):
+    """All clients closed their connections before the work that they waited for was begun."""
 
 
 def without_traceback(error: ProxyError) -> ProxyError:

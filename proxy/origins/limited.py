@@ -11,7 +11,9 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from proxy.clients.breaker import CircuitBreaker
-from proxy.model.errors import OriginFailed, Overloaded, ProxyError
+from proxy.fairness.demand import current_demand
+from proxy.fairness.turns import AbandonedWork, DisplacedWork, LocalTurns, Ticket, to_displace
+from proxy.model.errors import ClientLeft, OriginFailed, Overloaded, ProxyError
 from proxy.model.media import Original
 from proxy.origins.protocol import Origin
 from proxy.origins.retry import timed_out
@@ -29,6 +31,9 @@ _HOST_CONCURRENCY = 16
 MAX_QUEUED = 64
 """Fetches that may wait for their turn at one origin; more are refused at once, and clients retry."""
 
+EXPECTED_SECONDS = 0.1
+"""Of a fetch, until it is known: what counts for the order in which clients have their turn."""
+
 
 class LimitedOrigin:
     """
@@ -42,21 +47,32 @@ class LimitedOrigin:
         self._origin = origin
         self._source = source
         self._timeout = timeout
-        self._slots = asyncio.Semaphore(source.concurrency)
+        self._turns = LocalTurns(source.concurrency, max_per_client=_max_per_client(source.concurrency))
         self._max_fetches = source.concurrency + MAX_QUEUED
-        self._fetching = 0
+        self._tickets: dict[Ticket, None] = {}
         self._breaker = CircuitBreaker(threshold=FAILURE_THRESHOLD, reset_timeout=RESET_TIMEOUT, clock=clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         if not self._breaker.allows():
             raise _breaker_open(key)
-        if self._fetching >= self._max_fetches:
-            raise Overloaded("too many originals are being fetched right now", retry_after=1)
-        self._fetching += 1
+        demand = current_demand()
+        if len(self._tickets) >= self._max_fetches:
+            displaced = to_displace([*self._tickets], demand)
+            if displaced is None:
+                raise _too_many()
+            del self._tickets[displaced]
+            displaced.give_up(DisplacedWork())
+        ticket = self._turns.ask(demand, EXPECTED_SECONDS)
+        self._tickets[ticket] = None
         try:
-            return await self._fetch_in_turn(key, known)
+            return await self._fetch_in_turn(key, known, ticket)
+        except DisplacedWork:
+            raise _too_many() from None
+        except AbandonedWork:
+            raise ClientLeft("the client left before its original was fetched") from None
         finally:
-            self._fetching -= 1
+            self._tickets.pop(ticket, None)
+            self._turns.release(ticket)
 
     def version(self, key: str) -> str | None:
         return self._origin.version(key)
@@ -64,10 +80,11 @@ class LimitedOrigin:
     async def close(self) -> None:
         await self._origin.close()
 
-    async def _fetch_in_turn(self, key: str, known: Original | None) -> Original:
+    async def _fetch_in_turn(self, key: str, known: Original | None, ticket: Ticket) -> Original:
         probing, started = self._breaker.open, False
         try:
-            async with asyncio.timeout(self._timeout), self._slots:
+            async with asyncio.timeout(self._timeout):
+                await ticket.granted
                 if self._breaker.open and not probing:
                     # The breaker opened during the wait: without this all that wait would fail one by one.
                     raise _breaker_open(key)
@@ -137,6 +154,15 @@ class LimitedHosts:
 
     async def close(self) -> None:
         await self._origin.close()
+
+
+def _max_per_client(concurrency: int) -> int:
+    """How many fetches one client has at a time: another's must not wait for those that take long."""
+    return concurrency - concurrency // 4
+
+
+def _too_many() -> Overloaded:
+    return Overloaded("too many originals are being fetched right now", retry_after=1)
 
 
 def _breaker_open(key: str) -> OriginFailed:

@@ -11,12 +11,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from proxy.model.errors import TooCostly
-from proxy.renderers.admission import Admission
+from proxy.fairness.demand import current_demand
+from proxy.fairness.turns import AbandonedWork, DisplacedWork, LocalTurns, Ticket, Turns
+from proxy.model.errors import ClientLeft, TooCostly
+from proxy.renderers.admission import Admission, Place
 from proxy.renderers.protocol import ACCEPTANCE, CrashedJob, Job, RefusedJob, Reply, pack_job
 from proxy.renderers.replies import CHUNK_BYTES, receive, receive_answer
 from proxy.renderers.state import current_fingerprint
 from proxy.telemetry.metrics import Metrics
+
+UNLIMITED = 1_000_000
+"""Turns at a time where nothing else is said: the renderers take jobs in the order in which they come."""
 
 KILL_GRACE = 0.5
 """Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
@@ -46,9 +51,10 @@ class RendererClient:
     """
     Gives jobs to renderers: makes no process, and holds no connection between jobs.
 
-    Jobs of all web processes wait in one queue, the kernel's, first come first served; how many of this one
-    may, `queue_size`, `queue_bytes` and `background_timeout` say (see Admission). None waits longer than
-    `queue_timeout` seconds for a renderer. An answer has at most `max_reply_bytes`.
+    Jobs wait for one of `turns`, by which clients share the renderers; those that have one are taken in the
+    order in which they come, also those of other processes. How many may wait, `queue_size`, `queue_bytes`
+    and `background_timeout` say (see Admission). None waits longer than `queue_timeout` seconds for its turn.
+    An answer has at most `max_reply_bytes`.
     """
 
     def __init__(
@@ -61,7 +67,9 @@ class RendererClient:
         background_timeout: float = 30.0,
         max_reply_bytes: int = 256_000_000,
         metrics: Metrics | None = None,
+        turns: Turns | None = None,
     ) -> None:
+        self._turns = turns or LocalTurns(UNLIMITED)
         self._metrics = metrics or Metrics()
         self._socket_path = socket_path
         self._admission = Admission(
@@ -107,28 +115,47 @@ class RendererClient:
         A renderer that dies is given the benefit of the doubt once: it may be killed for what others use, and
         then the picture is as good as any.
 
-        Raises Overloaded when too many jobs wait or one waits too long, TooCostly when the renderer ran out
-        of time or memory or died again, the ProxyError that the job ended with, and RuntimeError when it met
+        Raises Overloaded when too many jobs wait, one waits too long, or its place is given to a client that
+        has fewer; ClientLeft when all clients have left before its turn; TooCostly when the renderer ran out
+        of time or memory or died again; the ProxyError that the job ended with, and RuntimeError when it met
         a bug.
         """
-        with self._admission.place(job):
+        with self._admission.place(job, current_demand()) as place:
             if not job.background:
-                return await self._run(job, timeout)
+                return await self._run(job, timeout, place)
             async with self._admission.background_turn():
-                return await self._run(job, timeout)
+                return await self._run(job, timeout, place)
 
-    async def _run(self, job: Job, seconds: float) -> Reply:
+    def close(self) -> None:
+        """End what its turns need."""
+        self._turns.close()
+
+    async def _run(self, job: Job, seconds: float, place: Place) -> Reply:
         start, bodies = pack_job(job, timeout=seconds)
         packed = _PackedJob(job=job, parts=[start, *bodies], timeout=seconds, asked=time.monotonic_ns())
+        place.ticket = ticket = self._turns.ask(current_demand(), job.cost)
         try:
+            await self._wait_for_turn(ticket)
             with suppress(EOFError):
                 return await self._attempt(packed)
             return await self._attempt(packed)
         except EOFError:
             raise TooCostly("renderers died on this picture") from None
         finally:
+            self._turns.release(ticket)
             if not job.background:
                 self._admission.note_duration((time.monotonic_ns() - packed.asked) / 1e9)
+
+    async def _wait_for_turn(self, ticket: Ticket) -> None:
+        if ticket.granted.done() and ticket.granted.exception() is None:
+            return
+        try:
+            async with asyncio.timeout(self._queue_timeout):
+                await ticket.granted
+        except AbandonedWork:
+            raise ClientLeft("the client left before its picture was made") from None
+        except (DisplacedWork, TimeoutError):
+            raise self._admission.overloaded() from None
 
     async def _attempt(self, packed: _PackedJob) -> Reply:
         """Raises EOFError when the renderer dies."""

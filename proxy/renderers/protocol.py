@@ -73,7 +73,9 @@ class Job:
     `options` are the canonical text of a spec. `accepted` is what `f_auto` and `f_best` may choose among, as
     `format_bucket` writes it. `overlay` is the original of what lies over the picture, decoded under limits
     of its own. A `background` job is one for which no client waits: it begins when there is nothing else to
-    do, and takes its time. `fingerprint` is the one that the renderer is thought to have.
+    do, and takes its time. `fingerprint` is the one that the renderer is thought to have. `cost` is how many
+    seconds of a renderer it is expected to take: what counts for the order in which jobs are done, and does
+    not cross.
     """
 
     kind: JobKind = JobKind.RENDER
@@ -83,6 +85,7 @@ class Job:
     overlay_limits: Limits | None = None
     background: bool = False
     fingerprint: str = ""
+    cost: float = 0.1
     original: bytes | None = field(default=None, repr=False)
     overlay: bytes | None = field(default=None, repr=False)
 

@@ -28,6 +28,8 @@ from proxy.renderers.activity import (
     read_record,
     work_waits,
 )
+from proxy.renderers.broker import TURNS_SOCKET, TurnBroker
+from proxy.renderers.environment import renderer_environment
 from proxy.renderers.protocol import NO_FINGERPRINT, READY
 from proxy.renderers.sandbox import FIRST_UID, MAX_UIDS, Lock
 from proxy.renderers.state import sandbox_state, write_state
@@ -40,17 +42,6 @@ FIRST_RESTART_DELAY, MAX_RESTART_DELAY = 0.1, 5.0
 
 MAX_SLOW_STARTS = 3
 """How many times a renderer may be too slow to start before that is a reason to give up."""
-
-INHERITED_VARIABLES = {"HOME", "LANG", "PATH", "TMPDIR", "TZ"}
-INHERITED_PREFIXES = ("DYLD_", "FONTCONFIG_", "LC_", "LD_", "MALLOC_", "VIPS_", "XDG_")
-"""What a renderer may know of our environment: where its libraries are, and no secret of any kind."""
-
-FIXED_VARIABLES = {
-    "VIPS_CONCURRENCY": "1",  # parallel over renderers: more jobs done than with threads inside one
-    # No side is that long, and all frames of an animation on top of each other are not (`render_plan`).
-    "VIPS_MAX_COORD": "4000000",
-    "MALLOC_ARENA_MAX": "2",  # halves what glibc keeps, for 1 % of CPU
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +95,7 @@ class Supervisor:
         Path(self._scratch.name).chmod(0o711)
         self.socket_path = str(Path(self._folder.name, "renderers"))
         self._listener = socket.socket(socket.AF_UNIX)
+        self._broker = TurnBroker(Path(self._folder.name, TURNS_SOCKET), slots=renderers)
         self._children: list[_Child | None] = [None] * renderers
         self._ready: list[Future[bool]] = [Future() for _ in range(renderers)]
         self._threads = [
@@ -120,6 +112,7 @@ class Supervisor:
     def __enter__(self) -> Self:
         self._listener.bind(self.socket_path)
         self._listener.listen(BACKLOG)
+        self._broker.start()
         for thread in self._threads:
             thread.start()
         try:
@@ -160,6 +153,7 @@ class Supervisor:
             thread.join()
         if self._watch.is_alive():
             self._watch.join()
+        self._broker.stop()
         self._listener.close()
         self._folder.cleanup()
         self._scratch.cleanup()
@@ -258,7 +252,7 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[listener, activity],
-            env=_environment(),
+            env=renderer_environment(),
         )
 
 
@@ -285,15 +279,6 @@ def _log_sandbox(state: Mapping[str, bool]) -> None:
         missing.remove(Lock.UID)
     if missing:
         log.warning("renderers are not locked in by %s: this system does not offer it", " and ".join(missing))
-
-
-def _environment() -> dict[str, str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name in INHERITED_VARIABLES or name.startswith(INHERITED_PREFIXES)
-    }
-    return inherited | FIXED_VARIABLES | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 
 def _cause(status: int) -> str:

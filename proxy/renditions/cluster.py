@@ -21,7 +21,7 @@ from proxy.caches.envelope import entry_name, pack_rendition, unpack_rendition
 from proxy.clients.address import first_redis
 from proxy.clients.redis import redis_client
 from proxy.clients.redis_link import COORDINATION_STEP, COORDINATION_TIMEOUT, KEY_PREFIX, RedisLink
-from proxy.model.errors import OriginFailed, Overloaded, ProxyError, errors_by_code
+from proxy.model.errors import ClientLeft, OriginFailed, Overloaded, ProxyError, errors_by_code
 from proxy.model.media import Document, Rendition
 from proxy.renditions.leases import (
     MAX_RESULT_BYTES,
@@ -123,7 +123,7 @@ class ClusterLeadership:
                 # The lease ran out, and a successor may have made it from a newer original: that one counts.
                 log.warning("flight_overtaken")
                 return replace(new, by_peer=True, storable=False)
-        except Overloaded:
+        except (Overloaded, ClientLeft):
             raise
         except ProxyError as error:
             completed = True

@@ -33,6 +33,11 @@ class Inputs:
     overlay: Original | None = None
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The bytes of each."""
+        return tuple(len(each.body) for each in (self.original, self.overlay) if each is not None)
+
+    @property
     def version(self) -> str:
         """Names the very bytes of both."""
         if self.overlay is None:

@@ -15,6 +15,7 @@ from proxy.model.media import Rendition
 from proxy.model.negotiation import format_bucket
 from proxy.origins.sources import LocatedKey
 from proxy.renderers import Job, JobKind, Reply
+from proxy.renditions.cost import reading_seconds
 from proxy.renditions.inputs import Inputs
 from proxy.renditions.request import RenditionRequest, identity, rendering_environment
 
@@ -84,6 +85,7 @@ class Rendering:
             overlay_limits=None if request.overlay is None else self._limits_of(request.overlay),
             background=background,
             fingerprint=self._renderers.fingerprint,
+            cost=request.cost + sum(map(reading_seconds, inputs.sizes)),
             original=inputs.original.body,
             overlay=None if inputs.overlay is None else inputs.overlay.body,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.model.freshness import Lifetimes
 from proxy.model.limits import Limits
@@ -12,6 +12,7 @@ from proxy.model.negotiation import Bucket, format_bucket
 from proxy.options.spec import Spec
 from proxy.origins.sources import NOWHERE, LocatedKey, Sources
 from proxy.purges.marks import PurgeSubject, purge_subject
+from proxy.renditions.cost import expected_seconds
 from proxy.url.grammar import canonical_text
 
 
@@ -22,7 +23,8 @@ class RenditionRequest:
 
     `options` are the canonical ones, `accepted` the formats that the client takes, which count where
     `open_format` leaves the choice open. `task` is what a renderer does: `render` the picture, or `describe`
-    it. `presets` are those that the URL names, for purges.
+    it. `presets` are those that the URL names, for purges. `cost` are the seconds that a renderer is expected
+    to take, without those for reading the original.
     """
 
     options: str
@@ -33,6 +35,7 @@ class RenditionRequest:
     task: str = "render"
     overlay: LocatedKey | None = None
     presets: tuple[str, ...] = ()
+    cost: float = field(default=0.1, compare=False)
 
     @property
     def key(self) -> str:
@@ -86,6 +89,7 @@ def rendition_request(
         task=task,
         overlay=None if spec.overlay is None else sources.locate(spec.overlay),
         presets=spec.presets,
+        cost=expected_seconds(spec, accepted),
     )
 
 

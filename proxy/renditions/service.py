@@ -10,7 +10,8 @@ import structlog
 from cachetools import TTLCache
 
 from proxy.caches import LayeredCache
-from proxy.model.errors import ProxyError
+from proxy.fairness.demand import current_demand
+from proxy.model.errors import ClientLeft, ProxyError, RateLimited
 from proxy.model.freshness import Freshness, freshness
 from proxy.model.limits import Limits
 from proxy.model.media import Rendition
@@ -18,7 +19,7 @@ from proxy.purges.marks import PurgeMarks, PurgeState, PurgeView
 from proxy.renditions.avif_followup import AvifFollowUp
 from proxy.renditions.cluster import Leadership, SoleProcess
 from proxy.renditions.inputs import OriginalSource
-from proxy.renditions.making import RenditionMaker
+from proxy.renditions.making import RenderAllowance, RenditionMaker
 from proxy.renditions.negative_cache import CACHED_REFUSALS, NegativeCache
 from proxy.renditions.render import Renderers, Rendering
 from proxy.renditions.request import RenditionRequest, name_in
@@ -38,9 +39,9 @@ class Renditions:
     """
     All renditions of a deployment, cached or made on request.
 
-    Originals come from `origin`. `leadership`, which it owns and closes, says which process of a cluster
-    makes a rendition, by default this one. Refusals are cached for `refusals_for` seconds. `clock` gives
-    unix seconds.
+    Originals come from `origin`. `leadership` says which process of a cluster makes a rendition, by default
+    this one, and `allowance` what clients may have made, by default all; it owns and closes both. Refusals
+    are cached for `refusals_for` seconds. `clock` gives unix seconds.
 
     At one time at most one flight looks for a rendition in the caches, and at most one makes it, be it for a
     client that waits or to renew what is stale. Flights begun before a purge are not joined after it.
@@ -55,6 +56,7 @@ class Renditions:
         limits: Limits,
         purges: PurgeView | None = None,
         leadership: Leadership | None = None,
+        allowance: RenderAllowance | None = None,
         refusals_for: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -64,7 +66,7 @@ class Renditions:
         self._purges = purges or PurgeMarks()
         self._validity = Validity(self._purges, clock)
         self._refusals = NegativeCache(refusals_for, self._validity)
-        self._maker = RenditionMaker(origin, rendering, leadership or SoleProcess(), clock)
+        self._maker = RenditionMaker(origin, rendering, leadership or SoleProcess(), clock, allowance)
         self._avif = AvifFollowUp(origin, rendering, cache, clock)
         self._clock = clock
         self._flights: SingleFlight[Served] = SingleFlight()
@@ -125,9 +127,15 @@ class Renditions:
         if state.leased:
             self._refusals.raise_cached(request, name, self._original_name(request))
         flight = f"find\n{state.scope}\n{name}"
-        collapsed = flight in self._flights
-        served = await self._flights.join(flight, lambda: self._find_or_make(request, name, state))
-        return replace(served, collapsed=True) if collapsed else served
+        while True:
+            collapsed = flight in self._flights
+            try:
+                served = await self._flights.join(flight, lambda: self._find_or_make(request, name, state))
+            except (ClientLeft, RateLimited) as error:
+                if not about_others(error):
+                    raise
+            else:
+                return replace(served, collapsed=True) if collapsed else served
 
     async def close(self) -> None:
         """Cancel all that is under way."""
@@ -217,6 +225,12 @@ class Renditions:
     def _original_name(self, request: RenditionRequest) -> str:
         original = request.original
         return f"\n{original.place}\n{original.key}\n{self._origin.version(original) or ''}"
+
+
+def about_others(error: ClientLeft | RateLimited) -> bool:
+    """Whether a flight ended for a reason of other callers alone, so that these may begin another one."""
+    clients = current_demand().clients
+    return bool(clients) and error.facts.get("client") not in clients
 
 
 def _making(name: str, state: PurgeState) -> str:

@@ -11,6 +11,7 @@ from weakref import ref
 from starlette.types import Scope
 
 from proxy.config.presets import Presets
+from proxy.fairness.client_address import ClientAddresses
 from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
 from proxy.model.freshness import FLAWED_MAX_AGE, provisional
 from proxy.model.media import Rendition
@@ -22,6 +23,7 @@ from proxy.requests.correction import correction
 from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
 from proxy.url.grammar import parse_options
 from proxy.url.path import signature_parameter
+from proxy.web.client_work import ClientWork
 from proxy.web.conditional import conditional_response
 from proxy.web.headers import (
     NO_STORE,
@@ -34,7 +36,7 @@ from proxy.web.headers import (
     tag_headers,
     validators,
 )
-from proxy.web.problems import problem, problem_from, status_of
+from proxy.web.problems import no_such_path, problem, problem_from, status_of
 from proxy.web.read_urls import HitResponse, ReadUrl, ReadUrls
 from proxy.web.responses import HeaderList, HttpResponse
 
@@ -57,7 +59,8 @@ class Images:
     The responder to GET and HEAD of `/{options}/{key}`.
 
     With `timing`, responses have Server-Timing. If they are to be `revalidated`, each use of what a browser
-    has cached is asked for, so that a reload shows what has changed here.
+    has cached is asked for, so that a reload shows what has changed here. `addresses` tell clients, who share
+    what is scarce.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class Images:
         *,
         timing: bool = True,
         revalidated: bool = False,
+        addresses: ClientAddresses | None = None,
     ) -> None:
         self._renditions = renditions
+        self._work = ClientWork(addresses or ClientAddresses())
         self._terms = terms
         self._timing = timing
         self._revalidated = revalidated
@@ -129,10 +134,10 @@ class Images:
                 hit = self._renditions.serve_cached(parsed.rendition_request, name, rendition)
                 if hit is not None:
                     return conditional_response(headers, rendition, self._hit(url, hit, now, left, purge))
-            served = await self._renditions.get(parsed.rendition_request)
+            served = await self._work.run(scope, lambda: self._renditions.get(parsed.rendition_request))
             left = parsed.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
-            return await self._failed(parsed, error, self._suggestion(error, raw_path, query))
+            return await self._failed(parsed, error, self._suggestion(error, raw_path, query), scope)
         response = self._response(parsed, served, self._stable_headers(parsed, served.rendition), left)
         return conditional_response(headers, served.rendition, response)
 
@@ -186,7 +191,9 @@ class Images:
         found = correction(error, path, query.decode("latin-1"), self._terms.below)
         return None if found is None else mount + found
 
-    async def _failed(self, parsed: ParsedRequest, error: ProxyError, suggestion: str | None) -> HttpResponse:
+    async def _failed(
+        self, parsed: ParsedRequest, error: ProxyError, suggestion: str | None, scope: Scope
+    ) -> HttpResponse:
         """The problem, or the image that a preset shows in its place, which lives as long as the problem."""
         ends = None if isinstance(error, Expired) else parsed.spec.expires
         left = None if ends is None else ends - time.time()
@@ -197,7 +204,7 @@ class Images:
             return failure
         substitute = replace(request, original=self._terms.sources.locate(preset.on_error))
         try:
-            served = await self._renditions.get(substitute)
+            served = await self._work.run(scope, lambda: self._renditions.get(substitute))
         except ProxyError:
             return failure
         outcome = replace(failure.outcome, timings=served.timings)
@@ -288,9 +295,3 @@ def other_method(method: str, *, vary: bool) -> HttpResponse:
         return HttpResponse(204, headers, b"", PREFLIGHT)
     detail = f"a picture is had by GET, not {method}"
     return problem(405, "method_not_allowed", detail, vary=vary, headers=[ALLOWED_METHODS])
-
-
-def no_such_path() -> HttpResponse:
-    return problem(
-        404, "not_found", "nothing is here; a picture is at /{options}/{key}, such as /w_300/a.jpg"
-    )

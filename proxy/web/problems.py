@@ -12,6 +12,9 @@ from proxy.model.outcome import Outcome
 from proxy.web.headers import SECURITY_HEADERS, Headers, cache_status
 from proxy.web.responses import HttpResponse
 
+CLIENT_LEFT = 499
+"""As nginx has it: no client gets this status, and in logs and metrics it is no failure of the server."""
+
 STATUS: Mapping[type[errors.ProxyError], int] = {
     errors.InvalidRequest: 400,
     errors.TooLong: 414,
@@ -25,11 +28,18 @@ STATUS: Mapping[type[errors.ProxyError], int] = {
     errors.OriginFailed: 502,
     errors.OriginTimedOut: 504,
     errors.Overloaded: 503,
+    errors.RateLimited: 429,
+    errors.ClientLeft: CLIENT_LEFT,
     errors.ProxyError: 500,
 }
 """By family of errors; the nearest one along an error's MRO decides."""
 
-TITLES: Mapping[int, str] = {413: "Content Too Large", 422: "Unprocessable Content", 414: "URI Too Long"}
+TITLES: Mapping[int, str] = {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    414: "URI Too Long",
+    CLIENT_LEFT: "Client Closed Request",
+}
 
 MAX_AGES = {400: 60, 403: 60, 404: 60, 410: 60, 413: 60, 415: 60, 422: 60}
 """By status, seconds for which caches may store it: the URL alone decides these. No others are stored."""
@@ -97,8 +107,29 @@ def problem_from(
     facts = {name: value for name, value in error.facts.items() if name in SHOWN_FACTS}
     retry = error.facts.get("retry_after")
     headers = [(b"retry-after", b"%d" % max(1, round(retry)))] if retry is not None else []
+    if isinstance(error, errors.RateLimited):
+        headers += rate_limit_headers(error)
     message = error.message
     if suggestion is not None:
         facts["suggestion"] = suggestion
         message = f"{message.rstrip('?')}; did you mean {suggestion}?"
     return problem(status_of(error), error.code, message, vary=vary, left=left, headers=headers, **facts)
+
+
+def rate_limit_headers(error: errors.RateLimited) -> list[tuple[bytes, bytes]]:
+    """
+    Return the fields RateLimit-Policy and RateLimit of a client that has nothing left.
+
+    https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10
+    """
+    rate, window, seconds = (error.facts[name] for name in ("rate", "window", "retry_after"))
+    return [
+        (b"ratelimit-policy", b'"renders";q=%d;w=%d' % (rate, window)),
+        (b"ratelimit", b'"renders";r=0;t=%d' % seconds),
+    ]
+
+
+def no_such_path() -> HttpResponse:
+    return problem(
+        404, "not_found", "nothing is here; a picture is at /{options}/{key}, such as /w_300/a.jpg"
+    )

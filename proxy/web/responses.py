@@ -11,6 +11,9 @@ from proxy.model.outcome import Outcome
 OUTCOME = "image_proxy.outcome"
 """The key in an ASGI scope under which a page leaves its `Outcome`: `send` has no room for one."""
 
+ON_DISCONNECT = "image_proxy.on_disconnect"
+"""The key in an ASGI scope of what the HTTP server calls when the client closes its connection meanwhile."""
+
 HeaderList = list[tuple[bytes, bytes]]
 
 

@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.model.errors import OriginalNotFound, OriginFailed, OriginTimedOut, Overloaded, SourceNotAllowed
+from proxy.fairness.demand import Demand
+from proxy.model.errors import (
+    ClientLeft,
+    OriginalNotFound,
+    OriginFailed,
+    OriginTimedOut,
+    Overloaded,
+    SourceNotAllowed,
+)
 from proxy.model.media import Original
 from proxy.origins import Origins
 from proxy.origins.limited import FAILURE_THRESHOLD, MAX_QUEUED, RESET_TIMEOUT, LimitedHosts, LimitedOrigin
@@ -251,3 +259,44 @@ async def test_a_key_that_leads_nowhere_is_not_found() -> None:
         assert origin.version(sources.locate("a.jpg")) is None
     with pytest.raises(SourceNotAllowed):
         await origin.fetch(sources.locate("https://shop/a.jpg"))
+
+
+async def test_one_client_does_not_take_all_fetches_from_another() -> None:
+    origin = Told()
+    origin.go.clear()
+    limited = LimitedOrigin(origin, Source(url="//a", concurrency=4), timeout=10)
+
+    def fetch(client: str, key: str) -> asyncio.Task[Original]:
+        with Demand(client).as_current():
+            return asyncio.create_task(limited.fetch(key))
+
+    greedy = [fetch("greedy", f"greedy {number}") for number in range(4 + MAX_QUEUED)]
+    await asyncio.sleep(0.05)
+    assert origin.now == 3
+    victim = [fetch("victim", f"victim {number}") for number in range(3)]
+    await asyncio.sleep(0.05)
+    assert "victim 0" in origin.fetched
+    for task in greedy[-3:]:
+        with pytest.raises(Overloaded):
+            await task
+    origin.go.set()
+    await asyncio.gather(*victim, *greedy[:-3])
+    assert {"victim 1", "victim 2"} <= set(origin.fetched[:10])
+
+
+async def test_an_original_that_no_client_waits_for_any_more_is_not_fetched() -> None:
+    origin = Told()
+    origin.go.clear()
+    limited = LimitedOrigin(origin, Source(url="//a", concurrency=1), timeout=10)
+    demand = Demand("a")
+    first = asyncio.create_task(limited.fetch("first"))
+    await asyncio.sleep(0.05)
+    with demand.as_current():
+        second = asyncio.create_task(limited.fetch("second"))
+    await asyncio.sleep(0.05)
+    demand.leave()
+    with pytest.raises(ClientLeft):
+        await second
+    origin.go.set()
+    await first
+    assert origin.fetched == ["first"]
