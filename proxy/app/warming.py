@@ -35,13 +35,27 @@ OVERLOAD_TIMEOUT = 60.0
 
 @dataclass(slots=True)
 class Tally:
-    """`failed` are sentences. `stopped`: by Ctrl-C, before all was done."""
+    """
+    Numbers of renditions: `made` here, found `there` already, made `elsewhere` meanwhile, `failed`. `reasons`
+    are sentences, one for all renditions of a picture that failed alike. `stopped`: by Ctrl-C, too soon.
+    """
 
     made: int = 0
     there: int = 0
     elsewhere: int = 0
-    failed: list[str] = field(default_factory=list)
+    failed: int = 0
+    reasons: list[str] = field(default_factory=list)
     stopped: bool = False
+
+    def count(self, served: Served) -> None:
+        self.there += served.hit
+        self.elsewhere += not served.hit and served.collapsed
+        self.made += not served.hit and not served.collapsed
+
+    def count_failed(self, reason: str, renditions: int = 1) -> None:
+        self.failed += renditions
+        if reason not in self.reasons[-len(BROWSERS) :]:
+            self.reasons.append(reason)
 
 
 class Warming:
@@ -52,17 +66,20 @@ class Warming:
 
     def __init__(self, settings: Settings, options: Sequence[str]) -> None:
         self._settings = settings
-        self._options = options
+        self._options = list(dict.fromkeys(options))
         self._presets = deployed_presets(settings)
         self._sources = deployed_sources(settings)
         terms = serving_terms(settings, self._sources)
         # Any URL may be warmed, as if it were signed.
         self._terms: ServingTerms = replace(terms, mount="", secrets=(), policy="allow")
-        for each in options:
-            list(self._asks(each, "a"))
+        self._renditions = {each: len(list(self._asks(each, "a"))) for each in self._options}
+
+    def renditions_of(self, pictures: int) -> int:
+        """How many renditions are wanted of so many pictures."""
+        return pictures * sum(self._renditions.values())
 
     def run(self, keys: Iterable[str], *, at_once: int, done: Callable[[], None]) -> Tally:
-        """`at_once` of them at a time; `done` is called after each. Raises ValueError and OSError."""
+        """`at_once` renditions at a time; `done` is called after each of them. Raises ValueError and OSError."""
         settings = self._settings
         tally = Tally()
         hide_memory()
@@ -99,14 +116,18 @@ class Warming:
     ) -> None:
         for key, options in jobs:
             try:
-                for ask in self._asks(options, key):
-                    answer = await _made(renditions, ask.rendition_request)
-                    tally.there += answer.hit
-                    tally.elsewhere += not answer.hit and answer.collapsed
-                    tally.made += not answer.hit and not answer.collapsed
+                asks = list(self._asks(options, key))
             except ProxyError as error:
-                tally.failed.append(f"{key} {options}: {error.message}")
-            done()
+                tally.count_failed(f"{key} {options}: {error.message}", self._renditions[options])
+                for _ in range(self._renditions[options]):
+                    done()
+                continue
+            for ask in asks:
+                try:
+                    tally.count(await _made(renditions, ask.rendition_request))
+                except ProxyError as error:
+                    tally.count_failed(f"{key} {options}: {error.message}")
+                done()
 
     def _asks(self, options: str, key: str) -> Iterator[ParsedRequest]:
         path = format_path(options, key).encode()

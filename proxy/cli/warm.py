@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.refused import Refused
+from proxy.clients.address import scheme_of, split_tiers
+from proxy.config.environment import variable_name
 from proxy.config.settings import load_settings
 
 if TYPE_CHECKING:
@@ -50,11 +52,11 @@ def warm_command(
     stopped = True
     with suppress(KeyboardInterrupt):
         tally = _warmed(options, keys, at_once)
-        for failed in tally.failed:
-            typer.echo(failed, err=True)
+        for reason in tally.reasons:
+            typer.echo(reason, err=True)
         typer.echo(
-            f"made {tally.made}, made elsewhere {tally.elsewhere}, there already {tally.there}, "
-            f"failed {len(tally.failed)}"
+            f"renditions: made {tally.made}, made elsewhere {tally.elsewhere}, there already {tally.there}, "
+            f"failed {tally.failed}"
         )
         stopped = tally.stopped
     if stopped:
@@ -65,6 +67,7 @@ def warm_command(
 
 def _warmed(options: list[str], keys: str | None, at_once: int | None) -> Tally:
     settings = load_settings()
+    refuse_unshared(settings.cache)
     from proxy.app import pictures, warming  # imports the web, which no other command needs
     from proxy.telemetry import logs
 
@@ -72,10 +75,19 @@ def _warmed(options: list[str], keys: str | None, at_once: int | None) -> Tally:
     work = warming.Warming(settings, options)
     try:
         wanted = list(dict.fromkeys(pictures.list_pictures(settings) if keys is None else read_keys(keys)))
-        with progress(len(wanted) * len(options)) as done:
+        with progress(work.renditions_of(len(wanted))) as done:
             return work.run(wanted, at_once=at_once or 2 * settings.renderers, done=done)
     except (ValueError, OSError) as error:
         raise Refused(str(error)) from error
+
+
+def refuse_unshared(cache: str) -> None:
+    """Raise Refused where what is made would end with this process: without a cache, or with memory alone."""
+    if {scheme_of(tier.strip()) for tier in split_tiers(cache)} <= {"memory", ""}:
+        raise Refused(
+            f"{variable_name('cache')} is {cache or 'none'!r}, which no server shares: what is made would be "
+            "lost. Set it as for the server, to a disk:///path, a redis://host or a bucket that both use"
+        )
 
 
 def read_keys(file: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ from tests.s3 import S3Server
 from tests.services import redis_server
 
 SAID_WHEN_STOPPED = "stopped before the end: the same command goes on from here\n"
-COUNTS = re.compile(r"made (\d+), made elsewhere (\d+), there already (\d+), failed (\d+)\n")
+COUNTS = re.compile(r"renditions: made (\d+), made elsewhere (\d+), there already (\d+), failed (\d+)\n")
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_the_keys_of_a_bucket_are_listed_too(s3: S3Server, tmp_path: Path) -> No
 
 
 def test_a_bucket_that_cannot_be_listed_is_one_line(s3: S3Server) -> None:
-    given = {"origin": "s3://no-such-bucket", "cache": "none"}
+    given = {"origin": "s3://no-such-bucket", "cache": "disk:///tmp/never-written"}
     with warm(given, "w_20", environ=known_to(s3)) as started:
         printed, said = started.communicate(timeout=120)
     assert started.returncode == 2
@@ -315,3 +315,31 @@ def test_a_terminal_gets_a_bar(folder: Path, tmp_path: Path) -> None:
     assert counts(printed) == [9, 0, 0, 0]
     assert "warming" in shown
     assert "100%" in shown
+
+
+@pytest.mark.parametrize("cache", ["none", "memory://8MB", "memory://8MB,memory://64MB"])
+def test_what_would_be_lost_is_not_made(folder: Path, cache: str) -> None:
+    with warm({"origin": str(folder), "cache": cache}, "w_20") as started:
+        printed, said = started.communicate(timeout=120)
+    assert (started.returncode, printed) == (2, "")
+    assert said.startswith(f"image-proxy: IMAGE_PROXY_CACHE is {cache!r}, which no server shares")
+    assert "disk:///path" in said
+
+
+def test_its_numbers_are_of_renditions(folder: Path, tmp_path: Path) -> None:
+    """Two sets of options, of which one is three renditions, of three keys, of which two fail."""
+    given = settings(folder, tmp_path)
+    counted, said, code = warmed(
+        given,
+        "w_20,f_auto",
+        "w_20,f_png",
+        "w_20,f_png",
+        "--keys",
+        "-",
+        keys="tom.PNG\ngone.png\na/../b.png\n",
+    )
+    assert (counted, code) == ([4, 0, 0, 8], 1)
+    assert sorted(line.partition(":")[0] for line in said.splitlines()) == [
+        "a/../b.png w_20,f_auto", "a/../b.png w_20,f_png", "gone.png w_20,f_auto", "gone.png w_20,f_png",
+    ]  # fmt: skip
+    assert warmed(given, "w_20,f_auto", "w_20,f_png", "--keys", "-", keys="tom.PNG\n")[0] == [0, 0, 4, 0]
