@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from proxy import __version__
+from proxy.clients.address import parse_size
 from proxy.config.environment import ENV_PREFIX, InvalidSettings, variable_name
 from proxy.config.settings import Settings, load_settings
 from proxy.origins.sources import Source
@@ -163,6 +164,40 @@ def test_a_pod_has_the_memory_for_the_largest_originals(container: Any) -> None:
     renderers = 150 * 10**6 * int(settings[f"{ENV_PREFIX}RENDERERS"])
     limit = 2**30 * int(container["resources"]["limits"]["memory"].removesuffix("Gi"))
     assert 1.25 * (kept + queue + fetched + renderers) < limit
+
+
+def quantity(text: str) -> float:
+    """A quantity of Kubernetes, in bytes."""
+    number, unit = re.fullmatch(r"([0-9]+)(Mi|Gi)", text).groups()  # type: ignore[union-attr]
+    return int(number) * {"Mi": 2**20, "Gi": 2**30}[unit]
+
+
+def test_a_pod_may_store_what_its_caches_do(pod: Any, container: Any) -> None:
+    """With a tenth more for files that are being written, and for logs."""
+    settings = pairs((ROOT / "k8s" / "settings.env").read_text())
+    tiers = settings[f"{ENV_PREFIX}CACHE"] + "," + settings[f"{ENV_PREFIX}ORIGINALS_CACHE"]
+    disk = sum(parse_size(size) for size in re.findall(r"disk://[^?,]+\?size=([^,&]+)", tiers))
+    assert disk > 10**9
+    volumes = {
+        each["name"]: quantity(each["emptyDir"]["sizeLimit"]) for each in pod["volumes"] if "emptyDir" in each
+    }
+    assert volumes["cache"] > 1.1 * disk
+    assert quantity(container["resources"]["requests"]["ephemeral-storage"]) > disk
+    assert quantity(container["resources"]["limits"]["ephemeral-storage"]) > sum(volumes.values())
+
+
+@pytest.mark.parametrize("path", ["docs/deploy.md", "k8s/kustomization.yaml"])
+def test_the_secret_comes_after_its_namespace_and_before_what_needs_it(path: str) -> None:
+    text = (ROOT / path).read_text()
+    steps = (
+        "apply -f k8s/namespace.yaml",
+        "-n image-proxy create secret generic image-proxy",
+        "apply -k k8s",
+    )
+    places = [text.index(f"kubectl {step}") for step in steps]
+    assert places == sorted(places)
+    assert read(ROOT / "k8s" / "namespace.yaml")["metadata"]["name"] == "image-proxy"
+    assert read(ROOT / "k8s" / "kustomization.yaml")["namespace"] == "image-proxy"
 
 
 def test_the_copy_of_the_presets_is_one() -> None:
