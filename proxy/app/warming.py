@@ -79,7 +79,7 @@ class Warming:
         return pictures * sum(self._renditions.values())
 
     def run(self, keys: Iterable[str], *, at_once: int, done: Callable[[], None]) -> Tally:
-        """`at_once` renditions at a time; `done` is called after each of them. Raises ValueError and OSError."""
+        """`at_once` renditions at a time; `done` is called after each. Raises ValueError and OSError."""
         settings = self._settings
         tally = Tally()
         hide_memory()
