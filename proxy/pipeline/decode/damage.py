@@ -39,7 +39,7 @@ from proxy.pipeline.decode.tiff_directory import (
 )
 
 MAX_MISSING_SHARE = 1 / 64
-"""Of the pixels of a frame: less is a blemish, and the picture is shown."""
+"""Of the pixels of a GIF's frame or a JPEG: less is a blemish, and the picture is shown."""
 
 _ALPHA_FLAG, _ANIMATION_FLAG = 0x10, 0x02
 _HEIF_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")

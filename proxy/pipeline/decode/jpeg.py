@@ -27,6 +27,9 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _MARKER_BEHIND_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
+_MAX_UNIT_SIDE = 16
+"""px of what is decoded at once, from left to right."""
+
 MIN_INTERVALS = 4
 """Of fewer restart intervals than these one is too much of a picture to be missing."""
 
@@ -168,3 +171,26 @@ def is_cut_short(body: Body) -> bool:
         open_image(bare + padding + _EOI, Format.JPEG, fail_on="none").copy_memory() for padding in _PADDINGS
     )
     return any((one - other).abs().max() > 0 for other in others)
+
+
+def missing_share(body: Body) -> float:
+    """
+    Return how much of a file with an end marker lacks data, from 0 to 1: what is put before the marker
+    changes the picture from there on. Where it changes nothing, data are missing elsewhere, and that is 1.
+
+    Decodes it twice. Raises libvips' errors.
+    """
+    bare = tidied(body).removesuffix(_EOI)
+    one, other = (
+        open_image(bare + padding + _EOI, Format.JPEG, fail_on="none").copy_memory()
+        for padding in _PADDINGS[:2]
+    )
+    apart = (one - other).abs().bandor()
+    left, top, width, height = apart.find_trim(background=0, threshold=0, line_art=True)
+    if not width or not height:
+        return 1.0
+    if top >= one.height - _MAX_UNIT_SIDE:
+        missing = (one.width - left) * (one.height - top)
+    else:
+        missing = one.width * (one.height - top)
+    return float(missing / (one.width * one.height))

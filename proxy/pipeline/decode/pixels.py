@@ -15,7 +15,7 @@ from proxy.model.media import Body, Format, InputOnly
 from proxy.options.spec import Spec
 from proxy.pipeline.decode import gif, jpeg, tiff, tiff_samples
 from proxy.pipeline.decode.alpha import ImageFunction
-from proxy.pipeline.decode.damage import refuse_bad_checksums, suspect
+from proxy.pipeline.decode.damage import MAX_MISSING_SHARE, refuse_bad_checksums, suspect
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, GarbledRows, MissingRows, jpeg_warnings, libvips
 from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
@@ -153,7 +153,9 @@ def _with_all_scans(image: pyvips.Image, body: Body, header: Header) -> pyvips.I
 def _lacks_much(body: Body, scans: jpeg.JpegScans) -> bool:
     if scans.lacks_little:
         return False
-    return scans.has_end or scans.progressive or jpeg.is_cut_short(body)
+    if scans.progressive:
+        return True
+    return jpeg.missing_share(body) > MAX_MISSING_SHARE if scans.has_end else jpeg.is_cut_short(body)
 
 
 def _scaled(
