@@ -36,7 +36,7 @@ PROXY_HEADERS = frozenset(
 PROXY_PREFIXES = (b"x-forwarded", b"x-original-", b"x-envoy-", b"cf-")
 """What proxies add to a request of somebody else: Forwarded (RFC 7239), Via (RFC 9110 section 7.6.3), ..."""
 
-DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+PORT_OF_SCHEME: Mapping[str, int] = {"http": 80, "https": 443}
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 OWN_SITES = frozenset({"same-origin", "none"})
 """Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/) of our own pages, and of what a person typed."""
@@ -177,7 +177,7 @@ def _is_same_origin(origin: bytes, scheme: str, host: bytes) -> bool:
     theirs, ours = _parse_host(origin[len(prefix) :]), _parse_host(host)
     if theirs is None or ours is None:
         return False
-    default = DEFAULT_PORTS[scheme]
+    default = PORT_OF_SCHEME[scheme]
     return (theirs[0], theirs[1] or default) == (ours[0], ours[1] or default)
 
 
