@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-import httpx
+from typing import TYPE_CHECKING
 
 from proxy.model.errors import SourceNotAllowed
+
+if TYPE_CHECKING:
+    import httpx
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -81,6 +83,8 @@ def remote_hosts(entries: Iterable[str]) -> RemoteHosts:
     """
     names, suffixes = set(), set()
     for entry in entries:
+        import httpx  # a third of a second, which commands without remote hosts do not need
+
         try:
             # A scheme without a standard port, so that no port that was written is dropped.
             url = httpx.URL(f"host://{entry.removeprefix('.')}")
@@ -108,6 +112,8 @@ def remote_url(key: str) -> httpx.URL:
     other server and stay, what no URL can hold is escaped, and a fragment, which no server ever sees, is
     dropped.
     """
+    import httpx
+
     try:
         return httpx.URL(_LONE_PERCENT.sub("%25", key)).copy_with(fragment=None)
     except (httpx.InvalidURL, UnicodeError) as failure:
