@@ -14,6 +14,8 @@ from typing import Any, Literal, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from proxy.telemetry.request_lines import REQUEST_EVENT, request_line, terminal_width
+
 MAX_LOGGED_TEXT = 256
 """Characters of one field."""
 
@@ -59,7 +61,14 @@ def _renderer(format: Literal["human", "json"]) -> Processor:
     if format == "human":
         # The default traceback of structlog prints local variables, and with them secrets.
         plain = structlog.dev.plain_traceback
-        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+
+        def rendered(logger: WrappedLogger, method: str, event: EventDict) -> str:
+            if event.get("event") == REQUEST_EVENT and {"path", "status"} <= event.keys():
+                return request_line(event, terminal_width())
+            return console(logger, method, event)
+
+        return rendered
     encode = json.JSONEncoder(default=str).encode
     return lambda _logger, _method, event: encode(event)
 
