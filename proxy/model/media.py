@@ -65,6 +65,18 @@ class Note(StrEnum):
     MISSING_LETTERS = "missing-letters"
     """No font has some letters of the text, which are left out."""
 
+    GAIN_MAP_DROPPED = "gain-map-dropped"
+    """Metadata was to stay, and the original's gain map, which makes it HDR, did not."""
+
+    CREDENTIALS_DROPPED = "c2pa-dropped"
+    """The same of its Content Credentials (C2PA), which are about the original's bytes."""
+
+    PICTURES_DROPPED = "mpf-dropped"
+    """The same of further pictures in its file (Multi-Picture Format)."""
+
+    METADATA_DROPPED = "metadata-dropped"
+    """The same of EXIF or XMP, which could not be read, or not be made to fit."""
+
 
 FLAWS = frozenset({Note.DAMAGED, Note.MISSING_LETTERS})
 """Notes of what may be mended soon, by another original or by fonts."""

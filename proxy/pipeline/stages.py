@@ -18,7 +18,8 @@ from proxy.geometry.plan import refuse_long
 from proxy.model.errors import TooCostly
 from proxy.model.limits import Limits
 from proxy.model.media import FORMATS, Format, Note
-from proxy.options.spec import OutputFormat
+from proxy.options.spec import Keep, OutputFormat
+from proxy.pipeline.decode.extras import extras_of
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import libvips
 from proxy.pipeline.decode.pixels import is_damaged
@@ -28,6 +29,7 @@ from proxy.pipeline.draw.canvas import flattened
 from proxy.pipeline.draw.compose import draw_picture
 from proxy.pipeline.draw.overlay import make_layer
 from proxy.pipeline.encode.cost import without_slow_avif
+from proxy.pipeline.encode.metadata import loses_metadata
 from proxy.pipeline.encode.smallest import encode_smallest
 from proxy.pipeline.encode_order import order_of
 from proxy.pipeline.output_format import output_format
@@ -146,6 +148,7 @@ def encode(composed: Composed, *, avif_budget: float | None = None) -> Rendered:
             alpha = bool(image.hasalpha()) or plan.spec.lossless
             order = without_slow_avif(wanted, plan.geometry.result, plan.accepted, avif_budget, alpha=alpha)
         file = encode_smallest(image, order)
+        notes = (*plan.notes, *dropped_metadata(plan, image))
     return Rendered(
         body=file.body,
         format=file.format,
@@ -153,10 +156,19 @@ def encode(composed: Composed, *, avif_budget: float | None = None) -> Rendered:
         height=image.height // plan.frames,
         source=plan.source.header,
         frames=plan.frames,
-        notes=plan.notes if order is wanted else (*plan.notes, Note.AVIF_FOLLOWS),
+        notes=notes if order is wanted else (*notes, Note.AVIF_FOLLOWS),
         missing_letters=plan.missing_letters,
         encodings=file.encodings,
     )
+
+
+def dropped_metadata(plan: RenderPlan, image: pyvips.Image) -> tuple[Note, ...]:
+    """Name what was asked to stay with the picture and cannot."""
+    keep, body = plan.spec.keep, plan.source.body
+    if keep is Keep.NONE or body is None:
+        return ()
+    lost = (Note.METADATA_DROPPED,) if loses_metadata(image, keep) else ()
+    return (*extras_of(body, plan.source.header.format), *lost)
 
 
 def in_format(composed: Composed, format: Format) -> Composed:

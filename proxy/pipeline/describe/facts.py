@@ -22,6 +22,7 @@ from proxy.pipeline.decode.source import open_original
 from proxy.pipeline.describe.palette import palette
 from proxy.pipeline.describe.placeholders import THUMBHASH_SIDE, blurhash, thumbhash
 from proxy.pipeline.draw.canvas import dominant_colour
+from proxy.pipeline.encode.exif import parse_exif, texts_of
 from proxy.pipeline.encode.metadata import CAMERA_FIELDS, RIGHTS_FIELDS
 from proxy.pipeline.encode.savers import encode_image
 from proxy.pipeline.render_plan import plan_render
@@ -115,11 +116,16 @@ def appearance(image: pyvips.Image) -> dict[str, Any]:
 
 def public_exif(image: pyvips.Image) -> dict[str, str]:
     """Return the EXIF fields that `keep_exif` would keep, by their Exif names."""
+    public = {**RIGHTS_FIELDS, **CAMERA_FIELDS}
+    exif = parse_exif(image.get("exif-data")) if image.get_typeof("exif-data") else None
+    # libvips' own way to write a text cannot be read back.
+    texts = texts_of(exif, tuple(public.values())) if exif else {}
     found = {}
     for name in sorted(image.get_fields()):
         tag = _EXIF_FIELD.fullmatch(name)
-        if tag is not None and tag[1] in RIGHTS_FIELDS | CAMERA_FIELDS:
-            found[tag[1]] = exif_value(image.get(name)).strip()
+        if tag is not None and tag[1] in public:
+            text = texts.get(public[tag[1]])
+            found[tag[1]] = (exif_value(image.get(name)) if text is None else text).strip()
     return found
 
 

@@ -1,81 +1,103 @@
-"""What may leave in a picture's metadata. The orientation was obeyed, so its tag never does."""
+"""What may leave in a picture's metadata. The orientation was obeyed, so no tag says another one."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import pyvips
 
 from proxy.options.spec import Keep
+from proxy.pipeline.encode.exif import MAX_EXIF_BYTES, build_exif, keep_tags, parse_exif
+from proxy.pipeline.encode.xmp import with_upright_xmp
 
-_EXIF, _XMP, _IPTC, ICC, _OTHER = (1 << bit for bit in range(5))
+EXIF, XMP, _IPTC, ICC, _OTHER = (1 << bit for bit in range(5))
 
 KEEP_FLAGS: Mapping[Keep, int] = {
     Keep.NONE: 0,
-    Keep.COPYRIGHT: _EXIF,
+    Keep.COPYRIGHT: EXIF,
     Keep.ICC: ICC,
-    Keep.EXIF: _EXIF,
-    Keep.ALL: _EXIF | _XMP | _IPTC | ICC | _OTHER,
+    Keep.EXIF: EXIF,
+    Keep.ALL: EXIF | XMP | _IPTC | ICC | _OTHER,
 }
 """libvips' VipsForeignKeep, which its savers take."""
 
-RIGHTS_FIELDS = frozenset({"Artist", "Copyright"})
+RIGHTS_FIELDS: Mapping[str, int] = {"Artist": 0x013B, "Copyright": 0x8298}
 
-CAMERA_FIELDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    Make Model LensMake LensModel LensSpecification Software ImageDescription
-    DateTime DateTimeOriginal DateTimeDigitized SubSecTime SubSecTimeOriginal SubSecTimeDigitized
-    OffsetTime OffsetTimeOriginal OffsetTimeDigitized
-    ExposureTime FNumber ExposureProgram ExposureMode ExposureBiasValue ExposureIndex
-    PhotographicSensitivity ISOSpeedRatings SensitivityType ShutterSpeedValue ApertureValue MaxApertureValue
-    BrightnessValue MeteringMode LightSource Flash FocalLength FocalLengthIn35mmFilm SubjectDistanceRange
-    WhiteBalance DigitalZoomRatio SceneCaptureType GainControl Contrast Saturation Sharpness
-    """,
-    )
-)
+CAMERA_FIELDS: Mapping[str, int] = {
+    "Make": 0x010F, "Model": 0x0110, "LensMake": 0xA433, "LensModel": 0xA434, "LensSpecification": 0xA432,
+    "Software": 0x0131, "ImageDescription": 0x010E,
+    "DateTime": 0x0132, "DateTimeOriginal": 0x9003, "DateTimeDigitized": 0x9004,
+    "SubSecTime": 0x9290, "SubSecTimeOriginal": 0x9291, "SubSecTimeDigitized": 0x9292,
+    "OffsetTime": 0x9010, "OffsetTimeOriginal": 0x9011, "OffsetTimeDigitized": 0x9012,
+    "ExposureTime": 0x829A, "FNumber": 0x829D, "ExposureProgram": 0x8822, "ExposureMode": 0xA402,
+    "ExposureBiasValue": 0x9204, "ExposureIndex": 0xA215,
+    "PhotographicSensitivity": 0x8827, "ISOSpeedRatings": 0x8827, "SensitivityType": 0x8830,
+    "ShutterSpeedValue": 0x9201, "ApertureValue": 0x9202, "MaxApertureValue": 0x9205,
+    "BrightnessValue": 0x9203, "MeteringMode": 0x9207, "LightSource": 0x9208, "Flash": 0x9209,
+    "FocalLength": 0x920A, "FocalLengthIn35mmFilm": 0xA405, "SubjectDistanceRange": 0xA40C,
+    "WhiteBalance": 0xA403, "DigitalZoomRatio": 0xA404, "SceneCaptureType": 0xA406, "GainControl": 0xA407,
+    "Contrast": 0xA408, "Saturation": 0xA409, "Sharpness": 0xA40A,
+}  # fmt: skip
 """
 What `keep_exif` lets through, besides RIGHTS: an allow-list, since makers invent tags that tell who owns a
 camera. Places (GPS), serial numbers, owners, maker notes, free text and the embedded thumbnail, which shows
 what a crop has removed, are not on it.
 """
 
-_ALLOWED: Mapping[Keep, frozenset[str]] = {
-    Keep.COPYRIGHT: RIGHTS_FIELDS,
-    Keep.EXIF: RIGHTS_FIELDS | CAMERA_FIELDS,
+_ALLOWED: Mapping[Keep, frozenset[int] | None] = {
+    Keep.COPYRIGHT: frozenset(RIGHTS_FIELDS.values()),
+    Keep.EXIF: frozenset({*RIGHTS_FIELDS.values(), *CAMERA_FIELDS.values()}),
+    Keep.ALL: None,
 }
 
-_FIELD = re.compile(r"exif-ifd[0-9]-(.+)")
+
+def allowed_exif(image: pyvips.Image, keep: Keep) -> bytes:
+    """Return the EXIF block that may stay beside `image`; nothing where there is none, or too much of it."""
+    if keep not in _ALLOWED or not image.get_typeof("exif-data"):
+        return b""
+    exif = parse_exif(image.get("exif-data"))
+    if exif is None:
+        return b""
+    block = build_exif(keep_tags(exif, _ALLOWED[keep], image.width, image.get_page_height()))
+    return block if len(block) <= MAX_EXIF_BYTES else b""
+
+
+def loses_metadata(image: pyvips.Image, keep: Keep) -> bool:
+    """Whether EXIF or XMP that was asked for cannot stay, because it cannot be read or is too long."""
+    if keep in _ALLOWED and image.get_typeof("exif-data"):
+        exif = parse_exif(image.get("exif-data"))
+        if exif is None or (exif.partial and keep is Keep.ALL):
+            return True
+        if keep_tags(exif, _ALLOWED[keep], 1, 1).directories and not allowed_exif(image, keep):
+            return True
+    return (
+        bool(KEEP_FLAGS[keep] & XMP)
+        and bool(image.get_typeof("xmp-data"))
+        and with_upright_xmp(image.get("xmp-data")) is None
+    )
 
 
 def with_allowed_metadata(image: pyvips.Image, keep: Keep) -> pyvips.Image:
-    """Return `image` with the metadata that a saver may write; it writes the kinds that KEEP_FLAGS names."""
+    """
+    Return `image` with the metadata that a saver may write, but for EXIF (see `allowed_exif`); it writes the
+    kinds that KEEP_FLAGS names.
+    """
     image = image.copy()
     # AVIF and TIFF write an orientation with or without metadata, AVIF by turning its picture.
     image.remove("orientation")
     if keep is Keep.NONE:
         return image
     for name in image.get_fields():
-        if _is_dropped(name, keep):
+        # A thumbnail shows what a crop has removed; libvips writes none without this field.
+        if name.startswith("exif-") or name == "jpeg-thumbnail-data":
             image.remove(name)
+    if KEEP_FLAGS[keep] & XMP and image.get_typeof("xmp-data"):
+        packet = with_upright_xmp(image.get("xmp-data"))
+        image.remove("xmp-data")
+        if packet is not None:
+            image.set_type(pyvips.GValue.blob_type, "xmp-data", packet)
     if KEEP_FLAGS[keep] & ICC and not image.get_typeof("icc-profile-data"):
         image.set_type(
             pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "srgb")
         )
     return image
-
-
-def _is_dropped(name: str, keep: Keep) -> bool:
-    if name in ("exif-ifd0-Orientation", "jpeg-thumbnail-data"):
-        # A thumbnail shows what a crop has removed; libvips writes none without this field.
-        return True
-    allowed = _ALLOWED.get(keep)
-    if allowed is None:
-        return False
-    if name == "exif-data":
-        # Without the block as it came, libvips writes a new one from the fields that are left.
-        return True
-    tag = _FIELD.fullmatch(name)
-    return tag is not None and tag[1] not in allowed

@@ -12,7 +12,8 @@ import pyvips
 from proxy.model.media import FORMATS, Format
 from proxy.options.spec import Chroma, Keep, Spec
 from proxy.pipeline.decode.colour import needs_profile
-from proxy.pipeline.encode.metadata import ICC, KEEP_FLAGS, with_allowed_metadata
+from proxy.pipeline.encode.exif_insert import replace_placeholder, with_placeholder
+from proxy.pipeline.encode.metadata import EXIF, ICC, KEEP_FLAGS, allowed_exif, with_allowed_metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ The qualities were set where SSIMULACRA2 of photographs is between 71 and 76 in 
 webp 78: 70.8, avif 60: 72.9); that of JPEG XL by our own measure.
 """
 
+HOLDING_EXIF = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.JXL})
+"""libvips writes no EXIF into TIFF, and a GIF has no place for any."""
 
 EFFORT_RANGES: Mapping[Format, tuple[str, int, int]] = {
     Format.PNG: ("compression", 0, 9),
@@ -110,9 +113,16 @@ def encode_image(
     settings = {**saver.settings, **more}
     if saver.quality is not None:
         settings["Q"] = quality or saver.quality
-    save = getattr(with_allowed_metadata(image, keep), saver.operation)
     flags = KEEP_FLAGS[keep] | (ICC if needs_profile(image) else 0)
-    written: bytes = save(keep=flags, **settings)
+    exif = allowed_exif(image, keep) if format in HOLDING_EXIF else b""
+    shown = with_allowed_metadata(image, keep)
+    if exif:
+        shown, mark = with_placeholder(shown, exif)
+    else:
+        flags &= ~EXIF
+    written: bytes = getattr(shown, saver.operation)(keep=flags, **settings)
+    if exif:
+        written = replace_placeholder(written, format, exif, mark)
     return flag_webp_alpha(written) if format is Format.WEBP and image.hasalpha() else written
 
 
