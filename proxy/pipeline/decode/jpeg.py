@@ -176,19 +176,19 @@ def is_cut_short(body: Body) -> bool:
 def missing_share(body: Body) -> float:
     """
     Return how much of a file with an end marker lacks data, from 0 to 1: what is put before the marker
-    changes the picture from there on. Where it changes nothing, data are missing elsewhere, and that is 1.
+    changes the picture from there on. Where it changes nothing, data are missing between restart markers,
+    and that is 1, or some bits.
 
-    Decodes it twice. Raises libvips' errors.
+    Decodes it three times. Raises libvips' errors.
     """
-    bare = tidied(body).removesuffix(_EOI)
-    one, other = (
-        open_image(bare + padding + _EOI, Format.JPEG, fail_on="none").copy_memory()
-        for padding in _PADDINGS[:2]
+    bare = tidied(body).removesuffix(_EOI).rstrip(b"\xff")
+    one, *others = (
+        open_image(bare + padding + _EOI, Format.JPEG, fail_on="none").copy_memory() for padding in _PADDINGS
     )
-    apart = (one - other).abs().bandor()
+    apart = (one - others[0]).abs().bandjoin((one - others[1]).abs()).bandor()
     left, top, width, height = apart.find_trim(background=0, threshold=0, line_art=True)
     if not width or not height:
-        return 1.0
+        return 1.0 if _RESTART.search(bare) else 0.0
     if top >= one.height - _MAX_UNIT_SIDE:
         missing = (one.width - left) * (one.height - top)
     else:

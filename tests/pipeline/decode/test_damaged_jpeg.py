@@ -46,7 +46,7 @@ DAMAGED = {
     "progressive, no end": PROGRESSIVE[:-2],
     "half of the last scan": PROGRESSIVE[: (SCANS[-1] + len(PROGRESSIVE)) // 2],
     "half of the last scan, and an end": PROGRESSIVE[: (SCANS[-1] + len(PROGRESSIVE)) // 2] + EOI,
-    **{f"{cut} bytes less, and an end": PLAIN[:-cut] + EOI for cut in (4, 20, 100)},
+    **{f"{cut} bytes less, and an end": PLAIN[:-cut] + EOI for cut in (3, 4, 5, 6, 7, 20, 100)},
     "restarts, no end": RESTARTED[:-2],
     "one interval is junk": replaced(RESTARTED, RESTARTS[10] + 5, RESTARTS[11] - 2, 0x55),
     "one interval is empty": RESTARTED[: RESTARTS[10] + 2] + RESTARTED[RESTARTS[11] :],
