@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -24,14 +25,15 @@ from proxy.cli.warm import warm_command
 from proxy.config.deployment import deployed_presets
 from proxy.config.environment import InvalidSettings
 from proxy.config.origins_file import InvalidSources
-from proxy.config.presets import InvalidPresets, load_presets
+from proxy.config.presets import LIFETIME_KIND, PRESET_FIELDS, InvalidPresets, Preset, load_presets
 from proxy.config.settings import load_settings
+from proxy.config.units import SECONDS
 from proxy.fonts.letters import font_coverage
 from proxy.geometry.plan import plan
 from proxy.model.errors import ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
-from proxy.url.grammar import canonical_text, parse_options, resolve_options
+from proxy.url.grammar import canonical_text, format_options, parse_options, resolve_options
 from proxy.url.path import info_prefix_of, split_path
 
 
@@ -215,7 +217,20 @@ def list_command() -> None:
         for name, each in presets.presets.items()
     }
     if meanings:
-        typer.echo(tables.listing((name, (canonical_text(spec),)) for name, spec in meanings.items()))
+        typer.echo(
+            tables.listing(
+                (name, (format_options(spec), *_beside_options(presets.presets[name])))
+                for name, spec in meanings.items()
+            )
+        )
+
+
+def _beside_options(preset: Preset) -> Iterator[str]:
+    """What else a preset says, as its file would."""
+    for name in PRESET_FIELDS:
+        value = getattr(preset, name)
+        if name != "options" and value is not None:
+            yield f"{name}: {SECONDS.format(value) if PRESET_FIELDS[name] is LIFETIME_KIND else value}"
 
 
 @app.command("version")

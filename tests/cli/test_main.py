@@ -407,6 +407,24 @@ def test_presets_are_listed_as_what_they_stand_for() -> None:
     ]
 
 
+def test_all_of_a_preset_is_listed() -> None:
+    Path("presets.yaml").write_text(
+        """
+presets:
+  press:
+    {options: "w_300,fn_a.jpg,dl", max_age: 3600, s_maxage: 30d, stale_while_revalidate: 90,
+     stale_if_error: 0, on_error: brand/gone.png, on_error_status: 200}
+"""
+    )
+    listed = printed("presets", "list").splitlines()
+    assert [line.split()[-2:] for line in listed[1:]] == [
+        ["max_age:", "1h"], ["s_maxage:", "30d"],
+        ["stale_while_revalidate:", "90s"], ["stale_if_error:", "0s"],
+        ["on_error:", "brand/gone.png"], ["on_error_status:", "200"],
+    ]  # fmt: skip
+    assert all(each in listed[0] for each in ("press  ", "width_300", "fn_a.jpg", "dl"))
+
+
 def test_no_presets_are_an_empty_list() -> None:
     assert printed("presets", "list") == ""
 
