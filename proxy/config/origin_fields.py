@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from proxy.config.units import BYTES, SECONDS, Units
+from proxy.config.units import BYTES, SECONDS, Units, WholeSeconds
 from proxy.config.yaml import ValueReader
 from proxy.model import media
 from proxy.model.media import Format
@@ -110,7 +110,7 @@ SCALAR_FIELDS: Mapping[str, ValueReader] = {
     "private": FlagKind(),
     "timeout": _Quantity(SECONDS, 3600),
     "max_bytes": _Quantity(BYTES, 10**12),
-    "max_age": IntegerKind(0, 2**31 - 1),
+    "max_age": WholeSeconds(most=2**31 - 1),
     "concurrency": IntegerKind(1, 1024),
 }
 STORE_OPTIONS: Mapping[str, ValueReader] = {

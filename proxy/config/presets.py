@@ -18,6 +18,7 @@ from urllib.parse import quote
 from ruamel.yaml.nodes import MappingNode, Node
 
 from proxy.config.listed import ListedValues, read_listed
+from proxy.config.units import WholeSeconds
 from proxy.config.yaml import (
     ValueReader,
     compose_nodes,
@@ -34,7 +35,7 @@ from proxy.config.yaml import (
 from proxy.model.errors import InvalidRequest
 from proxy.options.spec import OPTIONS
 from proxy.options.values.colours import Colour
-from proxy.options.values.kinds import IntegerKind, NumberKind
+from proxy.options.values.kinds import NumberKind
 from proxy.options.values.overlays import AllowedOverlays, BlendMode, TextAlign, TextOutline
 from proxy.options.values.positions import Anchor, Length
 from proxy.url.grammar import SpecFields, read_options, resolve_options
@@ -181,6 +182,16 @@ class _KeyPrefix:
         )
 
 
+class _Opacity:
+    """As the option `opacity`: up to 1 a share, above that percent."""
+
+    hint: ClassVar[str] = "a number from 0 to 100 (percent), or up to 1 (a share)"
+
+    def parse(self, text: str | None) -> float:
+        number = NumberKind(0, 100).parse(text)
+        return round(number / 100, 6) if number > 1 else number
+
+
 class _OnErrorStatus:
     hint: ClassVar[str] = "200, or is left out for the error's own status"
 
@@ -191,7 +202,7 @@ class _OnErrorStatus:
 
 
 OPTIONS_KIND = _Options()
-LIFETIME_KIND = IntegerKind(0, 2**31 - 1)  # seconds; RFC 9111 section 1.2.2
+LIFETIME_KIND = WholeSeconds(most=2**31 - 1)  # RFC 9111 section 1.2.2
 
 PRESET_FIELDS: Mapping[str, ValueReader] = {
     "options": OPTIONS_KIND,
@@ -204,7 +215,7 @@ PRESET_FIELDS: Mapping[str, ValueReader] = {
 }
 OVERLAY_FIELDS: Mapping[str, ValueReader] = {
     "key": _Key(),
-    "opacity": NumberKind(0, 1),
+    "opacity": _Opacity(),
     **{
         name: OPTIONS[field].kind
         for name, field in OVERLAY_SPEC_FIELDS.items()

@@ -44,3 +44,21 @@ BYTES = _units(
 )  # fmt: skip
 PIXELS = _units("a number of pixels such as '50MP'", px=1, MP=10**6, GP=10**9)
 SECONDS = _units("a time such as '10s', '5m', '12h', '1d' or '1w'", s=1, m=60, h=3600, d=86_400, w=604_800)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeSeconds:
+    """Durations in files, `3600` or `1h`: whole seconds from 0 to `most`."""
+
+    most: int
+
+    @property
+    def hint(self) -> str:
+        return f"a whole number from 0 of seconds, or {SECONDS.example}, at most {self.most}"
+
+    def parse(self, text: str | None) -> int:
+        """Return seconds. Raises ValueError."""
+        seconds = SECONDS.parse(text)
+        if not isinstance(seconds, int) or seconds > self.most:
+            raise ValueError(text)
+        return seconds

@@ -65,7 +65,7 @@ class OverlayOptions:
     )  # fmt: skip
     overlay_opacity: float = option(
         "overlay-opacity", "lo", kind=NumberKind(0, 100), default=100.0,
-        doc="Set the opacity of the overlay in percent (in presets.yaml, `opacity` is 0 to 1).",
+        doc="Set the opacity of the overlay in percent.",
         example="w_300,text_Harbour,lo_40", about="overlay",
     )  # fmt: skip
     overlay_tile: bool = option(

@@ -24,6 +24,7 @@ from proxy.config.presets import (
     load_presets,
     read_presets,
 )
+from proxy.config.settings import load_settings
 from proxy.config.yaml import MAX_FILE_BYTES
 from proxy.options.spec import Mode, OutputFormat
 from proxy.options.values.colours import Colour
@@ -187,7 +188,7 @@ def test_a_key_in_the_file_is_not_percent_encoded() -> None:
         ("listed: {quality: [auto]}", "1:20: 'quality' takes a whole number from 1 to 100, not 'auto'"),
         ("listed: {widths: [1]}", "not 'widths'; did you mean 'width'?"),
         ("overlays: {a: {key: a.png, gravity: middel}}", "1:37: 'gravity' takes one of center, north"),
-        ("overlays: {a: {key: a.png, opacity: 2}}", "1:37: 'opacity' takes a number from 0 to 1, not '2'"),
+        ("overlays: {a: {key: a.png, opacity: 101}}", "1:37: 'opacity' takes a number from 0 to 100"),
         ("overlays: {a: {key: a.png, text: Hi}}", "1:15: overlay 'a' is a 'key' or a 'text', not both"),
         ("overlays: {a: {gravity: east}}", "1:15: overlay 'a' is a 'key' or a 'text', not neither"),
         ("overlays: {a: {key: a.png, font: Sans}}", "1:34: overlay 'a' is a 'key', and 'font'"),
@@ -327,3 +328,23 @@ def test_presets_that_were_read_can_be_asked_for(options: dict[str, str]) -> Non
         return
     for name in presets.presets:
         parse_options(f"p_{name}", presets.options, presets.defaults)
+
+
+@pytest.mark.parametrize(
+    "written, seconds", [("3600", 3600), ("1h", 3600), ("90m", 5400), ("30d", 2592000), ("0", 0)]
+)
+def test_lifetimes_are_written_as_in_the_settings(written: str, seconds: int) -> None:
+    found = read_presets(f"presets: {{a: {{options: w_1, max_age: {written}}}}}", "presets.yaml").presets["a"]
+    assert found.max_age == seconds
+    assert load_settings(max_age=written).max_age == seconds
+
+
+@pytest.mark.parametrize(
+    "written, share", [("80", 0.8), ("0.8", 0.8), ("1", 1), ("100", 1), ("0", 0), ("2", 0.02)]
+)
+def test_opacity_is_written_as_in_urls(written: str, share: float) -> None:
+    text = f"overlays: {{a: {{key: a.png, opacity: {written}}}}}"
+    assert read_presets(text, "presets.yaml").overlays["a"].opacity == share
+    if float(written) > 1:
+        assert parse_options(f"w_1,text_a,lo_{written}").overlay_opacity == round(share * 100, 4)
+        assert parse_options(f"o_{written}").opacity == share
