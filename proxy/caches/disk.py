@@ -18,25 +18,31 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Generic
 
 import structlog
 
+from proxy.caches.disk_files import BLOCK_BYTES, blocks, listed, remove
 from proxy.caches.envelope import MAX_LIFETIME, Unverified, entry_name
 from proxy.caches.protocol import CacheEntry, EntryCodec, T
 from proxy.clients.address import TierAddress, folder_of
+from proxy.clients.breaker import CircuitBreaker
+from proxy.clients.file_threads import FileThreads, NoThreadFree
 from proxy.telemetry.metrics import Stats
 
 log = structlog.get_logger()
 
-_BLOCK = 4096
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _NAME = re.compile(r"[0-9a-f]{62}")
 _UNFINISHED = ".unfinished-"
 _STEP = 60.0  # s: how exact the time of last use is
 _SCAN_EVERY = 3600.0  # s: expired entries and unfinished files lie around for no longer
+_LOOKUP_TIMEOUT = 2.0  # s: a client waits
+_READ_THREADS, _WRITE_THREADS, _MAX_QUEUED = 6, 2, 1024
+_FILE_ERRORS = (OSError, TimeoutError, NoThreadFree)
 _REST = 10.0  # s: until another scan is tried after one that made no room
 
 
@@ -46,22 +52,34 @@ class DiskCache(Generic[T]):
     not used for longest until a tenth is free; while it runs others may write a quarter more, no further.
     An entry of more than an eighth of it is not cached.
     `folder` is made when it is needed; files in it that are not a cache's are left alone.
-    `clock` gives unix seconds.
+    A lookup that takes longer than `lookup_timeout` seconds is a miss, and after a few of those the disk is
+    not asked for a while. `clock` gives unix seconds.
     """
 
     slow = True
 
     def __init__(
-        self, codec: EntryCodec[T], folder: Path, max_bytes: int, *, clock: Callable[[], float] = time
+        self,
+        codec: EntryCodec[T],
+        folder: Path,
+        max_bytes: int,
+        *,
+        lookup_timeout: float = _LOOKUP_TIMEOUT,
+        clock: Callable[[], float] = time,
     ) -> None:
         self.hits = self.misses = self.failures = 0
         self._codec = codec
         self._folder = os.path.abspath(folder)
         self._written = os.path.join(self._folder, "written")
         self._scanned = os.path.join(self._folder, "scanned")
-        self._max_blocks = max(max_bytes // _BLOCK, 1)
+        self._max_blocks = max(max_bytes // BLOCK_BYTES, 1)
         self._clock = clock
         self._full_until = 0.0
+        # Threads of its own: a disk that hangs must not delay what others do in theirs.
+        self._readers = FileThreads("cache", _READ_THREADS, _MAX_QUEUED)
+        self._writers = FileThreads("cache-writer", _WRITE_THREADS, _MAX_QUEUED)
+        self._lookup_timeout = lookup_timeout
+        self._breaker = CircuitBreaker()
 
     async def get(self, key: str) -> T | None:
         entry = await self.get_entry(key)
@@ -69,8 +87,8 @@ class DiskCache(Generic[T]):
 
     async def get_entry(self, key: str) -> CacheEntry[T] | None:
         try:
-            entry = await asyncio.to_thread(self._read, key)
-        except (OSError, Unverified) as error:
+            entry = await self._look_up(key)
+        except (*_FILE_ERRORS, Unverified) as error:
             self._failed(error)
             entry = None
         if entry is None:
@@ -82,15 +100,29 @@ class DiskCache(Generic[T]):
     async def put(self, key: str, value: T, lifetime: float) -> None:
         expires_at = self._clock() + min(lifetime, MAX_LIFETIME)
         try:
-            await asyncio.to_thread(self._write, key, value, expires_at)
-        except OSError as error:
+            await self._writers.run(partial(self._write, key, value, expires_at))
+        except (OSError, NoThreadFree) as error:
             self._failed(error)
 
     async def close(self) -> None:
-        """Nothing is open between calls."""
+        self._readers.close()
+        self._writers.close()
 
     def stats(self) -> Stats:
         return Stats(tier="disk", hits=self.hits, misses=self.misses, failures=self.failures)
+
+    async def _look_up(self, key: str) -> CacheEntry[T] | None:
+        """Raises OSError, TimeoutError and NoThreadFree, and Unverified."""
+        if not self._breaker.allows():
+            return None
+        try:
+            async with asyncio.timeout(self._lookup_timeout):
+                entry = await self._readers.run(partial(self._read, key))
+        except (TimeoutError, NoThreadFree):
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return entry
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
@@ -111,7 +143,7 @@ class DiskCache(Generic[T]):
         entry = self._codec.unpack(packed, key)
         now = self._clock()
         if entry is None or entry.expires_at <= now:
-            _remove(path)
+            remove(path)
             if entry is None:
                 raise Unverified
             return None
@@ -124,17 +156,17 @@ class DiskCache(Generic[T]):
     def _write(self, key: str, value: T, expires_at: float) -> None:
         path = self._path(key)
         packed = self._codec.pack(value, key, expires_at)
-        if expires_at <= self._clock() or _blocks(len(packed)) > self._max_blocks // 8:
-            _remove(path)
+        if expires_at <= self._clock() or blocks(len(packed)) > self._max_blocks // 8:
+            remove(path)
             return
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             self._make_room()
             self._place(path, packed, expires_at)
             with open(self._written, "ab", buffering=0) as written:
-                written.write(bytes(_blocks(len(packed))))
+                written.write(bytes(blocks(len(packed))))
         except OSError:
-            _remove(path)  # better nothing than what was there before
+            remove(path)  # better nothing than what was there before
             raise
 
     def _place(self, path: str, packed: bytes, expires_at: float) -> None:
@@ -147,7 +179,7 @@ class DiskCache(Generic[T]):
                 os.utime(file.fileno(), (self._clock(), expires_at))
             os.replace(unfinished, path)
         except OSError:
-            _remove(unfinished)
+            remove(unfinished)
             raise
 
     def _make_room(self) -> None:
@@ -216,11 +248,11 @@ class DiskCache(Generic[T]):
             if file.name.startswith(_UNFINISHED):
                 # Its modification time may be its expiry already.
                 if now - stat.st_ctime > _SCAN_EVERY:
-                    _remove(file.path)
+                    remove(file.path)
             elif stat.st_mtime <= now:
-                _remove(file.path)
+                remove(file.path)
             else:
-                used[int(stat.st_atime // _STEP)] += _blocks(stat.st_size)
+                used[int(stat.st_atime // _STEP)] += blocks(stat.st_size)
         return used
 
     def _evict(self, used: Counter[int], excess: int) -> int:
@@ -234,15 +266,15 @@ class DiskCache(Generic[T]):
         removed = 0
         for file, stat in self._files():
             if oldest[int(stat.st_atime // _STEP)] > 0 and _NAME.fullmatch(file.name):
-                oldest[int(stat.st_atime // _STEP)] -= _blocks(stat.st_size)
-                removed += _blocks(stat.st_size) if _remove(file.path) else 0
+                oldest[int(stat.st_atime // _STEP)] -= blocks(stat.st_size)
+                removed += blocks(stat.st_size) if remove(file.path) else 0
         return removed
 
     def _files(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-        for shard in _listed(self._folder):
+        for shard in listed(self._folder):
             if not _SHARD.fullmatch(shard.name):
                 continue
-            for file in _listed(shard.path):
+            for file in listed(shard.path):
                 if _NAME.fullmatch(file.name) or file.name.startswith(_UNFINISHED):
                     with suppress(FileNotFoundError):
                         yield file, file.stat(follow_symlinks=False)
@@ -255,24 +287,3 @@ def open_disk(address: TierAddress, codec: EntryCodec[T]) -> DiskCache[T]:
     """
     address.allow({"size"})
     return DiskCache(codec, folder_of(address), address.size(address.options.get("size", "2GB")))
-
-
-def _blocks(size: int) -> int:
-    return -(-size // _BLOCK)
-
-
-def _remove(path: str) -> bool:
-    """Whether it is gone now; another process may have been faster."""
-    try:
-        os.unlink(path)
-    except OSError as error:
-        return isinstance(error, FileNotFoundError)
-    return True
-
-
-def _listed(path: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []

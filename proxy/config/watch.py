@@ -34,7 +34,7 @@ async def watch_presets(
     """
     seen: FileIdentity | None = None
     async for _ in folder_changes(path.parent, settle, rescan_interval):
-        before, seen = seen, file_identity(path)
+        before, seen = seen, await asyncio.to_thread(file_identity, path)
         if seen == before:
             continue
         if before and seen and not seen.size:

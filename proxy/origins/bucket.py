@@ -83,6 +83,9 @@ class BucketOrigin:
     def version(self, key: str) -> str | None:
         return None
 
+    def refresh(self, key: str) -> None:
+        return None
+
     async def close(self) -> None:
         """A store holds nothing open that its end would not close."""
 

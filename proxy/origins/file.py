@@ -8,28 +8,30 @@ and its use leads out of the root.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import heapq
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import structlog
-from cachetools import TTLCache
 
-from proxy.model.errors import OriginalUnreadable, OriginFailed, ProxyError
+from proxy.clients.file_threads import FileThreads, NoThreadFree
+from proxy.model.errors import OriginalUnreadable, OriginFailed, Overloaded, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Original
+from proxy.origins.file_versions import FileVersions
 from proxy.origins.keys import KeyRewrite, not_found, segments, too_large, unchanged
 from proxy.origins.listing import PAGE_KEYS, KeyPage, folder_names, is_hidden
 from proxy.origins.retry import raise_when_exhausted
 
 log = structlog.get_logger()
+_T = TypeVar("_T")
 
 # O_PATH (Linux) enters folders that may be searched but not listed, as a path lookup does.
 _ENTER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
@@ -51,9 +53,8 @@ _NOT_FOUND_ERRORS = {
 
 _UNREADABLE_ERRORS = {errno.EACCES, errno.EPERM}
 
-_THREADS = 8
-_MAX_VERSIONS = 10_000
-_VERSION_LIFETIME = 1.0  # s
+_READ_THREADS = 8
+_MAX_QUEUED_READS = 1024  # as many as `concurrency` may be
 
 
 class _Link(Exception):
@@ -72,8 +73,8 @@ class FileOrigin:
 
     Names on disk are UTF-8, whatever the locale says.
 
-    `version` asks the disk at most once a second for each key, so that a slow disk is not asked on every
-    request. It is called from the event loop's thread only.
+    No call to the file system is made on the event loop, and none waits in threads that others need: one
+    that hangs (a network file system whose server is gone) holds up what has to be read from it, and no more.
     """
 
     def __init__(
@@ -87,13 +88,12 @@ class FileOrigin:
         self._rewrite = rewrite
         self._root = os.fsencode(os.path.abspath(root))
         self._max_bytes = limits.max_source_bytes
-        # Threads of its own: a disk that hangs must not delay reads from another.
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="originals")
-        self._versions: TTLCache[str, str | None] = TTLCache(_MAX_VERSIONS, _VERSION_LIFETIME, timer=clock)
+        self._threads = FileThreads("originals", _READ_THREADS, _MAX_QUEUED_READS)
+        self._versions = FileVersions(self._look, clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        original = await asyncio.get_running_loop().run_in_executor(self._threads, self._read, key)
-        self._versions[key] = original.version
+        original = await self._in_thread(partial(self._read, key))
+        self._versions.put(key, original.version)
         return original
 
     async def list_keys(self, prefix: str = "", cursor: str | None = None, limit: int = PAGE_KEYS) -> KeyPage:
@@ -101,19 +101,23 @@ class FileOrigin:
         Files by their names, then those of each subfolder. A folder that cannot be read has none; links to
         folders are not followed. A page reads the folders that it has keys of and those above them.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._list, prefix, cursor, limit
-        )
+        return await self._in_thread(partial(self._list, prefix, cursor, limit))
 
     def version(self, key: str) -> str | None:
-        try:
-            return self._versions[key]
-        except KeyError:
-            return self._versions.setdefault(key, self._look(key))
+        return self._versions.get(key)
+
+    def refresh(self, key: str) -> Awaitable[None] | None:
+        return self._versions.refresh(key)
 
     async def close(self) -> None:
-        self._versions.clear()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._versions.close()
+        self._threads.close()
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+        try:
+            return await self._threads.run(call)
+        except NoThreadFree as failure:
+            raise Overloaded("the folder of originals does not answer right now", retry_after=5) from failure
 
     def _list(self, prefix: str, cursor: str | None, limit: int) -> KeyPage:
         if is_hidden(prefix):

@@ -102,6 +102,9 @@ class HTTPOrigin:
     def version(self, key: str) -> str | None:
         return None
 
+    def refresh(self, key: str) -> None:
+        return None
+
     async def close(self) -> None:
         await self._client.aclose()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from time import monotonic
 from typing import Protocol
@@ -77,8 +77,19 @@ class LimitedOrigin:
     def version(self, key: str) -> str | None:
         return self._origin.version(key)
 
+    def refresh(self, key: str) -> Awaitable[None] | None:
+        refreshing = self._origin.refresh(key)
+        return None if refreshing is None else self._refresh(key, refreshing)
+
     async def close(self) -> None:
         await self._origin.close()
+
+    async def _refresh(self, key: str, refreshing: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await refreshing
+        except TimeoutError as failure:
+            raise timed_out(key) from failure
 
     async def _fetch_in_turn(self, key: str, known: Original | None, ticket: Ticket) -> Original:
         probing, started = self._breaker.open, False
@@ -151,6 +162,9 @@ class LimitedHosts:
 
     def version(self, key: str) -> str | None:
         return self._origin.version(key)
+
+    def refresh(self, key: str) -> Awaitable[None] | None:
+        return self._origin.refresh(key)
 
     async def close(self) -> None:
         await self._origin.close()

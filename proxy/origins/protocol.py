@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from proxy.model.media import Original
@@ -17,14 +18,20 @@ class Origin(Protocol):
     returns it, with what it says now about caching, and sends no bytes (RFC 9110 section 13, a conditional
     request).
 
-    `version` identifies the present original without a request over a network, if that can be had, else it is
-    `None`: a folder knows the times and sizes of its files. It is cheap enough for every request, it never
-    raises, and it is `None` for a key that does not exist.
+    `version` identifies the original without a request over a network, if that can be had, else it is `None`:
+    a folder knows the times and sizes of its files. It is what was seen last, and `None` for a key that does
+    not exist or was not looked at. It waits for nothing and never raises.
+
+    `refresh` returns what brings `version` up to date when it is awaited, or `None` if it is: cheap enough
+    for every request. Awaiting it takes no longer than a moment where a version is known, though it may be
+    older then; where none is it raises OriginFailed and Overloaded.
     """
 
     async def fetch(self, key: str, known: Original | None = None) -> Original: ...
 
     def version(self, key: str) -> str | None: ...
+
+    def refresh(self, key: str) -> Awaitable[None] | None: ...
 
     async def close(self) -> None: ...
 
@@ -35,5 +42,7 @@ class Origins(Protocol):
     async def fetch(self, located: LocatedKey, known: Original | None = None) -> Original: ...
 
     def version(self, located: LocatedKey) -> str | None: ...
+
+    def refresh(self, located: LocatedKey) -> Awaitable[None] | None: ...
 
     async def close(self) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from proxy.model.errors import SourceNotAllowed
 from proxy.model.media import Original
@@ -42,6 +42,10 @@ class OriginRouter:
     def version(self, located: LocatedKey) -> str | None:
         origin = self._origin(located)
         return None if origin is None else origin.version(located.origin_key)
+
+    def refresh(self, located: LocatedKey) -> Awaitable[None] | None:
+        origin = self._origin(located)
+        return None if origin is None else origin.refresh(located.origin_key)
 
     async def close(self) -> None:
         # One may be both, the default origin and a named one.

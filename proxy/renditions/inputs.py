@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,13 +17,14 @@ class OriginalSource(Protocol):
     """
     Whatever originals come from: origins, or a cache of originals.
 
-    `fetch` raises ProxyError. `version` names the present original where that takes no network, else it is
-    `None`; it is cheap enough for every request, and never raises.
+    `fetch` raises ProxyError. `version` and `refresh` are those of an `Origin`.
     """
 
     async def fetch(self, located: LocatedKey) -> Original: ...
 
     def version(self, located: LocatedKey) -> str | None: ...
+
+    def refresh(self, located: LocatedKey) -> Awaitable[None] | None: ...
 
 
 @dataclass(frozen=True, slots=True)

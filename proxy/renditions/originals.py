@@ -6,7 +6,7 @@ by conditional requests, and used beyond their time when the origin fails (RFC 9
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import structlog
@@ -81,6 +81,8 @@ class Originals:
 
     async def fetch(self, located: LocatedKey) -> Original:
         """Return the original, from the cache or its origin. Raises what `Origin.fetch` raises."""
+        if (refreshing := self._origin.refresh(located)) is not None:
+            await refreshing
         state = self._purges.state
         version = self._origin.version(located)
         if version is not None:
@@ -92,6 +94,10 @@ class Originals:
     def version(self, located: LocatedKey) -> str | None:
         """Return what `Origin.version` returns."""
         return self._origin.version(located)
+
+    def refresh(self, located: LocatedKey) -> Awaitable[None] | None:
+        """Return what `Origin.refresh` returns."""
+        return self._origin.refresh(located)
 
     async def close(self) -> None:
         """Cancel all that is under way, and close the cache and the origins."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import structlog
@@ -77,10 +78,23 @@ class Renditions:
         """The number of the last purge that this process knows of."""
         return self._purges.latest
 
+    def refresh(self, request: RenditionRequest) -> Awaitable[None] | None:
+        """
+        Return what brings the originals' versions up to date when it is awaited, `None` if they are. It
+        raises OriginFailed and Overloaded.
+        """
+        refreshing = self._origin.refresh(request.original)
+        if request.overlay is None:
+            return refreshing
+        overlay = self._origin.refresh(request.overlay)
+        if refreshing is None or overlay is None:
+            return refreshing or overlay
+        return _both(refreshing, overlay)
+
     def name(self, stem: str, request: RenditionRequest) -> str:
         """
         Return the name of a rendition in caches: its `stem` with the present rendering environment and the
-        originals' versions, where known.
+        originals' versions, where known; to be called after `refresh`.
         """
         name = f"{name_in(self._rendering.environment, stem)}\n{self._origin.version(request.original) or ''}"
         return f"{name}\n{self._origin.version(request.overlay) or ''}" if request.overlay else name
@@ -122,6 +136,8 @@ class Renditions:
         SourceNotAllowed is raised, for what is cached as well.
         """
         request.require_allowed()
+        if (refreshing := self.refresh(request)) is not None:
+            await refreshing
         name = self.name(request.stem, request)
         state = self._purges.state
         if state.leased:
@@ -231,6 +247,10 @@ def about_others(error: ClientLeft | RateLimited) -> bool:
     """Whether a flight ended for a reason of other callers alone, so that these may begin another one."""
     clients = current_demand().clients
     return bool(clients) and error.facts.get("client") not in clients
+
+
+async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
+    await asyncio.gather(first, second)
 
 
 def _making(name: str, state: PurgeState) -> str:

@@ -119,6 +119,8 @@ class Images:
         try:
             left = parsed.seconds_left(now)
             parsed.rendition_request.require_allowed()
+            if (refreshing := self._renditions.refresh(parsed.rendition_request)) is not None:
+                await refreshing
             name = self._renditions.name(url.stem, parsed.rendition_request)
             purge = self._renditions.latest_purge
             if (rendition := self._renditions.peek(name)) is not None:

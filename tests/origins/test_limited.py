@@ -50,6 +50,9 @@ class Told:
     def version(self, key: str) -> str | None:
         return f"version of {key}"
 
+    def refresh(self, key: str) -> None:
+        return None
+
     def host(self, key: str) -> str:
         if "evil" in key:
             raise SourceNotAllowed("no")

@@ -14,6 +14,7 @@ from proxy.origins.remote_hosts import remote_hosts as read_hosts
 from proxy.origins.router import OriginRouter
 from proxy.origins.sources import NOWHERE, Source, Sources
 from tests.origins.server import Server, reply
+from tests.origins.versions import present_version
 
 LIMITS = Limits()
 locate = NOWHERE.locate
@@ -78,8 +79,8 @@ async def test_keys_that_are_urls_go_to_the_listed_hosts(folder: Path, server: S
     assert (await origin.fetch(locate("tom.jpg"))).body == b"tom"
     assert (await origin.fetch(locate(f"{server.url}/tom.jpg"))).body == b"remote tom"
     assert (await origin.fetch(locate(f"HTTP://127.0.0.1:{server.port}/tom.jpg"))).body == b"remote tom"
-    assert origin.version(locate("tom.jpg")) is not None
-    assert origin.version(locate(f"{server.url}/tom.jpg")) is None
+    assert await present_version(origin, locate("tom.jpg")) is not None
+    assert await present_version(origin, locate(f"{server.url}/tom.jpg")) is None
     await origin.close()
 
 
@@ -105,7 +106,7 @@ async def test_private_networks_is_for_hosts_spelled_out_and_not_for_what_a_suff
 async def test_without_listed_hosts_no_url_is_a_key(folder: Path, key: str) -> None:
     with pytest.raises(SourceNotAllowed, match="remote_hosts"):
         await fetched(opened(str(folder)), key)
-    assert OriginRouter(FileOrigin(folder, LIMITS)).version(locate(key)) is None
+    assert await present_version(OriginRouter(FileOrigin(folder, LIMITS)), locate(key)) is None
 
 
 @pytest.mark.parametrize("key", ["http:/x", "https:x", "ftp://x", "httpx://x", "x/http://y"])
