@@ -13,7 +13,7 @@ from time import time
 
 import structlog
 
-from proxy.purges.marks import PurgeMark, PurgeMarks
+from proxy.purges.marks import MAX_NUMBER_AHEAD, PurgeMark, PurgeMarks
 
 log = structlog.get_logger()
 
@@ -96,9 +96,15 @@ def lines_of(marks: Iterable[PurgeMark]) -> bytes:
 
 def marks_in(lines: bytes) -> Iterator[PurgeMark]:
     """Read what `lines_of` wrote; lines that cannot be read are logged and skipped."""
+    latest = time() * 1000 + 2 * MAX_NUMBER_AHEAD
     for line in lines.splitlines():
         try:
             number, soft, tag = json.loads(line)
-            yield PurgeMark(int(number), bool(soft), str(tag))
-        except (ValueError, TypeError):
+            mark = PurgeMark(int(number), bool(soft), str(tag))
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
+            log.warning("purge_not_understood")
+            continue
+        if mark.number <= latest:
+            yield mark
+        else:
             log.warning("purge_not_understood")

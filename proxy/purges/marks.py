@@ -13,6 +13,12 @@ from typing import NamedTuple, Protocol
 EVERYTHING = "*"
 """The tag that every entry has."""
 
+MAX_NUMBER_AHEAD = 3 * 366 * 86_400 * 1000
+"""
+How far ahead of the clock the number of a mark may be, in ms. What is further ahead was not written by us: it
+would be above all purges that are to come.
+"""
+
 PREFIX_TAG = "prefix:"
 """`prefix:cats/` is a tag of all entries whose key begins with `cats/`."""
 

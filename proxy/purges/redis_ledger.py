@@ -16,18 +16,24 @@ from proxy.purges.redis_registry import LIVE, LiveProcesses, RedisRegistry, read
 
 log = structlog.get_logger()
 
+_NOT_UNDERSTOOD = (ValueError, TypeError, LookupError, ArithmeticError)
+"""Errors in reading what is in Redis: no answer there, however odd, may end the subscription."""
+
 _RECONNECT_DELAY = 1.0  # s
 _RENEWALS_PER_LEASE = 4
 _TRIES = 3
 _RETRY_DELAY = 0.1  # s
 _CAP = 100_000  # marks
 _CHUNK = 1_000
+_MAX_MEMBER_BYTES = 100_000  # of a tag, which may be a key
 
 # One number for all tags of a purge: the time, or one more than the last. What is too much goes, oldest
 # first, and takes all that was there before it along. With the number it returns who is live: a process that
 # is not, and registers later, reads the marks first.
 _ADD = f"""{LIVE}
 local now = now_ms()
+clean(KEYS[3], 'hash')
+clean(KEYS[4], 'string')
 local number = math.max(now, top(KEYS[1]) + 1, tonumber(ARGV[1]))
 local written = string.format('%.0f', number)
 if ARGV[3] == '1' and redis.call('HEXISTS', KEYS[3], ARGV[2]) == 0 then
@@ -41,8 +47,28 @@ if excess > 0 then
   redis.call('ZADD', KEYS[1], last, 'h{EVERYTHING}')
 end
 redis.call('PUBLISH', KEYS[2], written)
-local lost = redis.call('GET', KEYS[4]) or ''
+local lost = redis.call('GETRANGE', KEYS[4], 0, 31)
 return {{written, string.format('%.0f', now), lost, unpack(live(KEYS[3], now))}}
+"""
+
+# The marks from a number on. What is no mark is removed, and counted first: it would be read each time.
+_NEWS = f"""{LIVE}
+local found, garbage = {{0}}, {{}}
+top(KEYS[1])
+local pairs = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(1', 'WITHSCORES')
+for i = 1, #pairs, 2 do garbage[#garbage + 1] = pairs[i] end
+pairs = redis.call('ZRANGEBYSCORE', KEYS[1], math.max(tonumber(ARGV[1]), 1), '+inf', 'WITHSCORES')
+for i = 1, #pairs, 2 do
+  if #pairs[i] <= {_MAX_MEMBER_BYTES} and string.match(pairs[i], '^[hs].') then
+    found[#found + 1] = pairs[i]
+    found[#found + 1] = string.format('%.0f', math.floor(tonumber(pairs[i + 1])))
+  else
+    garbage[#garbage + 1] = pairs[i]
+  end
+end
+for _, member in ipairs(garbage) do redis.call('ZREM', KEYS[1], member) end
+found[1] = #garbage
+return found
 """
 
 
@@ -99,15 +125,16 @@ class RedisLedger:
 
     async def news(self) -> list[PurgeMark] | None:
         """The marks that were added since the last call. `None` when Redis does not answer."""
-        answer = await self._ask("ZRANGEBYSCORE", self._marks, self.read_to or "-inf", "+inf", "WITHSCORES")
+        answer = await self._ask("EVAL", _NEWS, 1, self._marks, self.read_to)
         if not isinstance(answer, list):
             return None
-        found = [
-            PurgeMark(int(float(score)), member[:1] == b"s", member[1:].decode("utf-8", "surrogatepass"))
-            for member, score in zip(answer[::2], answer[1::2], strict=True)
-        ]
-        self.read_to = max([self.read_to, *(mark.number for mark in found)])
-        return found
+        garbage, *pairs = answer
+        numbers = [int(number) for number in pairs[1::2]]
+        read = [_read_mark(*pair) for pair in zip(numbers, pairs[::2], strict=True)]
+        if garbage or None in read:
+            log.warning("purge_not_understood", count=garbage + read.count(None))
+        self.read_to = max([self.read_to, *numbers])
+        return [mark for mark in read if mark is not None]
 
     async def listen(self, on_change: Callable[[], Awaitable[None]]) -> None:
         """
@@ -128,7 +155,7 @@ class RedisLedger:
                 while True:
                     await on_change()
                     await connection.read_response(timeout=interval, disconnect_on_error=False)
-            except (RedisError, RedisClusterException, OSError) as error:
+            except (RedisError, RedisClusterException, OSError, *_NOT_UNDERSTOOD) as error:
                 if not disconnected:
                     log.warning("purges_not_heard", error=type(error).__name__)
                 disconnected = True
@@ -147,6 +174,13 @@ class RedisLedger:
 
     async def close(self) -> None:
         await self._link.close()
+
+
+def _read_mark(number: int, member: bytes) -> PurgeMark | None:
+    try:
+        return PurgeMark(number, member[:1] == b"s", member[1:].decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        return None
 
 
 def _member(soft: bool, tag: str) -> bytes:

@@ -18,23 +18,46 @@ from dataclasses import dataclass, field
 
 from proxy.clients.redis_link import RedisLink
 from proxy.purges.lease import boot_clock
+from proxy.purges.marks import MAX_NUMBER_AHEAD
 
 _POLL_INTERVALS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
 """Seconds between two looks at who has confirmed a mark; the last one goes on."""
 
+MAX_LEASE = 86_400_000
+"""Milliseconds that a lease may have left: an entry that says more is none."""
+
+_MAX_DIGITS = 16
+"""Of a number in Redis: what has more was not written by us."""
+
 # `registry` is a hash from process to `applied:ends`, both in ms; `lost` is when a process found itself gone
 # from it before its lease had ended: Redis had forgotten the others, too, whose leases go on until then.
-LIVE = """
+LIVE = f"""
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local function top(marks) return tonumber(redis.call('ZREVRANGE', marks, 0, 0, 'WITHSCORES')[2] or 0) end
+-- What is no key of ours (another type, numbers from nowhere) is removed: it would stop purges for good.
+local function clean(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
+end
+local function top(marks)
+  clean(marks, 'zset')
+  redis.call('ZREMRANGEBYSCORE', marks, string.format('(%.0f', now_ms() + {MAX_NUMBER_AHEAD}), '+inf')
+  return math.floor(tonumber(redis.call('ZREVRANGE', marks, 0, 0, 'WITHSCORES')[2] or 0))
+end
+"""
+"""Lua for all scripts over marks: the time, and the number of the last mark."""
+
+LIVE += """
 local function live(registry, now)
+  clean(registry, 'hash')
   local found, entries = {}, redis.call('HGETALL', registry)
   for i = 1, #entries, 2 do
-    local ends = tonumber(string.match(entries[i + 1], ':(%d+)$') or 0)
-    if ends > now then
+    local ends = tonumber(string.match(entries[i + 1], '^%d+:(%d+)$') or 0)
+    if ends > now + MAX_LEASE then
+      redis.call('HDEL', registry, entries[i])
+    elseif ends > now then
       found[#found + 1] = entries[i]
       found[#found + 1] = string.format('%.0f', ends - now)
     elseif ends < now - 60000 then
@@ -43,14 +66,16 @@ local function live(registry, now)
   end
   return found
 end
-"""
+""".replace("MAX_LEASE", f"{MAX_LEASE}")
 
 _LEAVE = f"""{LIVE}
+clean(KEYS[1], 'hash')
 return redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f:%.0f', 2^52, now_ms()))
 """
 
 _RENEW = f"""{LIVE}
 local now, last = now_ms(), top(KEYS[1])
+clean(KEYS[2], 'hash')
 if ARGV[4] == '1' and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
   redis.call('SET', KEYS[3], string.format('%.0f', now), 'PX', 600000)
 end
@@ -160,8 +185,13 @@ def _has_applied(entry: object, number: int) -> bool:
     """Whether an entry of the registry is of a process that knows the mark, or has left."""
     if not isinstance(entry, bytes):
         return False
-    applied = entry.partition(b":")[0]
-    return applied.isdigit() and int(applied) >= number
+    applied = read_number(entry.partition(b":")[0])
+    return applied is not None and applied >= number
+
+
+def read_number(text: bytes) -> int | None:
+    """Read a number in decimal digits; `None` for everything else, such as garbage of a megabyte."""
+    return int(text) if text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def read_live(answer: list[bytes], lost: bytes, now: int, duration: float) -> LiveProcesses:
@@ -173,5 +203,6 @@ def read_live(answer: list[bytes], lost: bytes, now: int, duration: float) -> Li
         name.decode("utf-8", "replace"): int(left) / 1000
         for name, left in zip(answer[::2], answer[1::2], strict=True)
     }
-    forgotten = int(lost) / 1000 + duration - now / 1000 if lost.isdigit() else 0.0
+    at = read_number(lost)
+    forgotten = 0.0 if at is None else at / 1000 + duration - now / 1000
     return LiveProcesses(leases=leases, forgotten=min(max(0.0, forgotten), duration))

@@ -171,9 +171,22 @@ def _unpack_error(name: str, packed: bytes) -> ProxyError | None:
         return None
     try:
         error = json.loads(entry.value.body)
-        return errors_by_code()[error["code"]](str(error["message"]), **error["facts"])
-    except (ValueError, KeyError, TypeError):
+        facts = {name: fact for name, fact in error["facts"].items() if _is_fact(name, fact)}
+        return errors_by_code()[error["code"]](str(error["message"]), **facts)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _is_fact(name: str, fact: object) -> bool:
+    """Whether a fact of an error is what it should be, for others can write to Redis."""
+    match name:
+        case "retry_after":
+            return type(fact) in (int, float) and 0 <= fact < 1e6  # type: ignore[operator]
+        case "origin_status":
+            return type(fact) is int and 100 <= fact < 600
+        case "allowed":
+            return isinstance(fact, list) and all(isinstance(each, str) for each in fact)
+    return name != "message" and isinstance(fact, str | int | float | bool | None)
 
 
 async def _off_loop(size: int, work: Callable[[], _T]) -> _T:

@@ -39,30 +39,42 @@ MAX_RESULT_BYTES = 64_000_000
 
 _MAX_PARTS = MAX_RESULT_BYTES // PART_BYTES + 1  # an envelope is a little larger than what is in it
 
+_MAX_LEASE = round(4 * max(LEASE_DURATION, RESULT_LIFETIME) * 1000)  # ms
+_MAX_DIGITS = 3
 _CLOCK_SKEW = 0.01  # s after the end of a lease: Redis's clock and ours do not tick together
 
-_ACQUIRE = """
+_CLEAN = """
+local found = redis.call('TYPE', KEYS[1]).ok
+if found ~= 'hash' and found ~= 'none' then redis.call('DEL', KEYS[1]) end
+"""
+"""Lua that removes what is no lease, and would make each process that asks for it render."""
+
+# A lease that never ends, or whose fields were not written by these scripts, counts as none.
+_ACQUIRE = f"""{_CLEAN}
 local lease = redis.call('HMGET', KEYS[1], 'token', 'landed')
-if lease[1] and not (lease[2] and lease[1] == ARGV[2]) then
-  return {lease[1], lease[2] or '', redis.call('PTTL', KEYS[1])}
+local left = redis.call('PTTL', KEYS[1])
+local whole = lease[1] and string.match(lease[1], '^%d+%.%x+$') and left >= 0 and left <= {_MAX_LEASE}
+  and (not lease[2] or string.match(lease[2], '^%a+:%d?%d?%d?$'))
+if whole and not (lease[2] and lease[1] == ARGV[2]) then
+  return {{lease[1], lease[2] or '', left}}
 end
 local now = redis.call('TIME')
 local token = string.format('%d.%s', now[1] * 1000000 + now[2], ARGV[1])
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'token', token)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return {token}
+return {{token}}
 """
 
 # A lease that is gone has run out, unless it cannot have yet (ARGV[3]): then Redis has lost its memory.
-_RENEW = """
+_RENEW = f"""{_CLEAN}
 local token = redis.call('HGET', KEYS[1], 'token')
 if token ~= ARGV[1] and (token or ARGV[3] == '') then return 0 end
 redis.call('HSET', KEYS[1], 'token', ARGV[1])
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
-_COMPLETE = """
+_COMPLETE = f"""{_CLEAN}
 local token = redis.call('HGET', KEYS[1], 'token')
 if token ~= ARGV[1] and (token or ARGV[5] == '') then return 0 end
 if ARGV[2] == '' then
@@ -126,7 +138,7 @@ class Leases:
         if len(reply) == 1:
             return LeaseAcquired(token)
         kind, _, parts = _text(reply[1]).partition(":")
-        if parts.isdecimal():
+        if parts.isascii() and parts.isdecimal() and len(parts) <= _MAX_DIGITS:
             return LeaseCompleted(token, kind, int(parts))
         return LeaseTaken(token, max(int(reply[2]), 0) / 1000)
 
