@@ -86,7 +86,7 @@ def readiness_page(readiness: Callable[[], Readiness], *, shows_detail: Callable
     """
 
     async def page(request: Request) -> Response:
-        found = readiness()
+        found = await asyncio.to_thread(readiness)  # it reads files
         said = {"status": "ready" if found.ready else "not ready"}
         detail = found.detail() if shows_detail(request.scope) else {}
         return json_page({**said, **detail}, status=200 if found.ready else 503)
