@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyvips
 
 from proxy.geometry.boxes import Size
 from proxy.model import negotiation
-from proxy.model.media import FORMATS, Format
-from proxy.options.spec import OPTIONS, OutputFormat
+from proxy.model.media import FORMATS, Format, Note
+from proxy.options.spec import OPTIONS, Keep, OutputFormat
 from proxy.pipeline.encode.cost import limit_effort
 from proxy.pipeline.encode.jpeg_quality import jpeg_quality
-from proxy.pipeline.encode.order import Order
+from proxy.pipeline.encode.order import Order, SaverSettings
+from proxy.pipeline.encode.original_data import plain_data
 from proxy.pipeline.encode.savers import encoder_settings, savable
 from proxy.pipeline.render_plan import RenderPlan
 
@@ -33,6 +36,7 @@ def order_of(plan: RenderPlan, image: pyvips.Image) -> Order:
         found = negotiation.candidates(plan.accepted, savable(), alpha=exact)
         formats = tuple(each for each in found if FORMATS[each].max_side >= plan.geometry.result.longest)
     same = body if header.format in formats and is_unchanged(plan) else None
+    settings = {format: encoder_settings(spec, format) for format in formats}
     order = Order(
         formats=formats,
         quality=spec.quality,
@@ -40,11 +44,24 @@ def order_of(plan: RenderPlan, image: pyvips.Image) -> Order:
         max_bytes=spec.max_bytes,
         original_bytes=None if same is None else len(same),
         original_quality=None if same is None or formats != (Format.JPEG,) else jpeg_quality(same),
+        original_data=_original_data(plan, formats, settings) if same is not None else None,
         original_grey=same is not None and header.interpretation in ("b-w", "grey16"),
         still=still,
-        settings={format: encoder_settings(spec, format) for format in formats},
+        settings=settings,
     )
     return limit_effort(order, Size(image.width, image.height))
+
+
+def _original_data(
+    plan: RenderPlan, formats: tuple[Format, ...], settings: Mapping[Format, SaverSettings]
+) -> bytes | None:
+    """The original's own data, where its format and size are asked for and nothing else is."""
+    header, body = plan.source.header, plan.source.body
+    if body is None or formats != (header.format,) or settings[formats[0]] or plan.spec.keep is not Keep.NONE:
+        return None
+    if header.orientation != 1 or header.pages != 1 or Note.DAMAGED in plan.notes:
+        return None
+    return plain_data(body, header.format)
 
 
 def is_unchanged(plan: RenderPlan) -> bool:

@@ -23,6 +23,7 @@ class Order:
     """
     How a picture is to be written. `formats`: in the smallest of these. `max_bytes` must not be passed;
     `original_bytes` and `original_quality`, of an original that this is the same picture as, should not;
+    `original_data` are the compressed data of that one, where they may be written in place of ours.
     `original_grey` is whether that has greys in place of colours.
     `still` is not so for animations: there is one picture to compare, and they have many. `settings` are what
     the URL says of a format's saver.
@@ -34,6 +35,7 @@ class Order:
     max_bytes: int | None = None
     original_bytes: int | None = None
     original_quality: int | None = None
+    original_data: bytes | None = field(default=None, repr=False)
     original_grey: bool = False
     still: bool = True
     settings: Mapping[Format, SaverSettings] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import pyvips
@@ -16,6 +16,7 @@ from proxy.pipeline.decode.colour import as_greyscale
 from proxy.pipeline.encode.cost import MAX_ENCODE_SECONDS
 from proxy.pipeline.encode.metadata import ICC, KEEP_FLAGS
 from proxy.pipeline.encode.order import Order, SaverSettings
+from proxy.pipeline.encode.original_data import shows_the_same
 from proxy.pipeline.encode.quality_curves import (
     FULL_CHROMA_CURVE,
     FULL_CHROMA_TARGET,
@@ -135,6 +136,8 @@ def _encode_as(
     quality = _quality(encodings, order)
     if order.max_bytes is not None and len(encodings.body(quality)) > order.max_bytes:
         quality = quality_within(encodings, order.max_bytes, quality) or 1
+    elif (original := _original(len(encodings.body(quality)), format, image, order)) is not None:
+        return replace(original, encodings=len(encodings))
     elif order.original_bytes is not None and len(encodings.body(quality)) > order.original_bytes:
         quality = _as_small_as_the_original(encodings, order.original_bytes, quality)
     return EncodedFile(
@@ -193,7 +196,16 @@ def _without_quality(
         if file.fits(order.most_bytes if exact else order.max_bytes):
             break
     assert smallest is not None, "the first way is exact and no palette"
-    return smallest
+    original = _original(len(smallest.body), format, image, order)
+    return smallest if original is None else replace(original, encodings=count)
+
+
+def _original(size: int, format: Format, image: pyvips.Image, order: Order) -> EncodedFile | None:
+    """The original's own data, where they are fewer than the `size` of our file and show the same picture."""
+    data = order.original_data
+    if data is None or len(data) >= size or not shows_the_same(data, format, image):
+        return None
+    return EncodedFile(body=data, format=format)
 
 
 def affordable_variants(format: Format, pixels: int, *, lossy: bool) -> Sequence[Variant]:
