@@ -19,7 +19,7 @@ MAX_PALETTE_PIXELS = 10_000_000
 _PLAIN: Mapping[Incoming, Callable[[Body], bytes]] = {Format.JPEG: plain_jpeg, Format.PNG: plain_png}
 """Of a WebP it cannot be told where its last partition ends, nor so what hides behind it."""
 
-_CUT_BYTES = 3
+_CUT_BYTES = 1
 _ACTIVE = (
     b"<script", b"<?php", b"<?=", b"<html", b"<!doctype", b"<svg", b"<iframe", b"<body", b"<img",
     b"javascript:", b"pk\3\4", b"pk\5\6", b"%pdf",

@@ -30,6 +30,9 @@ from proxy.pipeline.encode.similarity import SimilarityReference
 SIMILAR_WITHIN = 2.0
 """Points of similarity between files that look alike."""
 
+MIN_SAVING = 0.05
+"""Share of its bytes that encoding a JPEG again at its own quality must save: its flaws are added again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -136,7 +139,7 @@ def _encode_as(
     quality = _quality(encodings, order)
     if order.max_bytes is not None and len(encodings.body(quality)) > order.max_bytes:
         quality = quality_within(encodings, order.max_bytes, quality) or 1
-    elif (original := _original(len(encodings.body(quality)), format, image, order)) is not None:
+    elif (original := _original(_worth(encodings, quality, order), format, image, order)) is not None:
         return replace(original, encodings=len(encodings))
     elif order.original_bytes is not None and len(encodings.body(quality)) > order.original_bytes:
         quality = _as_small_as_the_original(encodings, order.original_bytes, quality)
@@ -200,10 +203,16 @@ def _without_quality(
     return smallest if original is None else replace(original, encodings=count)
 
 
+def _worth(encodings: Encodings, quality: int, order: Order) -> int:
+    """The most bytes for which the original's own data are better than our file."""
+    size = len(encodings.body(quality))
+    return int(size / (1 - MIN_SAVING)) if quality == order.original_quality else size
+
+
 def _original(size: int, format: Format, image: pyvips.Image, order: Order) -> EncodedFile | None:
-    """The original's own data, where they are fewer than the `size` of our file and show the same picture."""
+    """The original's own data, where they show the same picture in at most `size` bytes."""
     data = order.original_data
-    if data is None or len(data) >= size or not shows_the_same(data, format, image):
+    if data is None or len(data) > size or not shows_the_same(data, format, image):
         return None
     return EncodedFile(body=data, format=format)
 
