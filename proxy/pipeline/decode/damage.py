@@ -44,7 +44,7 @@ MAX_MISSING_SHARE = 1 / 64
 _ALPHA_FLAG, _ANIMATION_FLAG = 0x10, 0x02
 _HEIF_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 _HEIF_HEAD_BYTES, _MAX_TILES = 1 << 16, 256
-_SLACK = 1 << 16
+_CHUNK, _SLACK = 1 << 12, 1 << 20
 _DEFLATE = frozenset({8, 32_946})
 
 
@@ -173,8 +173,10 @@ def refuse_bad_checksums(page: TiffPage) -> None:
     )
     planes = 1 if directory.first(PLANAR, 1) == 1 else directory.first(SAMPLES_PER_PIXEL, 1)
     row = -(-part.width * directory.first(SAMPLES_PER_PIXEL, 1) * directory.first(BITS, 1) // planes // 8)
+    across = -(-directory.first(WIDTH, 1) // max(1, part.width))
+    count = across * -(-height // max(1, part.height)) * planes
     whole = memoryview(directory.body)
-    for start, length in zip(starts, lengths, strict=False):
+    for start, length in zip(starts[:count], lengths, strict=False):
         if not _unpacks(whole[int(start) : int(start + length)], row * part.height):
             raise BrokenImage("the original is a damaged tiff image")
 
@@ -184,9 +186,13 @@ def _unpacks(stream: memoryview, expected: int) -> bool:
     Whether there is no error up to the check sum, which may be that of a few more than the `expected` bytes.
     It may be missing, but not where there are more bytes.
     """
-    unpacker = zlib.decompressobj()
+    unpacker, length, most = zlib.decompressobj(), 0, 2 * expected + _SLACK
     try:
-        length = len(unpacker.decompress(stream, 2 * expected + _SLACK))
+        for at in range(0, len(stream), _CHUNK):
+            part: Body = stream[at : at + _CHUNK]
+            while part and not unpacker.eof and length < most:
+                length += len(unpacker.decompress(part, _SLACK))
+                part = unpacker.unconsumed_tail
     except zlib.error:
         return False
     return unpacker.eof or length <= expected
