@@ -22,6 +22,7 @@ from proxy.clients.store_errors import (
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.limits import Limits
 from proxy.model.media import Original
+from proxy.origins.breaker import origin_answered
 from proxy.origins.cache_control import cache_policy
 from proxy.origins.keys import KeyRewrite, forbidden, not_found, segments, too_large, unchanged
 from proxy.origins.listing import PAGE_KEYS, KeyPage, ListingFailed, folder_names, is_hidden
@@ -36,7 +37,8 @@ _TRANSIENT_STATUSES = {429, 500, 502, 503, 504}
 
 class BucketOrigin:
     """
-    The objects of a bucket, or of a prefix in it. `fetch_timeout` is in seconds, for a fetch and its retry.
+    The objects of a bucket, or of a prefix in it. `fetch_timeout` is in seconds, for a fetch and its retry;
+    `None` where the caller has a deadline.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class BucketOrigin:
         store: ObjectStore,
         limits: Limits,
         *,
-        fetch_timeout: float = 10.0,
+        fetch_timeout: float | None = None,
         rewrite: KeyRewrite = unchanged,
     ) -> None:
         self._store = store
@@ -93,6 +95,7 @@ class BucketOrigin:
         options: Any = {"if_none_match": known.etag} if known is not None and known.etag else {}
         try:
             found = await obstore.get_async(self._store, path, options=options)
+            origin_answered()
             if found.meta["size"] > self._max_bytes:
                 raise too_large(key, self._max_bytes)
             parts, size = [], 0

@@ -23,6 +23,7 @@ from proxy import __version__
 from proxy.model.dates import parse_http_date
 from proxy.model.errors import OriginFailed, OriginRefused
 from proxy.model.media import Original
+from proxy.origins.breaker import origin_answered
 from proxy.origins.cache_control import cache_policy
 from proxy.origins.content_coding import CODINGS, ContentDecoder
 from proxy.origins.keys import forbidden, not_found, too_large
@@ -62,7 +63,8 @@ class Downloader:
     Downloads originals with one httpx client.
 
     `max_bytes` is of one body; `timeout` is in seconds, from the first lookup to the last byte, redirects and
-    the retry included. `allows` decides which redirects are followed. `headers` are sent with every request.
+    the retry included; `None` where the caller has a deadline. `allows` decides which redirects are followed.
+    `headers` are sent with every request.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Downloader:
         client: httpx.AsyncClient,
         *,
         max_bytes: int,
-        timeout: float,
+        timeout: float | None,
         allows: Callable[[httpx.URL], bool],
         auth: httpx.Auth | None = None,
         headers: Mapping[str, str] | None = None,
@@ -80,8 +82,10 @@ class Downloader:
         self._retrier = Retrier(timeout)
         self._allows = allows
         self._auth = auth
-        # The deadline is the Retrier's.
-        self._timeouts = httpx.Timeout(None, connect=min(timeout, _CONNECT_TIMEOUT), pool=timeout)
+        # The deadline is the Retrier's, or the caller's.
+        self._timeouts = httpx.Timeout(
+            None, connect=min(timeout or _CONNECT_TIMEOUT, _CONNECT_TIMEOUT), pool=timeout
+        )
         self._headers = httpx.Headers(REQUEST_HEADERS)
         self._headers.update(headers or {})
 
@@ -125,6 +129,7 @@ class Downloader:
         request = self._client.build_request("GET", url, headers=headers, timeout=self._timeouts)
         try:
             response = await self._client.send(request, stream=True, auth=self._auth, follow_redirects=False)
+            origin_answered()
             try:
                 return await self._read(key, response, known)
             finally:

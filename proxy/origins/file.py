@@ -25,6 +25,7 @@ from proxy.clients.file_threads import FileThreads, NoThreadFree
 from proxy.model.errors import OriginalUnreadable, OriginFailed, Overloaded, ProxyError
 from proxy.model.limits import Limits
 from proxy.model.media import Original
+from proxy.origins.breaker import origin_answered
 from proxy.origins.file_versions import FileVersions
 from proxy.origins.keys import KeyRewrite, not_found, segments, too_large, unchanged
 from proxy.origins.listing import PAGE_KEYS, KeyPage, folder_names, is_hidden
@@ -92,7 +93,11 @@ class FileOrigin:
         self._versions = FileVersions(self._look, clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
-        original = await self._in_thread(partial(self._read, key))
+        try:
+            original = await self._in_thread(partial(self._read, key))
+        except OriginFailed:
+            origin_answered()  # the file system did, and said no for this one
+            raise
         self._versions.put(key, original.version)
         return original
 

@@ -76,7 +76,7 @@ class HTTPOrigin:
         base: str,
         limits: Limits,
         *,
-        fetch_timeout: float = 10.0,
+        fetch_timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         rewrite: KeyRewrite = unchanged,
     ) -> None:

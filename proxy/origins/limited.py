@@ -10,20 +10,14 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from proxy.clients.breaker import CircuitBreaker
 from proxy.fairness.demand import current_demand
 from proxy.fairness.turns import AbandonedWork, DisplacedWork, LocalTurns, Ticket, to_displace
-from proxy.model.errors import ClientLeft, OriginFailed, Overloaded, ProxyError
+from proxy.model.errors import ClientLeft, OriginFailed, OriginTimedOut, Overloaded, ProxyError
 from proxy.model.media import Original
+from proxy.origins.breaker import RESET_TIMEOUT, FetchProgress, OriginBreaker, fetch_progress
 from proxy.origins.protocol import Origin
 from proxy.origins.retry import timed_out
 from proxy.origins.sources import Source
-
-FAILURE_THRESHOLD, RESET_TIMEOUT = 5, 5.0
-"""Failures in a row that open the circuit breaker, and seconds until it lets a probe through."""
-
-_TOO_MANY_REQUESTS, _SERVER_ERRORS, _NO_STATUS = 429, 500, 600
-"""Statuses, the second is the first of its class; the last stands for none."""
 
 _MAX_HOSTS = 1000
 _HOST_CONCURRENCY = 16
@@ -50,7 +44,7 @@ class LimitedOrigin:
         self._turns = LocalTurns(source.concurrency, max_per_client=_max_per_client(source.concurrency))
         self._max_fetches = source.concurrency + MAX_QUEUED
         self._tickets: dict[Ticket, None] = {}
-        self._breaker = CircuitBreaker(threshold=FAILURE_THRESHOLD, reset_timeout=RESET_TIMEOUT, clock=clock)
+        self._breaker = OriginBreaker(clock=clock)
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         if not self._breaker.allows():
@@ -100,28 +94,31 @@ class LimitedOrigin:
                     # The breaker opened during the wait: without this all that wait would fail one by one.
                     raise _breaker_open(key)
                 started = True
-                original = await self._origin.fetch(key, known)
+                with fetch_progress() as progress:
+                    original = await self._fetch_and_report(key, known, progress)
         except TimeoutError as failure:
-            if started:
-                self._breaker.failed()
+            if started and not progress.answered:
+                self._breaker.silent(key)
             raise timed_out(key) from failure
-        except ProxyError as error:
-            if started:
-                self._report(error)
-            raise
-        self._breaker.succeeded()
         return self._with_max_age(original)
 
-    def _report(self, error: ProxyError) -> None:
+    async def _fetch_and_report(self, key: str, known: Original | None, progress: FetchProgress) -> Original:
         """
-        Tell the breaker. Only silence, 429 and 5xx are failures of the origin: one original that is broken
-        must not make all others unavailable.
+        Tell the breaker. Only silence is a failure of the origin: one original that is broken, slow or
+        refused with a 429 or 5xx must not make all others unavailable.
         """
-        status = error.facts.get("origin_status", _NO_STATUS)
-        if isinstance(error, OriginFailed) and (status >= _SERVER_ERRORS or status == _TOO_MANY_REQUESTS):
-            self._breaker.failed()
-        else:
-            self._breaker.succeeded()
+        try:
+            original = await self._origin.fetch(key, known)
+        except ProxyError as error:
+            if progress.answered or "origin_status" in error.facts or not isinstance(error, OriginFailed):
+                self._breaker.answered()
+            elif isinstance(error, OriginTimedOut):
+                self._breaker.silent(key)
+            else:
+                self._breaker.unreachable()
+            raise
+        self._breaker.answered()
+        return original
 
     def _with_max_age(self, original: Original) -> Original:
         """The lifetime that the operator has set wins over what the origin says."""

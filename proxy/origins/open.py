@@ -128,7 +128,6 @@ def _http(source: Source, terms: OriginTerms) -> Origin:
         client,
         source.url,
         terms.limits,
-        fetch_timeout=terms.timeout,
         headers=source.headers,
         rewrite=source.rewritten,
     )
@@ -136,14 +135,14 @@ def _http(source: Source, terms: OriginTerms) -> Origin:
 
 def _bucket(source: Source, terms: OriginTerms) -> BucketOrigin:
     store = open_store(source.url, {**source.options, **source.secrets}, terms.timeout)
-    return BucketOrigin(store, terms.limits, fetch_timeout=terms.timeout, rewrite=source.rewritten)
+    return BucketOrigin(store, terms.limits, rewrite=source.rewritten)
 
 
 def _remote(hosts: RemoteHosts, terms: OriginTerms, *, private: bool) -> Origin | None:
     if not hosts.names and not hosts.suffixes:
         return None
     client = make_client(private_hosts=[name for name, _ in hosts.names] if private else [])
-    origin = RemoteOrigin(client, hosts, terms.limits, fetch_timeout=terms.timeout)
+    origin = RemoteOrigin(client, hosts, terms.limits)
     return LimitedHosts(origin, timeout=terms.timeout)
 
 

@@ -15,7 +15,12 @@ class RemoteOrigin:
     """Originals whose keys are whole URLs, on `hosts` only. Owns `client` and closes it."""
 
     def __init__(
-        self, client: httpx.AsyncClient, hosts: RemoteHosts, limits: Limits, *, fetch_timeout: float = 10.0
+        self,
+        client: httpx.AsyncClient,
+        hosts: RemoteHosts,
+        limits: Limits,
+        *,
+        fetch_timeout: float | None = None,
     ) -> None:
         self._client = client
         self._hosts = hosts

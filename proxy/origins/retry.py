@@ -29,13 +29,13 @@ class TransientFailure(Exception):
 
 class Retrier:
     """
-    Fetches from one origin, within `timeout` seconds for each, its retry included.
+    Fetches from one origin, within `timeout` seconds for each, its retry included, if there is one.
 
     There is a retry budget: ten fetches pay for one retry, so an origin in trouble gets a tenth more
     requests, not twice as many.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float | None) -> None:
         self._timeout = timeout
         self._retry_budget = _MAX_RETRY_BUDGET
 

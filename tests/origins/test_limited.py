@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +18,12 @@ from proxy.model.errors import (
     Overloaded,
     SourceNotAllowed,
 )
+from proxy.model.limits import Limits
 from proxy.model.media import Original
 from proxy.origins import Origins
-from proxy.origins.limited import FAILURE_THRESHOLD, MAX_QUEUED, RESET_TIMEOUT, LimitedHosts, LimitedOrigin
+from proxy.origins.breaker import FAILURE_THRESHOLD, RESET_TIMEOUT, WINDOW, origin_answered
+from proxy.origins.file import FileOrigin
+from proxy.origins.limited import MAX_QUEUED, LimitedHosts, LimitedOrigin
 from proxy.origins.router import OriginRouter
 from proxy.origins.sources import Source, Sources
 from tests.caches.clocks import Clock
@@ -193,9 +198,9 @@ async def test_after_failures_in_a_row_it_is_left_alone_and_tried_again(told: To
 async def test_one_probe_at_a_time_is_let_through(told: Told, clock: Clock) -> None:
     origin = limited(told, clock)
     told.act = failing(OriginTimedOut)
-    for _ in range(FAILURE_THRESHOLD):
+    for n in range(FAILURE_THRESHOLD):
         with pytest.raises(OriginTimedOut):
-            await origin.fetch("a.jpg")
+            await origin.fetch(f"{n}.jpg")
     clock.now += RESET_TIMEOUT + 0.1
     asked = len(told.fetched)
     answers = await asyncio.gather(*(origin.fetch("a.jpg") for _ in range(20)), return_exceptions=True)
@@ -212,15 +217,15 @@ async def test_what_is_absent_is_no_failure(told: Told, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    "status, alone", [(302, 0), (400, 0), (401, 0), (200, 0), (429, 1), (500, 1), (503, 1)]
+    "status, alone", [(302, 0), (400, 0), (401, 0), (200, 0), (429, 0), (500, 0), (503, 0), (None, 1)]
 )
 async def test_an_answer_that_is_of_no_use_is_no_trouble(
-    told: Told, clock: Clock, status: int, alone: bool
+    told: Told, clock: Clock, status: int | None, alone: bool
 ) -> None:
     """One picture behind a loop of redirects, asked for again and again, must not take all others away."""
 
     def act() -> None:
-        raise OriginFailed("no", origin_status=status)
+        raise OriginFailed("no", **({} if status is None else {"origin_status": status}))
 
     told.act = act
     origin = limited(told, clock)
@@ -303,3 +308,72 @@ async def test_an_original_that_no_client_waits_for_any_more_is_not_fetched() ->
     origin.go.set()
     await first
     assert origin.fetched == ["first"]
+
+
+async def test_one_slow_key_leaves_all_others_alone(told: Told, clock: Clock) -> None:
+    origin = limited(told, clock)
+    told.act = failing(OriginTimedOut)
+    for _ in range(10 * FAILURE_THRESHOLD):
+        with pytest.raises(OriginTimedOut):
+            await origin.fetch("slow.jpg")
+    told.act = lambda: None
+    assert (await origin.fetch("b.jpg")).body == b"b.jpg"
+
+
+async def test_one_key_that_never_answers_leaves_all_others_alone(told: Told, clock: Clock) -> None:
+    told.go.clear()
+    origin = LimitedOrigin(told, Source(url="/x"), timeout=0.02, clock=clock)
+    for _ in range(2 * FAILURE_THRESHOLD):
+        with pytest.raises(OriginTimedOut):
+            await origin.fetch("slow.jpg")
+    told.go.set()
+    assert (await origin.fetch("b.jpg")).body == b"b.jpg"
+
+
+@pytest.mark.parametrize("kind", [OriginFailed, OriginTimedOut])
+async def test_a_body_that_breaks_off_or_takes_too_long_is_no_silence(
+    told: Told, clock: Clock, kind: type[Exception]
+) -> None:
+    def act() -> None:
+        origin_answered()
+        raise kind("no")
+
+    origin = limited(told, clock)
+    told.act = act
+    for n in range(4 * FAILURE_THRESHOLD):
+        with pytest.raises(kind, match="no"):
+            await origin.fetch(f"{n}.jpg")
+    told.act = lambda: None
+    assert (await origin.fetch("b.jpg")).body == b"b.jpg"
+
+
+async def test_failures_count_for_a_while_and_only_where_most_fail(told: Told, clock: Clock) -> None:
+    origin = limited(told, clock)
+    for n in range(4 * FAILURE_THRESHOLD):
+        told.act = failing(OriginFailed)
+        with pytest.raises(OriginFailed, match="no"):
+            await origin.fetch(f"{n}.jpg")
+        clock.now += WINDOW / (FAILURE_THRESHOLD - 1)
+    clock.now += WINDOW
+    for n in range(20 * FAILURE_THRESHOLD):
+        told.act = failing(OriginFailed) if n % 3 == 0 else lambda: None
+        with suppress(OriginFailed):
+            await origin.fetch(f"{n}.jpg")
+    told.act = lambda: None
+    assert (await origin.fetch("b.jpg")).body == b"b.jpg"
+
+
+async def test_one_unreadable_file_leaves_the_folder_alone(tmp_path: Path, clock: Clock) -> None:
+    class Unreadable(FileOrigin):
+        def _read(self, key: str) -> Original:
+            if key == "bad.jpg":
+                raise OriginFailed("'bad.jpg' could not be read from disk")
+            return super()._read(key)
+
+    (tmp_path / "b.jpg").write_bytes(b"b")
+    origin = LimitedOrigin(Unreadable(tmp_path, Limits()), Source(url="/x"), timeout=5, clock=clock)
+    for _ in range(4 * FAILURE_THRESHOLD):
+        with pytest.raises(OriginFailed, match="from disk"):
+            await origin.fetch("bad.jpg")
+    assert (await origin.fetch("b.jpg")).body == b"b"
+    await origin.close()
