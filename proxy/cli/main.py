@@ -18,6 +18,7 @@ from proxy import __version__
 from proxy.cli import flags, tables
 from proxy.cli.explain import explain_options, explain_plan, read_size
 from proxy.cli.fonts import font_warnings
+from proxy.cli.libvips import pyvips_and_libvips, require_libvips
 from proxy.cli.purge import purge_command
 from proxy.cli.refused import Refused
 from proxy.cli.urls import sign_command, url_command
@@ -93,6 +94,7 @@ def serve_command(**given: Any) -> None:
     from a file, which is how secrets should come. Times are written 10s, 5m, 12h, 1d or 1w, sizes 50MB.
     """
     settings = load_settings(**given)
+    require_libvips()
     if "origin" not in settings.model_fields_set and settings.origins is None:
         draw_samples(Path(settings.origin))
     for warning in settings.warnings:
@@ -236,10 +238,7 @@ def _beside_options(preset: Preset) -> Iterator[str]:
 @app.command("version")
 def version_command() -> None:
     """Print the versions of image-proxy, Python, pyvips and libvips."""
-    # Asked elsewhere: a process that has run libvips must never fork.
-    ask = "import pyvips; print(pyvips.__version__, '.'.join(str(pyvips.version(part)) for part in range(3)))"
-    answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)  # noqa: S603
-    pyvips, libvips = answer.stdout.split() or ("none", "cannot be loaded")
+    pyvips, libvips = pyvips_and_libvips() or ("none", "cannot be loaded")
     for name, each in (
         ("image-proxy", __version__),
         ("Python", platform.python_version()),

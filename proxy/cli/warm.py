@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.libvips import require_libvips
 from proxy.cli.refused import Refused
 from proxy.clients.address import scheme_of, split_tiers
 from proxy.config.environment import variable_name
@@ -68,6 +69,7 @@ def warm_command(
 def _warmed(options: list[str], keys: str | None, at_once: int | None) -> Tally:
     settings = load_settings()
     refuse_unshared(settings.cache)
+    require_libvips()
     from proxy.app import pictures, warming  # imports the web, which no other command needs
     from proxy.telemetry import logs
 
