@@ -49,9 +49,11 @@ pip = if command -v uv >/dev/null; then $(QUIETLY) uv pip install -q --python $(
 
 # pyvips comes as source only, and so do we: what builds the two is pinned like everything else.
 $(VENV)/.installed: requirements-build.lock requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing into $(VENV)"
+	@echo "Installing into $(VENV), 1 of 3: what builds packages"
 	@$(call pip,--require-hashes -r requirements-build.lock)
+	@echo "Installing into $(VENV), 2 of 3: libvips and other libraries, a minute or two when they are downloaded"
 	@$(call pip,--require-hashes --no-build-isolation -r requirements.lock)
+	@echo "Installing into $(VENV), 3 of 3: image-proxy"
 	@$(call pip,--no-deps --no-build-isolation -e .)
 	@touch $@
 

@@ -101,3 +101,14 @@ def test_make_run_is_development_unless_something_says_that_others_come(
     assert ("--dev" in ran) == development
     given = " ".join(word.removeprefix("ARGS=") for word in words if word.startswith("ARGS="))
     assert " ".join(ran).endswith(given)
+
+
+def test_each_step_of_an_installation_says_what_it_is_at() -> None:
+    recipe = re.search(r"^\$\(VENV\)/\.installed:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert recipe
+    lines = [line.strip() for line in recipe[1].splitlines()]
+    steps = [place for place, line in enumerate(lines) if line.startswith("@$(call pip,")]
+    assert len(steps) == 3
+    for number, place in enumerate(steps, start=1):
+        assert f"{number} of {len(steps)}: " in lines[place - 1]
+        assert lines[place - 1].startswith("@echo ")
