@@ -180,6 +180,34 @@ def build_exif(exif: Exif) -> bytes:
     return b"".join(parts)
 
 
+def within_bytes(exif: Exif, max_bytes: int) -> Exif:
+    """Return `exif` without its longest values, as few as have to go for a block of at most `max_bytes`."""
+    sizes = sorted(
+        (
+            (len(tag.value), name, number)
+            for name, tags in exif.directories.items()
+            for number, tag in tags.items()
+        ),
+        reverse=True,
+    )
+    excess = len(build_exif(exif)) - max_bytes
+    dropped: set[tuple[str, int]] = set()
+    for size, name, number in sizes:
+        if excess <= 0:
+            break
+        dropped.add((name, number))
+        excess -= size
+    kept = {
+        name: {number: tag for number, tag in tags.items() if (name, number) not in dropped}
+        for name, tags in exif.directories.items()
+    }
+    return Exif(
+        order=exif.order,
+        directories={name: tags for name, tags in kept.items() if tags},
+        partial=exif.partial or bool(dropped),
+    )
+
+
 def _directory_bytes(tags: Directory, places: int) -> int:
     values = sum(_even(len(tag.value)) for tag in tags.values() if len(tag.value) > 4)
     return 2 + 12 * (len(tags) + places) + 4 + values

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pyvips
 
 from proxy.options.spec import Keep
-from proxy.pipeline.encode.exif import MAX_EXIF_BYTES, build_exif, keep_tags, parse_exif
+from proxy.pipeline.encode.exif import MAX_EXIF_BYTES, Exif, build_exif, keep_tags, parse_exif, within_bytes
 from proxy.pipeline.encode.xmp import with_upright_xmp
 
 EXIF, XMP, _IPTC, ICC, _OTHER = (1 << bit for bit in range(5))
@@ -52,23 +52,26 @@ _ALLOWED: Mapping[Keep, frozenset[int] | None] = {
 
 
 def allowed_exif(image: pyvips.Image, keep: Keep) -> bytes:
-    """Return the EXIF block that may stay beside `image`; nothing where there is none, or too much of it."""
+    """Return the EXIF block that may stay beside `image`; nothing where there is none."""
+    exif = _allowed(image, keep)
+    return b"" if exif is None else build_exif(exif)
+
+
+def _allowed(image: pyvips.Image, keep: Keep) -> Exif | None:
     if keep not in _ALLOWED or not image.get_typeof("exif-data"):
-        return b""
+        return None
     exif = parse_exif(image.get("exif-data"))
     if exif is None:
-        return b""
-    block = build_exif(keep_tags(exif, _ALLOWED[keep], image.width, image.get_page_height()))
-    return block if len(block) <= MAX_EXIF_BYTES else b""
+        return None
+    kept = keep_tags(exif, _ALLOWED[keep], image.width, image.get_page_height())
+    return within_bytes(kept, MAX_EXIF_BYTES)
 
 
 def loses_metadata(image: pyvips.Image, keep: Keep) -> bool:
     """Whether EXIF or XMP that was asked for cannot stay, because it cannot be read or is too long."""
     if keep in _ALLOWED and image.get_typeof("exif-data"):
-        exif = parse_exif(image.get("exif-data"))
-        if exif is None or (exif.partial and keep is Keep.ALL):
-            return True
-        if keep_tags(exif, _ALLOWED[keep], 1, 1).directories and not allowed_exif(image, keep):
+        exif, kept = parse_exif(image.get("exif-data")), _allowed(image, keep)
+        if exif is None or kept is None or kept.partial or (exif.partial and keep is Keep.ALL):
             return True
     return (
         bool(KEEP_FLAGS[keep] & XMP)

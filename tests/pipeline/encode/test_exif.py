@@ -244,6 +244,18 @@ def test_what_cannot_be_kept_is_told() -> None:
     assert render(with_exif(whole), Spec(width=8, keep=Keep.ALL), Limits()).notes == ()
 
 
+@pytest.mark.parametrize("size", [62_000, 64_000, 65_400])
+@pytest.mark.parametrize("wanted", WRITTEN)
+def test_of_too_much_the_longest_goes(wanted: OutputFormat, size: int) -> None:
+    notes = Tag(7, size, b"n" * size)
+    source = with_exif(block_of(">", main={0x013B: text(b"Ada")}, camera={0x927C: notes}))
+    made = render(source, Spec(width=8, format=wanted, keep=Keep.ALL), Limits())
+    found = read_raw(made.body)
+    assert found["main"][0x013B] == (2, b"Ada\0")
+    assert (0x927C in found.get("camera", {})) == (size < 63_000)
+    assert made.notes == (() if size < 63_000 else (Note.METADATA_DROPPED,))
+
+
 def test_no_bytes_between_the_values_leave() -> None:
     block = block_of("<", main={0x013B: text(b"Ada of the lake")})
     source = with_exif(block + b"<script>secret</script>" * 10)
