@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxy.telemetry.logs import MAX_DELAY
 from tests.paths import ROOT
 
 
@@ -30,6 +32,7 @@ class Deployed:
         self.process.wait()
 
     def logged(self, event: str) -> list[dict[str, Any]]:
+        time.sleep(2 * MAX_DELAY)  # lines of requests are written together
         lines = (json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("event") == event]
 

@@ -47,14 +47,13 @@ from proxy.telemetry.logs import escape, mask_and_escape
 from proxy.url.grammar import parse_options, split_effect, split_items
 from proxy.url.path import percent_decode, signature_parameter, split_path
 from proxy.url.signing import Secret, normalise_path, verify
-from proxy.web.access_log import scan_headers
 from proxy.web.admin_access import AdminTerms, admin_access
 from proxy.web.conditional import conditional_response
 from proxy.web.headers import content_disposition
-from proxy.web.images import combined, is_loop
 from proxy.web.loggable import loggable_path
 from proxy.web.problems import problem_from
 from proxy.web.purge import VALID_TAG
+from proxy.web.request_headers import combined, is_loop, scan_headers
 from proxy.web.responses import HttpResponse
 from tests.paths import ROOT
 

@@ -38,6 +38,7 @@ from proxy.url.path import INFO_PREFIX
 from proxy.web import pages
 from proxy.web.access_log import AccessLog
 from proxy.web.admin_access import AdminTerms, admin_access
+from proxy.web.fast_lane import FastLane
 from proxy.web.images import Images
 from proxy.web.purge import purge_page
 from proxy.web.readiness import Readiness
@@ -88,7 +89,7 @@ class Deployment:
         logs.configure(self.settings.log_format, self.settings.log_level)
         hide_memory()
         end_with_parent()
-        return create_app(self)
+        return create_app(self, logs.request_log())
 
 
 def end_with_parent() -> None:
@@ -104,9 +105,9 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def create_app(deployment: Deployment) -> ASGIApp:
+def create_app(deployment: Deployment, lines: logs.RequestLog | None = None) -> ASGIApp:
     """
-    Build the application of one web process.
+    Build the application of one web process. `lines` writes those of its requests, by default as any other.
 
     `AccessLog` around a `Switch` between the images' responders and Starlette's pages. What needs an event
     loop is opened in the lifespan; until then the switch has no responders, and /readyz says not ready.
@@ -210,12 +211,16 @@ def create_app(deployment: Deployment) -> ASGIApp:
         metrics=starlette(private_routes),
         metrics_port=deployment.metrics_port,
     )
-    return AccessLog(
+    access_log = AccessLog(
         switch,
         allow_origin=settings.allow_origin,
         metrics=metrics,
         addresses=addresses,
+        lines=lines,
     )
+    if settings.fast_lane:
+        access_log.fast_lane = FastLane(switch, access_log)
+    return access_log
 
 
 def starlette(routes: Sequence[Route], lifespan: Lifespan[Starlette] | None = None) -> Starlette:

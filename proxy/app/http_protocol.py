@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -18,42 +19,25 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from proxy.app.asgi import Deployment
+from proxy.app.refused_requests import (
+    LONG_HEAD,
+    LONG_TRAILERS,
+    LONG_URL,
+    MANY_PIPELINED,
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    MAX_TRAILER_BYTES,
+    MAX_URL_BYTES,
+    TIMED_OUT,
+    RefusedRequest,
+    invalid_request,
+)
 from proxy.app.sweep import Phase, Sweep, sweep_of
 from proxy.web.access_log import AccessLog
 from proxy.web.admin_access import REQUEST_TARGET
+from proxy.web.fast_lane import MAX_JOINED_BYTES, MAX_REPEATS_AT_ONCE, FastLane
 from proxy.web.responses import ON_DISCONNECT
-
-MAX_URL_BYTES = 8_192
-MAX_HEAD_BYTES = 32_768
-"""Of the request line and all headers: browsers send two thousand."""
-
-MAX_FIELDS = 100
-"""Headers of a request, and as many trailers."""
-
-MAX_TRAILER_BYTES = 8_192
-MAX_PIPELINED = 100
-"""Requests that may be queued behind the one that is answered."""
-
-
-class RefusedRequest(Exception):
-    """The request that arrives is not read on; `status`, `code` and `detail` are those of the problem."""
-
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail = status, code, detail
-
-
-LONG_URL = RefusedRequest(414, "too_long", f"a URL has at most {MAX_URL_BYTES} bytes")
-LONG_HEAD = RefusedRequest(
-    431, "headers_too_long", f"headers have at most {MAX_HEAD_BYTES} bytes together, in {MAX_FIELDS} lines"
-)
-LONG_TRAILERS = RefusedRequest(
-    431,
-    "trailers_too_long",
-    f"trailers have at most {MAX_TRAILER_BYTES} bytes together, in {MAX_FIELDS} lines",
-)
-MANY_PIPELINED = RefusedRequest(429, "too_many_pipelined", f"at most {MAX_PIPELINED} requests are queued")
-TIMED_OUT = RefusedRequest(408, "request_timeout", "the request did not come in time")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -73,12 +57,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_parts = 0
         self._has_url = self._has_data = False
         self._running: RequestResponseCycle | None = None
+        self._lane: FastLane | None = None
+        self._was_repeated = False
+        self._repeats_at_once = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.url = b""
         self.sweep = sweep_of(self.server_state, self._make_sweep)
         self.sweep.start()
+        self._lane = self._log.fast_lane
         self.phase_began = self.sweep.now
         connection = transport.get_extra_info("socket")
         if connection.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -126,6 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if phase is Phase.CLOSING:
             return
         self._has_data = True
+        self._repeats_at_once = 0
         if phase is Phase.IDLE:
             self._enter(Phase.HEAD)
             self._head_bytes = 0
@@ -160,7 +149,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(LONG_TRAILERS)
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        # uvicorn's own, which makes the scope, is called when it is needed.
+        self.url = b""
+        self.headers = []
         self._enter(Phase.HEAD)
         self._head_bytes = 0
         self._has_url = False
@@ -182,16 +173,50 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if len(self.headers) >= MAX_FIELDS:
             raise LONG_HEAD
-        super().on_header(name, value)
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
             raise MANY_PIPELINED
-        super().on_headers_complete()
-        if not self.url.startswith(b"/"):
-            self.scope[REQUEST_TARGET] = self.url  # type: ignore[literal-required]
+        self._was_repeated = self._lane is not None and self._repeat(self._lane)
+        if not self._was_repeated:
+            self._begin_usual_way()
         self._enter(Phase.BODY)
         self.body_bytes = self._trailers = self._trailer_bytes = self._silent_bytes = 0
+
+    def _repeat(self, lane: FastLane) -> bool:
+        """Whether the request was answered, as a repeat of a hit; it has no body then."""
+        if self.is_answering or self.flow.write_paused or self._repeats_at_once >= MAX_REPEATS_AT_ONCE:
+            return False
+        if self.parser.get_http_version() != "1.1":
+            return False
+        if not self.parser.should_keep_alive():
+            return False
+        port = self.server[1] if self.server else None
+        ready = lane.response(self.parser.get_method(), self.url, self.headers, peer=self.client, port=port)
+        if ready is None:
+            return False
+        head = b"".join(
+            (ready.status_line, header_lines(tuple(self.server_state.default_headers)), ready.headers)
+        )
+        if len(ready.body) <= MAX_JOINED_BYTES:
+            self.transport.write(head + ready.body)
+        else:
+            self.transport.write(head)
+            self.transport.write(ready.body)
+        self.server_state.total_requests += 1
+        self.window_began = 0.0
+        return True
+
+    def _begin_usual_way(self) -> None:
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
+        super().on_headers_complete()
+        if not url.startswith(b"/"):
+            self.scope[REQUEST_TARGET] = url  # type: ignore[literal-required]
 
     def on_body(self, body: bytes) -> None:
         self.body_bytes += len(body)
@@ -199,7 +224,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        if not self._was_repeated:  # else uvicorn knows nothing of it
+            super().on_message_complete()
         self._enter(Phase.ANSWER if self.is_answering else Phase.IDLE)
 
     def on_response_complete(self) -> None:
@@ -264,5 +290,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def invalid_request(detail: str) -> RefusedRequest:
-    return RefusedRequest(400, "invalid_request", detail)
+@lru_cache(maxsize=2)
+def header_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The server's own headers as they are sent; it makes them once a second."""
+    return b"".join(b"%b: %b\r\n" % header for header in headers)

@@ -187,6 +187,7 @@ class Settings(BaseSettings):
     purge_lease: Timeout = Field(5.0, description="How long Redis may be silent until hits are validated.")
     drain_delay: Delay = Field(0.0, description="After SIGTERM, time not ready and still accepting.")
     drain_timeout: Timeout = Field(30.0, description="After that, time for requests under way to end.")
+    fast_lane: bool = Field(True, description="Whether repeats of a hit in memory take a shorter way.")
     server_timing: bool = Field(True, description="Whether answers carry Server-Timing.")
     log_format: Literal["human", "json"] = Field(
         default_factory=default_log_format,

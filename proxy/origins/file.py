@@ -13,7 +13,7 @@ import heapq
 import os
 import stat
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -29,6 +29,7 @@ from proxy.origins.breaker import origin_answered
 from proxy.origins.file_versions import FileVersions
 from proxy.origins.keys import KeyRewrite, not_found, segments, too_large, unchanged
 from proxy.origins.listing import PAGE_KEYS, KeyPage, folder_names, is_hidden
+from proxy.origins.protocol import Refresh
 from proxy.origins.retry import raise_when_exhausted
 
 log = structlog.get_logger()
@@ -111,7 +112,7 @@ class FileOrigin:
     def version(self, key: str) -> str | None:
         return self._versions.get(key)
 
-    def refresh(self, key: str) -> Awaitable[None] | None:
+    def refresh(self, key: str) -> Refresh | None:
         return self._versions.refresh(key)
 
     async def close(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 from proxy.clients.file_threads import FileThreads, NoThreadFree
 from proxy.model.errors import Overloaded
+from proxy.origins.protocol import Refresh
 
 VERSION_LIFETIME = 1.0
 """Seconds for which a version counts as the present one."""
@@ -59,7 +60,7 @@ class FileVersions:
         if len(self._seen) > _MAX_VERSIONS:
             self._seen.popitem(last=False)
 
-    def refresh(self, key: str) -> Awaitable[None] | None:
+    def refresh(self, key: str) -> Refresh | None:
         """
         Return what makes `get` return the present version when it is awaited, `None` if it does. Awaiting it
         raises Overloaded where no version is known and too many files do not answer.

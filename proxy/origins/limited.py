@@ -15,7 +15,7 @@ from proxy.fairness.turns import AbandonedWork, DisplacedWork, LocalTurns, Ticke
 from proxy.model.errors import ClientLeft, OriginFailed, OriginTimedOut, Overloaded, ProxyError
 from proxy.model.media import Original
 from proxy.origins.breaker import RESET_TIMEOUT, FetchProgress, OriginBreaker, fetch_progress
-from proxy.origins.protocol import Origin
+from proxy.origins.protocol import Origin, Refresh
 from proxy.origins.retry import timed_out
 from proxy.origins.sources import Source
 
@@ -71,7 +71,7 @@ class LimitedOrigin:
     def version(self, key: str) -> str | None:
         return self._origin.version(key)
 
-    def refresh(self, key: str) -> Awaitable[None] | None:
+    def refresh(self, key: str) -> Refresh | None:
         refreshing = self._origin.refresh(key)
         return None if refreshing is None else self._refresh(key, refreshing)
 
@@ -160,7 +160,7 @@ class LimitedHosts:
     def version(self, key: str) -> str | None:
         return self._origin.version(key)
 
-    def refresh(self, key: str) -> Awaitable[None] | None:
+    def refresh(self, key: str) -> Refresh | None:
         return self._origin.refresh(key)
 
     async def close(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from proxy.model.media import Original
 from proxy.origins.sources import LocatedKey
+
+Refresh = Coroutine[Any, Any, None]
+"""What brings the known version of an original up to date when it is awaited; may be closed instead."""
 
 
 class Origin(Protocol):
@@ -31,7 +34,7 @@ class Origin(Protocol):
 
     def version(self, key: str) -> str | None: ...
 
-    def refresh(self, key: str) -> Awaitable[None] | None: ...
+    def refresh(self, key: str) -> Refresh | None: ...
 
     async def close(self) -> None: ...
 
@@ -43,6 +46,6 @@ class Origins(Protocol):
 
     def version(self, located: LocatedKey) -> str | None: ...
 
-    def refresh(self, located: LocatedKey) -> Awaitable[None] | None: ...
+    def refresh(self, located: LocatedKey) -> Refresh | None: ...
 
     async def close(self) -> None: ...

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 
 from proxy.model.errors import SourceNotAllowed
 from proxy.model.media import Original
 from proxy.origins.keys import not_found
-from proxy.origins.protocol import Origin
+from proxy.origins.protocol import Origin, Refresh
 from proxy.origins.sources import LocatedKey, Route
 
 
@@ -43,7 +43,7 @@ class OriginRouter:
         origin = self._origin(located)
         return None if origin is None else origin.version(located.origin_key)
 
-    def refresh(self, located: LocatedKey) -> Awaitable[None] | None:
+    def refresh(self, located: LocatedKey) -> Refresh | None:
         origin = self._origin(located)
         return None if origin is None else origin.refresh(located.origin_key)
 

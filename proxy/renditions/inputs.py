@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.model.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
 from proxy.model.media import Original
+from proxy.origins.protocol import Refresh
 from proxy.origins.sources import LocatedKey
 from proxy.renditions.request import RenditionRequest
 
@@ -24,7 +24,7 @@ class OriginalSource(Protocol):
 
     def version(self, located: LocatedKey) -> str | None: ...
 
-    def refresh(self, located: LocatedKey) -> Awaitable[None] | None: ...
+    def refresh(self, located: LocatedKey) -> Refresh | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ by conditional requests, and used beyond their time when the origin fails (RFC 9
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
@@ -24,6 +24,7 @@ from proxy.model.errors import (
 from proxy.model.freshness import Freshness, freshness_past
 from proxy.model.media import Original
 from proxy.origins import Origins
+from proxy.origins.protocol import Refresh
 from proxy.origins.sources import LocatedKey
 from proxy.purges.marks import PurgeMarks, PurgeState, PurgeSubject, PurgeVerdict, PurgeView, purge_subject
 from proxy.renditions.singleflight import SingleFlight
@@ -95,7 +96,7 @@ class Originals:
         """Return what `Origin.version` returns."""
         return self._origin.version(located)
 
-    def refresh(self, located: LocatedKey) -> Awaitable[None] | None:
+    def refresh(self, located: LocatedKey) -> Refresh | None:
         """Return what `Origin.refresh` returns."""
         return self._origin.refresh(located)
 

@@ -16,6 +16,7 @@ from proxy.model.errors import ClientLeft, ProxyError, RateLimited
 from proxy.model.freshness import Freshness, freshness
 from proxy.model.limits import Limits
 from proxy.model.media import Rendition
+from proxy.origins.protocol import Refresh
 from proxy.purges.marks import PurgeMarks, PurgeState, PurgeView
 from proxy.renditions.avif_followup import AvifFollowUp
 from proxy.renditions.cluster import Leadership, SoleProcess
@@ -78,7 +79,7 @@ class Renditions:
         """The number of the last purge that this process knows of."""
         return self._purges.latest
 
-    def refresh(self, request: RenditionRequest) -> Awaitable[None] | None:
+    def refresh(self, request: RenditionRequest) -> Refresh | None:
         """
         Return what brings the originals' versions up to date when it is awaited, `None` if they are. It
         raises OriginFailed and Overloaded.
@@ -90,6 +91,14 @@ class Renditions:
         if refreshing is None or overlay is None:
             return refreshing or overlay
         return _both(refreshing, overlay)
+
+    def is_refreshed(self, request: RenditionRequest) -> bool:
+        """Whether `refresh` has nothing to do."""
+        for located in (request.original, request.overlay):
+            if located is not None and (refreshing := self._origin.refresh(located)) is not None:
+                refreshing.close()
+                return False
+        return True
 
     def name(self, stem: str, request: RenditionRequest) -> str:
         """

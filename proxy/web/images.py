@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from weakref import ref
 
@@ -37,11 +37,9 @@ from proxy.web.headers import (
     validators,
 )
 from proxy.web.problems import no_such_path, problem, problem_from, status_of
-from proxy.web.read_urls import HitResponse, ReadUrl, ReadUrls
+from proxy.web.read_urls import HitResponse, ReadUrl, ReadUrls, RepeatedHit
+from proxy.web.request_headers import combined, is_loop
 from proxy.web.responses import HeaderList, HttpResponse
-
-CDN_LOOP_NAME = b"image-proxy"
-"""Our name in CDN-Loop (RFC 8586): a request that has it has been here before."""
 
 ALLOWED_METHODS = (b"allow", b"GET, HEAD, OPTIONS")
 PREFLIGHT_HEADERS = (
@@ -105,43 +103,63 @@ class Images:
 
     async def _respond(self, scope: Scope, headers: Mapping[bytes, bytes]) -> HttpResponse:
         raw_path, query = scope["raw_path"], scope["query_string"]
-        accept = headers.get(b"accept")
         try:
-            url = self._read(
-                raw_path,
-                signature_parameter(query) if query and self._terms.secrets else b"",
-                bucket(accept.decode("latin-1") if accept else None),
-            )
+            url = self._read(*self._read_key(raw_path, query, headers.get(b"accept")))
         except ProxyError as error:
             return self._unread(error, raw_path, query)
         parsed = url.parsed
-        now = time.time()
         try:
-            left = parsed.seconds_left(now)
+            parsed.seconds_left(time.time())
             parsed.rendition_request.require_allowed()
             if (refreshing := self._renditions.refresh(parsed.rendition_request)) is not None:
                 await refreshing
-            name = self._renditions.name(url.stem, parsed.rendition_request)
-            purge = self._renditions.latest_purge
-            if (rendition := self._renditions.peek(name)) is not None:
-                last = url.last_hit
-                if (
-                    last is not None
-                    and now < last.until
-                    and purge == last.purge
-                    and last.rendition() is rendition
-                ):
-                    response = HttpResponse(200, last.headers, rendition.body, last.outcome)
-                    return conditional_response(headers, rendition, response)
-                hit = self._renditions.serve_cached(parsed.rendition_request, name, rendition)
-                if hit is not None:
-                    return conditional_response(headers, rendition, self._hit(url, hit, now, left, purge))
+            if (found := self._in_memory(url)) is not None:
+                return conditional_response(headers, *found)
             served = await self._work.run(scope, lambda: self._renditions.get(parsed.rendition_request))
             left = parsed.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
             return await self._failed(parsed, error, self._suggestion(error, raw_path, query), scope)
         response = self._response(parsed, served, self._stable_headers(parsed, served.rendition), left)
         return conditional_response(headers, served.rendition, response)
+
+    def repeated(self, raw_path: bytes, query: bytes, accept: bytes | None) -> RepeatedHit | None:
+        """
+        Return the hit in memory of a URL that was read before: what `__call__` would respond, found without a
+        wait, and without anything that needs one.
+        """
+        if self._revalidated:
+            return None
+        url = self._read.known(*self._read_key(raw_path, query, accept))
+        if url is None or not self._renditions.is_refreshed(url.parsed.rendition_request):
+            return None
+        try:
+            found = self._in_memory(url)
+        except ProxyError:  # of which the usual way tells
+            return None
+        if found is None or url.last_hit is None or url.last_hit.headers is not found[1].headers:
+            return None
+        return RepeatedHit(url.last_hit, found[0])
+
+    def _read_key(self, raw_path: bytes, query: bytes, accept: bytes | None) -> tuple[bytes, bytes, Bucket]:
+        signature = signature_parameter(query) if query and self._terms.secrets else b""
+        return raw_path, signature, bucket(accept.decode("latin-1") if accept else None)
+
+    def _in_memory(self, url: ReadUrl) -> tuple[Rendition, HttpResponse] | None:
+        """What is served of this URL without a wait. Raises Expired and SourceNotAllowed."""
+        now = time.time()
+        parsed = url.parsed
+        left = parsed.seconds_left(now)
+        parsed.rendition_request.require_allowed()
+        name = self._renditions.name(url.stem, parsed.rendition_request)
+        purge = self._renditions.latest_purge
+        rendition = self._renditions.peek(name)
+        if rendition is None:
+            return None
+        last = url.last_hit
+        if last is not None and now < last.until and purge == last.purge and last.rendition() is rendition:
+            return rendition, HttpResponse(200, last.headers, rendition.body, last.outcome)
+        hit = self._renditions.serve_cached(parsed.rendition_request, name, rendition)
+        return None if hit is None else (rendition, self._hit(url, hit, now, left, purge))
 
     def _hit(self, url: ReadUrl, hit: Served, now: float, left: float | None, purge: int) -> HttpResponse:
         rendition, last = hit.rendition, url.last_hit
@@ -273,22 +291,6 @@ def lifetime_of(parsed: ParsedRequest, served: Served, left: float | None) -> by
     elif served.rendition.is_flawed:
         lifetimes, immutable = provisional(lifetimes, FLAWED_MAX_AGE), False
     return cache_control(lifetimes, age=served.age, immutable=immutable, left=left)
-
-
-def is_loop(cdn_loop: bytes) -> bool:
-    """Whether we are in CDN-Loop, a list of names with parameters (RFC 8586)."""
-    return any(each.partition(b";")[0].strip().lower() == CDN_LOOP_NAME for each in cdn_loop.split(b","))
-
-
-def combined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Headers by name; several lines of one name are one list (RFC 9110 section 5.3)."""
-    found = dict(headers)
-    if len(found) == len(headers):
-        return found
-    lines: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        lines.setdefault(name, []).append(value)
-    return {name: b", ".join(values) for name, values in lines.items()}
 
 
 def other_method(method: str, *, vary: bool) -> HttpResponse:

@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.url.path import INFO_PREFIX, SIGNATURE_SEGMENT
 from proxy.web.access_log import Responder
+from proxy.web.images import Images
+from proxy.web.read_urls import RepeatedHit
 
 
 class Switch:
@@ -29,8 +31,8 @@ class Switch:
         self._info = re.compile(
             b"%b(?:%b)?%b/" % (re.escape(mount.encode()), SIGNATURE_SEGMENT.pattern, INFO_PREFIX.encode())
         )
-        self.images: Responder | None = None
-        self.info: Responder | None = None
+        self.images: Images | None = None
+        self.info: Images | None = None
 
     def responder(self, scope: Scope) -> Responder | None:
         if self.images is None or self._is_for_metrics(scope):
@@ -42,6 +44,14 @@ class Switch:
             return self.info
         is_page = not path.startswith(self._mounted) or path.startswith(self._page_paths)
         return None if is_page else self.images
+
+    def repeated(
+        self, port: int | None, raw_path: bytes, query: bytes, accept: bytes | None
+    ) -> RepeatedHit | None:
+        """Return what `Images.repeated` returns, of a request that comes in at `port`."""
+        if self.images is None or (self._metrics_port is not None and port == self._metrics_port):
+            return None
+        return self.images.repeated(raw_path, query, accept)  # it has read no path of a page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_for_metrics = scope["type"] == "http" and self._is_for_metrics(scope)

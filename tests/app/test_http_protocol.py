@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from proxy.app.http_protocol import MAX_FIELDS, MAX_PIPELINED, MAX_URL_BYTES
+from proxy.app.refused_requests import MAX_FIELDS, MAX_PIPELINED, MAX_URL_BYTES
 from proxy.model.media import Format
 from tests.deployments import Deployed, deployed
 from tests.pictures import photo, saved

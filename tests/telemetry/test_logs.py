@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -14,7 +15,16 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.telemetry.logs import add_timestamp, configure, escape, mask_and_escape
+from proxy.telemetry.logs import (
+    MAX_DELAY,
+    MAX_WAITING,
+    StructlogRequests,
+    add_timestamp,
+    configure,
+    escape,
+    mask_and_escape,
+    request_log,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAUGHTY = "a\x1b[31m\n\r\u202eb\x00"
@@ -191,3 +201,46 @@ def test_escaped_text_is_printable_short_and_stays_as_it_is(text: str, limit: in
     assert escaped.isprintable()
     assert len(escaped) <= limit
     assert escape(escaped, limit) == escaped
+
+
+@pytest.mark.parametrize("format", ["json", "human"])
+def test_the_line_of_a_request_is_as_structlog_writes_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, format: Literal["json", "human"]
+) -> None:
+    configure(format, "info")
+    monkeypatch.setattr("proxy.telemetry.logs.time.time_ns", lambda: 1_700_000_000_123_456_789)
+    path = NAUGHTY + '/w_300/100% "%(ms)s" <client>.png'
+    fields = {"method": "GET", "path": path, "status": 200, "bytes": 7, "ms": 0.25, "request_id": "one"}
+    fields |= {"client": "192.0.2.1", "cache": "hit"}
+    structlog.get_logger().info("request", **fields)
+    written = capsys.readouterr().err
+    for log in (request_log(), StructlogRequests()):
+        log.write(dict(fields))
+        assert capsys.readouterr().err == written
+        log.prepare(fields | {"ms": None})(0.25, "one", "192.0.2.1")
+        assert capsys.readouterr().err == written
+
+
+async def test_lines_of_requests_are_written_together_and_before_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("json", "info")
+    log = request_log()
+    log.write({"status": 1})
+    log.write({"status": 2})
+    assert capsys.readouterr().err == ""
+    structlog.get_logger().info("other")
+    assert [line.get("status") for line in lines(capsys)] == [1, 2, None]
+    log.write({"status": 3})
+    await asyncio.sleep(4 * MAX_DELAY)
+    assert [line["status"] for line in lines(capsys)] == [3]
+    for _ in range(2_000):
+        log.write({"path": "x" * 60})
+    assert len(capsys.readouterr().err) > MAX_WAITING
+
+
+def test_above_info_no_request_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("json", "warning")
+    request_log().write({"status": 1})
+    request_log().prepare({"status": 1})(0.0, "", "")
+    assert capsys.readouterr().err == ""
