@@ -20,10 +20,11 @@ from proxy.cli.explain import explain_options, explain_plan, read_size
 from proxy.cli.fonts import font_warnings
 from proxy.cli.libvips import pyvips_and_libvips, require_libvips
 from proxy.cli.purge import purge_command
+from proxy.cli.references import missing_pictures
 from proxy.cli.refused import Refused
 from proxy.cli.urls import sign_command, url_command
 from proxy.cli.warm import warm_command
-from proxy.config.deployment import deployed_presets
+from proxy.config.deployment import deployed_presets, deployed_sources
 from proxy.config.environment import InvalidSettings
 from proxy.config.origins_file import InvalidSources
 from proxy.config.presets import LIFETIME_KIND, PRESET_FIELDS, InvalidPresets, Preset, load_presets
@@ -200,14 +201,26 @@ def check_command(
     Check a presets file.
 
     Prints how many presets it has, or where it is wrong; and warns of fonts that are not installed here, and
-    of letters that no font has.
+    of letters that no font has. A picture that it names and that its folder does not have is an error: the
+    exit code is 1.
     """
-    file = file or load_settings().presets
+    settings = load_settings()
+    file = file or settings.presets
     presets = load_presets(file)
     count = len(presets.presets)
     typer.echo(f"{file}: {count} preset{'' if count == 1 else 's'}")
     for warning in font_warnings(presets, font_coverage()):
         typer.echo(f"warning: {warning}", err=True)
+    if not file.stat().st_size:
+        typer.echo(
+            "warning: it is empty: a server that runs refuses that and goes on with the presets it has, and "
+            "one that starts has none",
+            err=True,
+        )
+    if missing := list(missing_pictures(presets, deployed_sources(settings))):
+        for each in missing:
+            typer.echo(f"{file}: {each}", err=True)
+        raise typer.Exit(1)
 
 
 @presets_app.command("list")
