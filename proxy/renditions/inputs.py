@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from proxy.model.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
+from proxy.model.errors import ProxyError
 from proxy.model.media import Original
 from proxy.origins.protocol import Refresh
 from proxy.origins.sources import LocatedKey
-from proxy.renditions.request import RenditionRequest
+from proxy.renditions.request import RenditionRequest, about_overlay
 
 
 class OriginalSource(Protocol):
@@ -79,14 +79,3 @@ async def fetch_inputs(origin: OriginalSource, request: RenditionRequest) -> Inp
     if isinstance(overlay, BaseException):
         raise overlay
     return Inputs(original, overlay)
-
-
-def about_overlay(key: str, error: ProxyError) -> ProxyError:
-    """
-    Return an origin's `error` about the overlay `key` as one that does not read as about the picture: that
-    it is absent or too large is UnusableOverlay, every other error stays of its type.
-    """
-    message = f"the overlay {key!r}: {error.message}"
-    if isinstance(error, OriginalNotFound | OriginalTooLarge):
-        return UnusableOverlay(message, option="overlay", value=key)
-    return type(error)(message, **error.facts)

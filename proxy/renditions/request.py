@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+from proxy.model.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
 from proxy.model.freshness import Lifetimes
 from proxy.model.limits import Limits
 from proxy.model.media import RECIPE
@@ -51,7 +52,10 @@ class RenditionRequest:
         """Raise SourceNotAllowed if one of its keys leads to where this deployment does not fetch from."""
         self.original.require_allowed()
         if self.overlay is not None:
-            self.overlay.require_allowed()
+            try:
+                self.overlay.require_allowed()
+            except ProxyError as error:
+                raise about_overlay(self.overlay.key, error) from None
 
     @property
     def stem(self) -> str:
@@ -91,6 +95,17 @@ def rendition_request(
         presets=spec.presets,
         cost=expected_seconds(spec, accepted),
     )
+
+
+def about_overlay(key: str, error: ProxyError) -> ProxyError:
+    """
+    Return an origin's `error` about the overlay `key` as one that does not read as about the picture: that
+    it is absent or too large is UnusableOverlay, every other error stays of its type.
+    """
+    message = f"the overlay {key!r}: {error.message}"
+    if isinstance(error, OriginalNotFound | OriginalTooLarge):
+        return UnusableOverlay(message, option="overlay", value=key)
+    return type(error)(message, **error.facts)
 
 
 def rendering_environment(limits: Limits, fingerprint: str) -> str:

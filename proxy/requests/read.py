@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from urllib.parse import unquote
 
 from proxy.config.presets import Preset, Presets
-from proxy.model.errors import Expired, InvalidRequest, UnknownOverlay, UnknownPreset
+from proxy.model.errors import Expired, InvalidRequest, ProxyError, UnknownOverlay, UnknownPreset
 from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
@@ -43,16 +44,28 @@ class ServingTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
-    """What one URL asks for: the rendition, and with `spec` and `presets` how it is to be delivered."""
+    """
+    What one URL asks for: the rendition, and with `spec` and `presets` how it is to be delivered. It may be
+    `hiding_overlay`: the key of what a preset lays over the picture is not for its client to know.
+    """
 
     rendition_request: RenditionRequest
     spec: Spec
     presets: tuple[Preset, ...]
+    hiding_overlay: bool = False
 
     @property
     def varies(self) -> bool:
         """Whether the answer depends on the request's Accept header."""
         return self.rendition_request.open_format
+
+    def for_client(self, error: ProxyError) -> ProxyError:
+        """Return `error` without a key that its client may not know."""
+        overlay = self.rendition_request.overlay
+        if overlay is None or not self.hiding_overlay or overlay.key not in error.message:
+            return error
+        facts = {name: value for name, value in error.facts.items() if name != "value"}
+        return type(error)("the overlay cannot be had", **facts)
 
     def seconds_left(self, now: float) -> float | None:
         """Seconds from `now` (unix seconds) to the end of the URL, `None` if it has none. Raises Expired."""
@@ -89,7 +102,14 @@ def read_request(
     request = rendition_request(
         spec, address.key, accepted, lifetimes, sources=terms.sources, task=terms.task
     )
-    return ParsedRequest(rendition_request=request, spec=spec, presets=named)
+    known = signed or terms.development or terms.policy == "allow"
+    hiding = not known and spec.overlay is not None and not names(address, spec.overlay)
+    return ParsedRequest(rendition_request=request, spec=spec, presets=named, hiding_overlay=hiding)
+
+
+def names(address: Address, overlay: str) -> bool:
+    """Whether the URL itself has the key of its overlay."""
+    return overlay in unquote(unquote(address.options))
 
 
 def is_signed(terms: ServingTerms, address: Address) -> bool:

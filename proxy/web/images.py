@@ -118,6 +118,7 @@ class Images:
             served = await self._work.run(scope, lambda: self._renditions.get(parsed.rendition_request))
             left = parsed.seconds_left(time.time())  # it may have taken what was left
         except ProxyError as error:
+            error = parsed.for_client(error)
             return await self._failed(parsed, error, self._suggestion(error, raw_path, query), scope)
         response = self._response(parsed, served, self._stable_headers(parsed, served.rendition), left)
         return conditional_response(headers, served.rendition, response)

@@ -141,6 +141,24 @@ async def test_hosts_that_are_not_allowed_are_not_for_overlays_either(
         assert "the overlay 'http://127.0.0.1/a.png'" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("broken", ["absent", "no-picture", "elsewhere"])
+async def test_the_key_of_a_preset_s_overlay_is_not_for_strangers(
+    renderers: str, originals: Path, broken: str
+) -> None:
+    key = {"absent": "hidden/logo.png", "no-picture": "hidden.txt", "elsewhere": "http://10.0.0.1/hidden.png"}
+    (originals / "hidden.txt").write_text("no picture")
+    presets = originals / "hidden.yaml"
+    presets.write_text(f"overlays: {{mark: {{key: '{key[broken]}'}}}}\npresets: {{card: 'w_20,l_mark'}}\n")
+    flags = {"origin": str(originals), "presets": str(presets), "secrets": SECRET, "unsigned": "presets"}
+    path = "/p_card/cats/tom.jpg"
+    async with client(renderers, **flags) as web:
+        stranger = await web.get(path)
+        signed = await web.get(f"/s--{sign(SECRET.encode(), path.encode())}--{path}")
+        assert stranger.status_code == signed.status_code >= 400
+        assert "hidden" not in stranger.text
+        assert broken == "no-picture" or "hidden" in signed.text
+
+
 async def test_what_is_said_about_a_picture_counts_its_overlay(web: httpx.AsyncClient) -> None:
     red = (await web.get("/-/info/w_200,l_logo,lw_1.0,lt/cats/tom.jpg")).json()
     assert red["dominant"] == "#c81e1e"
