@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -152,6 +152,9 @@ def create_app(deployment: Deployment, lines: logs.RequestLog | None = None) -> 
             cache_failures=metrics.cache_failures(),
         )
 
+    def preset_names() -> Collection[str] | None:
+        return None if switch.images is None else switch.images.preset_names
+
     async def formats() -> dict[str, Any]:
         reply = await renderers.run(Job(kind=JobKind.FORMATS), timeout=settings.render_timeout)
         assert reply.formats is not None  # told for jobs of this kind
@@ -197,7 +200,7 @@ def create_app(deployment: Deployment, lines: logs.RequestLog | None = None) -> 
         Route("/healthz", pages.healthz),
         Route("/readyz", readiness_page(shows_detail=lambda scope: admin_access(admin, scope) is None)),
         Route(f"{settings.mount}/-/options.json", pages.options_page(formats)),
-        Route(f"{settings.mount}/-/purge", admin_only(purge_page(purges)), methods=["POST"]),
+        Route(f"{settings.mount}/-/purge", admin_only(purge_page(purges, preset_names)), methods=["POST"]),
     ]
     if settings.metrics_port is None:
         routes.append(Route("/metrics", admin_only(metrics_page)))

@@ -50,6 +50,8 @@ def purge_command(
     settings = load_settings()
     counts = send_purge(server or local_address(settings), named | {"soft": soft}, settings)
     done = "made stale" if soft else "purged"
+    for name in counts.get("unknown_presets", ()):
+        typer.echo(f"the presets in use have no {name!r}: nothing may have been made with it", err=True)
     typer.echo(f"{done}: {', '.join(counted(field, counts[field]) for field in named if counts[field])}")
 
 

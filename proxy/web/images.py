@@ -86,6 +86,7 @@ class Images:
             return ReadUrl(parsed, parsed.rendition_request.stem)
 
         self._read = ReadUrls(read)
+        self.preset_names = presets.presets.keys()
 
     async def __call__(self, scope: Scope) -> HttpResponse:
         headers = combined(scope["headers"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -47,8 +47,11 @@ class InvalidPurge(Exception):
         self.field = field
 
 
-def purge_page(purger: Purger) -> Page:
-    """Make the page that purges what its request names; 503 where not all caches could be told."""
+def purge_page(purger: Purger, preset_names: Callable[[], Collection[str] | None] = lambda: None) -> Page:
+    """
+    Make the page that purges what its request names; 503 where not all caches could be told. Presets that are
+    not among `preset_names` are purged, too, since they may have been there, and its answer tells of them.
+    """
 
     async def page(request: Request) -> Response:
         body = bytearray()
@@ -71,7 +74,9 @@ def purge_page(purger: Purger) -> Page:
                     headers=[(b"retry-after", b"5")], **counts,
                 )
             )  # fmt: skip
-        return json_page({**counts, "soft": soft})
+        known = preset_names()
+        unknown = [] if known is None else [name for name in names["presets"] if name not in known]
+        return json_page({**counts, "soft": soft, **({"unknown_presets": unknown} if unknown else {})})
 
     return page
 

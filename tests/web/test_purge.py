@@ -101,6 +101,17 @@ async def test_a_preset_is_purged_for_those_who_use_it(web: httpx.AsyncClient, s
     assert len(server.asked) == 1
 
 
+async def test_a_preset_that_is_not_there_is_purged_and_told(
+    renderers: str, server: Server, tmp_path: Path
+) -> None:
+    presets = tmp_path / "presets.yaml"
+    presets.write_text("presets: {thumb: w_20}\n")
+    flags = {"origin": server.url, "private_networks": True, "admin_token": TOKEN, "presets": str(presets)}
+    async with client(renderers, **flags) as web:
+        assert (await purge(web, presets=["thumb", "tumb"]))["unknown_presets"] == ["tumb"]
+        assert "unknown_presets" not in await purge(web, presets=["thumb"])
+
+
 async def test_a_soft_purge_makes_stale_and_nobody_waits(web: httpx.AsyncClient, server: Server) -> None:
     first = await web.get(TOM)
     server.put("*", reply(saved(plain(64, 48, 200, 0, 0), Format.PNG), etag='"2"'))
