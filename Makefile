@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install faces fonts run test lint drill bench gallery docs lock clean redis s3 cdn
+.PHONY: help install faces fonts run test lint drill bench gallery docs lock clean redis s3 cdn letters
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -102,7 +102,7 @@ system = log=$$(mktemp); root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; export DE
 # Tests -------------------------------------------------------------------------------------------------
 
 # A file's tests stay in one process, for they share servers. ARGS="-n 0" is one after the other.
-test: lint redis s3 cdn ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
+test: lint redis s3 cdn letters ## lint, types, import floors and all tests; ARGS="-k caches" goes to pytest
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations=10 $(ARGS)
 
 # Of the promise of purges: HISTORY_SECONDS=600 HISTORY_SEEDS=20 is a night's.
@@ -150,6 +150,20 @@ cdn:
 		{ $(call system,$(CDN_PACKAGES),$(CDN_PACKAGES),$(CDN_PACKAGES),); } && have >/dev/null 2>&1 || { \
 			echo "The tests need nginx and Varnish with vmod_xkey: install $(CDN_PACKAGES)" >&2; exit 1; }; \
 	}
+
+# What says which letters fonts have, and a font of emoji for one test: unpacked, for it would change texts.
+EMOJI := .tools/emoji/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf
+letters:
+	@command -v fc-query >/dev/null || { echo "Installing fontconfig"; \
+		$(call system,fontconfig,fontconfig,fontconfig,fontconfig); } || { \
+		echo "The tests need fc-query: install fontconfig" >&2; exit 1; }
+	@[ -f $(EMOJI) ] || [ -f "$(EMOJI:.tools/emoji%=%)" ] || { echo "Unpacking fonts-noto-color-emoji"; \
+		root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; folder=$$(mktemp -d); chmod 755 "$$folder"; \
+		fetch() { (cd "$$folder" && apt-get download -qq fonts-noto-color-emoji 2>/dev/null); }; \
+		{ fetch || { $$root apt-get update -qq && fetch; }; } && \
+		mkdir -p .tools/emoji && dpkg-deb -x "$$folder"/*.deb .tools/emoji; rm -rf "$$folder"; \
+		[ -f $(EMOJI) ]; } || { \
+		echo "The tests need the font Noto Color Emoji: make fonts" >&2; exit 1; }
 
 # Not what fits constants (see CONTRIBUTING.md), and not the pictures that they share.
 BENCHMARKS = $(filter-out benchmarks/fit_% benchmarks/pictures.py,$(wildcard benchmarks/*.py))

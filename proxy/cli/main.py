@@ -20,7 +20,6 @@ from proxy.cli.explain import explain_options, explain_plan, read_size
 from proxy.cli.fonts import font_warnings
 from proxy.cli.libvips import pyvips_and_libvips, require_libvips
 from proxy.cli.purge import purge_command
-from proxy.cli.references import missing_pictures
 from proxy.cli.refused import Refused
 from proxy.cli.urls import sign_command, url_command
 from proxy.cli.warm import warm_command
@@ -217,6 +216,8 @@ def check_command(
             "one that starts has none",
             err=True,
         )
+    from proxy.cli.references import missing_pictures  # which loads what speaks to origins
+
     if missing := list(missing_pictures(presets, deployed_sources(settings))):
         for each in missing:
             typer.echo(f"{file}: {each}", err=True)

@@ -62,13 +62,13 @@ class FileVersions:
 
     def refresh(self, key: str) -> Refresh | None:
         """
-        Return what makes `get` return the present version when it is awaited, `None` if it does. Awaiting it
-        raises Overloaded where no version is known and too many files do not answer.
+        Return what makes `get` return the present version, `None` if it does. It raises Overloaded where no
+        version is known and too many files do not answer.
         """
         seen = self._seen.get(key)
         if seen is not None and self._clock() - seen.at < VERSION_LIFETIME:
             return None
-        return self._refresh(key, seen)
+        return partial(self._refresh, key, seen)
 
     def close(self) -> None:
         self._seen.clear()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
@@ -73,15 +74,15 @@ class LimitedOrigin:
 
     def refresh(self, key: str) -> Refresh | None:
         refreshing = self._origin.refresh(key)
-        return None if refreshing is None else self._refresh(key, refreshing)
+        return None if refreshing is None else partial(self._refresh, key, refreshing)
 
     async def close(self) -> None:
         await self._origin.close()
 
-    async def _refresh(self, key: str, refreshing: Awaitable[None]) -> None:
+    async def _refresh(self, key: str, refreshing: Refresh) -> None:
         try:
             async with asyncio.timeout(self._timeout):
-                await refreshing
+                await refreshing()
         except TimeoutError as failure:
             raise timed_out(key) from failure
 

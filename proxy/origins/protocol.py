@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from proxy.model.media import Original
 from proxy.origins.sources import LocatedKey
 
-Refresh = Coroutine[Any, Any, None]
-"""What brings the known version of an original up to date when it is awaited; may be closed instead."""
+Refresh = Callable[[], Awaitable[None]]
+"""Brings the known version of an original up to date."""
 
 
 class Origin(Protocol):
@@ -25,8 +25,8 @@ class Origin(Protocol):
     a folder knows the times and sizes of its files. It is what was seen last, and `None` for a key that does
     not exist or was not looked at. It waits for nothing and never raises.
 
-    `refresh` returns what brings `version` up to date when it is awaited, or `None` if it is: cheap enough
-    for every request. Awaiting it takes no longer than a moment where a version is known, though it may be
+    `refresh` returns what brings `version` up to date, or `None` if it is: cheap enough
+    for every request. It takes no longer than a moment where a version is known, though it may be
     older then; where none is it raises OriginFailed and Overloaded.
     """
 

@@ -83,7 +83,7 @@ class Originals:
     async def fetch(self, located: LocatedKey) -> Original:
         """Return the original, from the cache or its origin. Raises what `Origin.fetch` raises."""
         if (refreshing := self._origin.refresh(located)) is not None:
-            await refreshing
+            await refreshing()
         state = self._purges.state
         version = self._origin.version(located)
         if version is not None:

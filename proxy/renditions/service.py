@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from cachetools import TTLCache
@@ -81,7 +82,7 @@ class Renditions:
 
     def refresh(self, request: RenditionRequest) -> Refresh | None:
         """
-        Return what brings the originals' versions up to date when it is awaited, `None` if they are. It
+        Return what brings the originals' versions up to date, `None` if they are. It
         raises OriginFailed and Overloaded.
         """
         refreshing = self._origin.refresh(request.original)
@@ -90,15 +91,7 @@ class Renditions:
         overlay = self._origin.refresh(request.overlay)
         if refreshing is None or overlay is None:
             return refreshing or overlay
-        return _both(refreshing, overlay)
-
-    def is_refreshed(self, request: RenditionRequest) -> bool:
-        """Whether `refresh` has nothing to do."""
-        for located in (request.original, request.overlay):
-            if located is not None and (refreshing := self._origin.refresh(located)) is not None:
-                refreshing.close()
-                return False
-        return True
+        return partial(_both, refreshing, overlay)
 
     def name(self, stem: str, request: RenditionRequest) -> str:
         """
@@ -146,7 +139,7 @@ class Renditions:
         """
         request.require_allowed()
         if (refreshing := self.refresh(request)) is not None:
-            await refreshing
+            await refreshing()
         name = self.name(request.stem, request)
         state = self._purges.state
         if state.leased:
@@ -258,8 +251,8 @@ def about_others(error: ClientLeft | RateLimited) -> bool:
     return bool(clients) and error.facts.get("client") not in clients
 
 
-async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
-    await asyncio.gather(first, second)
+async def _both(first: Refresh, second: Refresh) -> None:
+    await asyncio.gather(first(), second())
 
 
 def _making(name: str, state: PurgeState) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,11 +12,9 @@ from starlette.types import Scope
 from proxy.config.presets import Presets
 from proxy.fairness.client_address import ClientAddresses
 from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
-from proxy.model.freshness import FLAWED_MAX_AGE, provisional
 from proxy.model.media import Rendition
 from proxy.model.negotiation import Bucket, bucket
-from proxy.model.outcome import HIT, PREFLIGHT, Outcome
-from proxy.purges.marks import PurgeSubject
+from proxy.model.outcome import PREFLIGHT, Outcome
 from proxy.renditions import Renditions, Served
 from proxy.requests.correction import correction
 from proxy.requests.read import ParsedRequest, ServingTerms, may_vary, read_request
@@ -26,18 +23,14 @@ from proxy.url.path import signature_parameter
 from proxy.web.client_work import ClientWork
 from proxy.web.conditional import conditional_response
 from proxy.web.headers import (
-    NO_STORE,
     SECURITY_HEADERS,
-    cache_control,
     cache_status,
-    content_disposition,
     revalidated,
     server_timing,
-    tag_headers,
-    validators,
 )
-from proxy.web.problems import no_such_path, problem, problem_from, status_of
+from proxy.web.problems import no_such_path, problem, problem_from
 from proxy.web.read_urls import HitResponse, ReadUrl, ReadUrls, RepeatedHit
+from proxy.web.rendition_head import lifetime_of, outcome_of, stable_headers
 from proxy.web.request_headers import combined, is_loop
 from proxy.web.responses import HeaderList, HttpResponse
 
@@ -113,7 +106,7 @@ class Images:
             parsed.seconds_left(time.time())
             parsed.rendition_request.require_allowed()
             if (refreshing := self._renditions.refresh(parsed.rendition_request)) is not None:
-                await refreshing
+                await refreshing()
             if (found := self._in_memory(url)) is not None:
                 return conditional_response(headers, *found)
             served = await self._work.run(scope, lambda: self._renditions.get(parsed.rendition_request))
@@ -132,7 +125,7 @@ class Images:
         if self._revalidated:
             return None
         url = self._read.known(*self._read_key(raw_path, query, accept))
-        if url is None or not self._renditions.is_refreshed(url.parsed.rendition_request):
+        if url is None or self._renditions.refresh(url.parsed.rendition_request) is not None:
             return None
         try:
             found = self._in_memory(url)
@@ -242,57 +235,6 @@ class Images:
         ]
         status = preset.on_error_status or failure.status
         return HttpResponse(status, headers, served.rendition.body, outcome)
-
-
-def outcome_of(parsed: ParsedRequest, served: Served) -> Outcome:
-    """How a rendition was had, as an outcome."""
-    if served.hit:
-        if not served.stale and not served.timings:
-            return HIT
-        ttl = math.floor(parsed.rendition_request.lifetimes.s_maxage - served.age) if served.stale else None
-        return Outcome(hit=True, ttl=ttl, timings=served.timings)
-    failed_status, code = None, None
-    if (failure := served.failure) is not None:
-        failed_status, code = failure.facts.get("origin_status") or status_of(failure), failure.code
-    return Outcome(
-        forwarded="stale" if served.stale else "miss",
-        failed_status=failed_status,
-        code=code,
-        stored=served.stored,
-        collapsed=served.collapsed,
-        timings=served.timings,
-    )
-
-
-def stable_headers(parsed: ParsedRequest, rendition: Rendition, subject: PurgeSubject) -> HeaderList:
-    """The headers of a response that stay as they are for as long as the rendition does."""
-    spec = parsed.spec
-    filename = content_disposition(
-        spec.filename, parsed.rendition_request.key, rendition.suffix, download=spec.download
-    )
-    return [
-        (b"content-type", rendition.media_type.encode()),
-        (b"content-length", b"%d" % len(rendition.body)),
-        *validators(rendition),
-        (b"accept-ranges", b"bytes"),
-        (b"content-disposition", filename),
-        *tag_headers(subject),
-        *SECURITY_HEADERS,
-        *([(b"image-proxy-note", ", ".join(rendition.notes).encode())] if rendition.notes else []),
-        *([(b"vary", b"Accept")] if parsed.varies else []),
-    ]
-
-
-def lifetime_of(parsed: ParsedRequest, served: Served, left: float | None) -> bytes:
-    """The value of Cache-Control; nothing outlives `left`, the seconds until the URL ends."""
-    if not served.storable:
-        return NO_STORE
-    lifetimes, immutable = parsed.rendition_request.lifetimes, parsed.spec.version is not None
-    if served.rendition.is_provisional:
-        lifetimes, immutable = provisional(lifetimes), False
-    elif served.rendition.is_flawed:
-        lifetimes, immutable = provisional(lifetimes, FLAWED_MAX_AGE), False
-    return cache_control(lifetimes, age=served.age, immutable=immutable, left=left)
 
 
 def other_method(method: str, *, vary: bool) -> HttpResponse:

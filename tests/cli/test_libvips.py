@@ -64,14 +64,14 @@ def test_the_wheel_asks_for_the_library_that_is_needed() -> None:
 
 def test_the_wheel_is_all_that_an_installation_needs_of_this_checkout(tmp_path: Path) -> None:
     """In an environment of its own, which borrows the dependencies of this one."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     offline = {**os.environ, "PIP_NO_INDEX": "1", "PYTHONPATH": ""}
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
-    subprocess.run(build, check=True, env=offline, timeout=60)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, check=True, env=offline, cwd=ROOT, timeout=60, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    venv.create(tmp_path / "venv", with_pip=False)
+    # The environment of the tests may have no pip: uv makes such.
+    venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    pip += ["--python", str(python), "install", "--no-deps", str(wheel)]
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install", "--no-deps", str(wheel)]
     subprocess.run(pip, check=True, env=offline, timeout=60)
     (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
     borrowed = sysconfig.get_path("purelib")

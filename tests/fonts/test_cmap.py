@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -116,7 +115,6 @@ def test_damaged_fonts_and_other_files_have_no_letters_and_raise_nothing(tmp_pat
     assert list(read_faces(tmp_path / "none.ttf")) == []
 
 
-@pytest.mark.skipif(shutil.which("fc-query") is None, reason="fontconfig is not installed")
 @pytest.mark.parametrize("file", sorted(OWN_FONTS_FILE.parent.glob("*.ttf")), ids=lambda file: file.name)
 def test_fontconfig_reads_the_same(file: Path) -> None:
     ranges = subprocess.run(

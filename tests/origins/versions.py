@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any, Protocol
+
+from proxy.origins.protocol import Refresh
 
 
 class Versioned(Protocol):
@@ -11,10 +12,10 @@ class Versioned(Protocol):
 
     def version(self, key: Any) -> str | None: ...
 
-    def refresh(self, key: Any) -> Awaitable[None] | None: ...
+    def refresh(self, key: Any) -> Refresh | None: ...
 
 
 async def present_version(origin: Versioned, key: Any) -> str | None:
     if (refreshing := origin.refresh(key)) is not None:
-        await refreshing
+        await refreshing()
     return origin.version(key)

@@ -60,7 +60,7 @@ NOT_IN_PIXELS = frozenset(  # one a word, so that a new one is one word
     originals_max_age secrets unsigned unsigned_public presets allow_origin mount admin_token metrics_port
     render_memory fetch_timeout queue_size queue_bytes max_age s_maxage stale_while_revalidate stale_if_error
     head_timeout idle_timeout slow_timeout min_rate max_sending_bytes purge_lease drain_delay drain_timeout
-    dev server_timing log_format log_level trusted_proxies render_rate
+    dev fast_lane server_timing log_format log_level trusted_proxies render_rate
     """.split()  # noqa: SIM905
 )
 """Settings that change no byte of a rendition, or (origins, presets) are in its name as what they come to."""
