@@ -45,8 +45,9 @@ class ServingTerms:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRequest:
     """
-    What one URL asks for: the rendition, and with `spec` and `presets` how it is to be delivered. It may be
-    `hiding_overlay`: the key of what a preset lays over the picture is not for its client to know.
+    What one URL asks for: the rendition, and with `spec` and `presets` how it is to be delivered.
+
+    If it is `hiding_overlay`, the key of what a preset lays over the picture is not for its client to know.
     """
 
     rendition_request: RenditionRequest

@@ -26,7 +26,7 @@ from tests.pictures import photo, saved
 LIMITS = {"head_timeout": "2s", "slow_timeout": "3s", "idle_timeout": "3s", "max_sending_bytes": "8MB"}
 WAIT = 12.0  # s, within which whatever ends is ended
 GET = b"GET /f_png/small.png HTTP/1.1\r\nHost: proxy.test\r\n\r\n"
-LARGE = b"GET /f_png,h_1600/large.png HTTP/1.1\r\nHost: proxy.test\r\n\r\n"
+LARGE = b"GET /f_png,h_2000/large.png HTTP/1.1\r\nHost: proxy.test\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
