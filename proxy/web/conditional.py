@@ -40,7 +40,7 @@ def conditional_response(
         )  # fmt: skip
     if span is None:
         return response
-    part = rendition.body[span.start : span.stop]
+    part = memoryview(rendition.body)[span.start : span.stop]  # not a copy, for a slow reader to hold
     sized = [
         (b"content-length", b"%d" % len(part)) if header[0] == b"content-length" else header
         for header in response.headers

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from starlette.types import Send
 
+from proxy.model.media import Body
 from proxy.model.outcome import Outcome
 
 OUTCOME = "image_proxy.outcome"
@@ -22,10 +23,10 @@ class HttpResponse(NamedTuple):
 
     status: int
     headers: HeaderList
-    body: bytes
+    body: Body
     outcome: Outcome
 
 
-async def send_response(send: Send, status: int, headers: HeaderList, body: bytes) -> None:
+async def send_response(send: Send, status: int, headers: HeaderList, body: Body) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
