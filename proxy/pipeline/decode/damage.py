@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 
+import pyvips
+
 from proxy.geometry.boxes import Size
 from proxy.model.errors import BrokenImage
 from proxy.model.media import Body, Format, Incoming, InputOnly
@@ -48,12 +50,15 @@ _CHUNK, _SLACK = 1 << 12, 1 << 20
 _DEFLATE = frozenset({8, 32_946})
 
 
-def suspect(body: Body, header: Header, count: int = 1) -> bool:
+def suspect(body: Body, header: Header, count: int = 1, *, decoded: pyvips.Image | None = None) -> bool:
     """
     Whether something is missing of what was decoded: of `count` frames from `header.page` on.
 
-    Raises BrokenImage where that is much.
+    `decoded` is the page of a GIF as libvips opened it, after its last use: the search for missing pixels
+    decodes all once more, unless it shows that none are. Raises BrokenImage where much is missing.
     """
+    if decoded is not None and header.page == 0 and gif.is_drawn_to_its_end(body, decoded):
+        return gif.ends_in_disorder(body)
     check = _CHECKS.get(header.format)
     return check is not None and check(body, header, count)
 

@@ -22,6 +22,8 @@ _TRAILER, _IMAGE, _EXTENSION = b";,!"
 _GRAPHIC_CONTROL = 0xF9
 _TO_BACKGROUND, _TO_PREVIOUS = 2, 3
 _TRANSPARENT_COLOUR_FLAG = 1
+_INTERLACE_FLAG = 0x40
+_OPAQUE, _WITH_ALPHA = 255, (2, 4)
 
 
 class GifFrame(NamedTuple):
@@ -140,6 +142,32 @@ def canvases(body: Body, canvas: Size, first: int, count: int) -> Iterator[pyvip
             shown = shown.insert(clear.crop(left, top, width, height), left, top).copy_memory()
 
 
+def is_drawn_to_its_end(body: Body, decoded: pyvips.Image) -> bool:
+    """
+    Whether the last pixel of the first frame is certainly drawn, and with it all before: `decoded` is the
+    canvas with that frame, as libvips opened it, and read as far as it is needed for other things.
+
+    Pixels that were never drawn are black, or transparent where any frame may be, and those that look the
+    same are not certain.
+    """
+    frame = next(gif_frames(body), None)
+    if frame is None:
+        return False
+    left, top = _last_pixel(frame.box.size, body[frame.start + 9])
+    left, top = frame.box.left + left, frame.box.top + top
+    if not (0 <= left < decoded.width and 0 <= top < decoded.height):
+        return False
+    # Rows are read from the top down, and the last ones can still be had.
+    pixel = decoded.getpoint(left, top)
+    return bool(pixel[-1] == _OPAQUE if decoded.bands in _WITH_ALPHA else any(pixel))
+
+
+def _last_pixel(size: Size, packed: int) -> tuple[int, int]:
+    """The last pass of an interlaced frame draws its odd rows (appendix E)."""
+    interlaced = packed & _INTERLACE_FLAG and size.height > 1
+    return size.width - 1, (size.height // 2 * 2 if interlaced else size.height) - 1
+
+
 def missing_share(body: Body, frame: GifFrame, canvas: Size) -> float:
     """
     Return how much of a frame its data lack, from 0 to 1: what is black once it is decoded with white as its
@@ -156,6 +184,8 @@ def missing_share(body: Body, frame: GifFrame, canvas: Size) -> float:
     white = b"".join(
         (bytes(body[:6]), size, bytes(body[10:13]), b"\xff" * table, b",\0\0\0\0", size, data, b";")
     )
+    if open_image(white, Format.GIF, fail_on="none").getpoint(*_last_pixel(frame.box.size, data[0]))[0]:
+        return 0.0
     drawn = open_image(white, Format.GIF, fail_on="none")
     return 1 - float(drawn[0].avg()) / 255
 

@@ -55,8 +55,11 @@ def scaled(
         return _scaled_tiff(tiff.read_page(body, header.page), header, region, size, spec)
     try:
         with _decoding(header):
-            image = _scaled(body, header, region, size, spec)
-            return _noted(image) if suspect(body, header) else image
+            decoded = None
+            if header.format is Format.GIF and not header.drawn_here:
+                decoded = open_image(body, Format.GIF, **_page_option(header))
+            image = _scaled(body, header, region, size, spec, decoded=decoded)
+            return _noted(image) if suspect(body, header, decoded=decoded) else image
     except BrokenImage:
         if not header.show_damaged:
             raise
@@ -165,9 +168,10 @@ def _scaled(
     size: Size,
     spec: Spec,
     usual: ImageFunction | None = None,
+    decoded: pyvips.Image | None = None,
     **strictness: str,
 ) -> pyvips.Image:
-    """`usual` converts samples as they were decoded."""
+    """`usual` converts samples as they were decoded; `decoded` is what `body` is already opened as."""
     turned = ORIENTATIONS[header.orientation]
     target = size.swapped if turned.transposed else size
     if header.format is InputOnly.SVG:
@@ -176,6 +180,9 @@ def _scaled(
         part = to_stored(region, turned, header.stored)
         (canvas,) = gif.canvases(body, header.stored, header.page, 1)
         image = canvas.crop(part.left, part.top, part.width, part.height)
+    elif decoded is not None:
+        part = to_stored(region, turned, header.stored)
+        image = decoded.crop(part.left, part.top, part.width, part.height)
     elif region == Box(0, 0, header.upright.width, header.upright.height):
         on_load = _load_options(header, target if loaders_may_scale(spec) else header.stored)
         image = open_image(body, header.format, **on_load, **strictness)

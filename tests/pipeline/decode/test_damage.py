@@ -16,6 +16,7 @@ from PIL import Image
 from proxy.model.errors import BrokenImage
 from proxy.model.limits import Limits
 from proxy.model.media import Format, Note
+from proxy.pipeline.decode import gif
 from proxy.pipeline.decode.gif import gif_frames
 from proxy.pipeline.decode.tiff_directory import TILE_BYTE_COUNTS, TILE_OFFSETS, read_directory
 from proxy.pipeline.render import render
@@ -76,6 +77,35 @@ def test_a_gif_whose_data_end_early_is_refused(share: float, *, interlace: bool)
             notes(damaged, options)
     assert notes(damaged, show=True) == (Note.DAMAGED,)
     assert notes(body) == ()
+
+
+@pytest.mark.parametrize("interlace", [False, True])
+@pytest.mark.parametrize("height", [1, 2, 7, 40, 41])
+@pytest.mark.parametrize("colour", [(200, 60, 30), (0, 0, 0), (255, 255, 255), (0, 0, 0, 0)])
+def test_a_gif_with_the_data_of_fewer_rows_is_refused(
+    colour: tuple[int, ...], height: int, *, interlace: bool
+) -> None:
+    body = saved(plain(40, height, *colour), Format.GIF, interlace=interlace)
+    assert notes(body) == ()
+    taller = bytearray(body)
+    start = next(gif_frames(body)).start
+    for at in (8, start + 7):
+        struct.pack_into("<H", taller, at, height + 2)
+    for options in ("f_png", "w_9", "crop_0_0_9_1"):
+        with pytest.raises(BrokenImage, match="cut short"):
+            notes(bytes(taller), options)
+
+
+@pytest.mark.parametrize("interlace", [False, True])
+@pytest.mark.parametrize("height", [1, 2, 3, 8, 41, 112])
+@pytest.mark.parametrize("options", ["f_png", "w_30", "crop_0_0_9_1", "crop_0_0_9_9,w_3"])
+def test_a_gif_that_is_plainly_whole_is_decoded_once(
+    options: str, height: int, monkeypatch: pytest.MonkeyPatch, *, interlace: bool
+) -> None:
+    body = saved(gradient(WIDTH, height).linear(0.9, 20).cast("uchar"), Format.GIF, interlace=interlace)
+    monkeypatch.setattr(gif, "missing_share", None)
+    assert notes(body, options) == ()
+    assert notes(body[:-1] + b"?", options) == (Note.DAMAGED,)
 
 
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.8])
