@@ -5,6 +5,7 @@ import this room too: its door is the protocol, and knows neither the event loop
 """
 
 from proxy.renderers.protocol import (
+    BatchTask,
     Job,
     JobKind,
     RenderedFile,
@@ -12,6 +13,17 @@ from proxy.renderers.protocol import (
     SourceImage,
     SupportedFormats,
     Task,
+    Variant,
 )
 
-__all__ = ["Job", "JobKind", "RenderedFile", "Reply", "SourceImage", "SupportedFormats", "Task"]
+__all__ = [
+    "BatchTask",
+    "Job",
+    "JobKind",
+    "RenderedFile",
+    "Reply",
+    "SourceImage",
+    "SupportedFormats",
+    "Task",
+    "Variant",
+]

@@ -3,7 +3,7 @@ What crosses the socket between a web process and a renderer: values on both sid
 
     job          web process -> renderer   a frame: JSON {kind, timeout, ...}, originals
     acceptance   renderer -> web process   its pid, and when it took the job
-    answer       renderer -> web process   a frame: JSON, files
+    answer       renderer -> web process   a frame: JSON, files; of a batch one for each rendition, in order
 
 A frame is a prefix of fixed size with all lengths, then JSON, then the bodies one after another. Never
 pickle, and nothing shared: who owns a renderer through a hostile image must not own the web process. So a web
@@ -66,6 +66,14 @@ class JobKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One more rendition of a job's original: `options` and `accepted` are as those of the job."""
+
+    options: str
+    accepted: str = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """
     What one renderer is asked to do, once.
@@ -76,6 +84,10 @@ class Job:
     do, and takes its time. `fingerprint` is the one that the renderer is thought to have. `cost` is how many
     seconds of a renderer it is expected to take: what counts for the order in which jobs are done, and does
     not cross.
+
+    A job with `variants` is a batch: of the same original these are made as well, after its own rendition,
+    and each is answered as soon as it is made. `batchable` jobs of the same original may be put together so,
+    which does not cross either.
     """
 
     kind: JobKind = JobKind.RENDER
@@ -86,6 +98,8 @@ class Job:
     background: bool = False
     fingerprint: str = ""
     cost: float = 0.1
+    variants: tuple[Variant, ...] = ()
+    batchable: bool = False
     original: bytes | None = field(default=None, repr=False)
     overlay: bytes | None = field(default=None, repr=False)
 
@@ -104,7 +118,8 @@ class Job:
 class RenderedFile:
     """
     One file that was made: `width` and `height` are px of one frame of what it shows, or is about.
-    `missing_letters` are those of its text that no font has, each once.
+    `missing_letters` are those of its text that no font has, each once. `shared_decode`: it was made from
+    pixels that were decoded for others, and has other bytes than if it had been made alone.
     """
 
     body: bytes = field(repr=False)
@@ -113,6 +128,7 @@ class RenderedFile:
     height: int
     notes: tuple[Note, ...] = ()
     missing_letters: str = ""
+    shared_decode: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +186,12 @@ RendererAnswer = Reply | RefusedJob | CrashedJob
 Task = Callable[[Job], Reply]
 """What does jobs of one kind in a renderer; may raise ProxyError."""
 
+BatchTask = Callable[[Job], Sequence[Callable[[], Reply]]]
+"""
+What does a batch in a renderer: a call for the job's own rendition, then one for each of its variants. They
+are called in this order, and each may raise ProxyError.
+"""
+
 
 def pack_job(job: Job, *, timeout: float) -> tuple[bytes, list[bytes]]:
     """A frame's start and its bodies. `timeout` is in seconds. Raises ValueError when it is too large."""
@@ -183,6 +205,7 @@ def pack_job(job: Job, *, timeout: float) -> tuple[bytes, list[bytes]]:
         "overlay_limits": None if job.overlay_limits is None else _fields(job.overlay_limits),
         "background": job.background,
         "fingerprint": job.fingerprint,
+        "variants": [(variant.options, variant.accepted) for variant in job.variants],
         "bodies": [*bodies],
     }
     return _frame_start(header, [*bodies.values()]), [*bodies.values()]
@@ -206,6 +229,9 @@ def receive_job(connection: socket.socket) -> tuple[Job, float]:
         overlay_limits=None if overlay_limits is None else _limits(overlay_limits),
         background=header["background"],
         fingerprint=header["fingerprint"],
+        variants=tuple(
+            Variant(options=options, accepted=accepted) for options, accepted in header["variants"]
+        ),
         **dict(zip(header["bodies"], bodies, strict=True)),
     )
     return job, header["timeout"]
@@ -227,6 +253,7 @@ def pack_answer(answer: RendererAnswer) -> tuple[bytes, list[bytes]]:
                 "height": file.height,
                 "notes": file.notes,
                 "missing_letters": file.missing_letters,
+                "shared_decode": file.shared_decode,
             }
             for file in answer.files
         ],

@@ -78,6 +78,28 @@ def _noted(image: pyvips.Image) -> pyvips.Image:
     return image
 
 
+def stored_size(header: Header, size: Size) -> Size:
+    """Return `size`, px of the upright picture, as px of the stored one."""
+    return size.swapped if ORIENTATIONS[header.orientation].transposed else size
+
+
+def scaled_decoded(image: pyvips.Image, header: Header, size: Size, spec: Spec) -> pyvips.Image:
+    """As `scaled`, of the whole picture, which was decoded already. Raises BrokenImage."""
+    with _decoding(header):
+        picture = _resampled(image, stored_size(header, size), header, spec).copy_memory()
+        return to_upright(picture, ORIENTATIONS[header.orientation])
+
+
+def has_all_pixels(body: Body, header: Header) -> bool:
+    """Whether `scaled` would have nothing to note of a picture that decodes. Raises BrokenImage."""
+    if header.format is not Format.JPEG:
+        return not suspect(body, header)
+    if not header.whole:
+        return True
+    scans = jpeg.jpeg_scans(body)
+    return scans.all_begun and not scans.lacks_component
+
+
 def _scaled_tiff(page: tiff.TiffPage, header: Header, region: Box, size: Size, spec: Spec) -> pyvips.Image:
     with _decoding(header):
         strictness = tiff.strictness(page)
@@ -184,7 +206,7 @@ def _scaled(
         part = to_stored(region, turned, header.stored)
         image = decoded.crop(part.left, part.top, part.width, part.height)
     elif region == Box(0, 0, header.upright.width, header.upright.height):
-        on_load = _load_options(header, target if loaders_may_scale(spec) else header.stored)
+        on_load = load_options(header, target if loaders_may_scale(spec) else header.stored)
         image = open_image(body, header.format, **on_load, **strictness)
     else:
         part = to_stored(region, turned, header.stored)
@@ -257,7 +279,7 @@ def _page_option(header: Header) -> dict[str, Any]:
     return {"page": header.page} if header.format in PAGED_FORMATS else {}
 
 
-def _load_options(header: Header, target: Size) -> dict[str, Any]:
+def load_options(header: Header, target: Size) -> dict[str, Any]:
     """
     How much of the scaling the loader does: JPEG leaves at least MIN_RESAMPLER_FACTOR to the resampler; a
     WebP goes to its size at once. WebP's own scaler knows nothing of premultiplied alpha, so it gets opaque
