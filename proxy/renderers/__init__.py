@@ -8,22 +8,22 @@ from proxy.renderers.protocol import (
     BatchTask,
     Job,
     JobKind,
+    JobVariant,
     RenderedFile,
     Reply,
     SourceImage,
     SupportedFormats,
     Task,
-    Variant,
 )
 
 __all__ = [
     "BatchTask",
     "Job",
     "JobKind",
+    "JobVariant",
     "RenderedFile",
     "Reply",
     "SourceImage",
     "SupportedFormats",
     "Task",
-    "Variant",
 ]

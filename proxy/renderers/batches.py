@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.model.limits import Limits
-from proxy.renderers.protocol import Job, Reply, Variant
+from proxy.renderers.protocol import Job, JobVariant, Reply
 
 MAX_BATCH = 6
 """Jobs: as many as widths of a page. More would take a turn for longer than others should wait for it."""
@@ -18,7 +18,7 @@ MAX_OPTIONS_CHARACTERS = 5_000
 MIN_SPLIT = 4
 """Jobs of which two renderers do a half each, where there are two: the largest is as much as all others."""
 
-Original = tuple[int, Limits, float]
+BatchKey = tuple[int, Limits, float]
 """What jobs that can be put together have in common: the very bytes in memory, their limits, their time."""
 
 
@@ -37,7 +37,7 @@ class Member:
     reply: asyncio.Future[Reply] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
-    def original(self) -> Original:
+    def key(self) -> BatchKey:
         return id(self.job.original), self.job.limits, self.timeout
 
     def succeed(self, reply: Reply) -> None:
@@ -55,28 +55,28 @@ class WaitingJobs:
 
     def __init__(self, *, renderers: int) -> None:
         self._renderers = renderers
-        self._waiting: dict[Original, list[list[Member]]] = {}
+        self._waiting: dict[BatchKey, list[list[Member]]] = {}
 
     def add(self, member: Member) -> None:
-        groups = self._waiting.setdefault(member.original, [[]])
+        groups = self._waiting.setdefault(member.key, [[]])
         groups[-1].append(member)
 
     def remove(self, member: Member) -> None:
         """It is not to be taken any more; no error if it was."""
-        groups = self._waiting.get(member.original, [])
+        groups = self._waiting.get(member.key, [])
         for group in groups:
             if member in group:
                 group.remove(member)
         groups[:-1] = filter(None, groups[:-1])
         if groups and not any(groups):
-            del self._waiting[member.original]
+            del self._waiting[member.key]
 
     def take(self, first: Member) -> list[Member]:
         """
         Return `first`, which is about to be given to a renderer, and what is to be done with it, the cheapest
         first. Of many jobs it is one half by their cost: another renderer does the other half meanwhile.
         """
-        groups = self._waiting[first.original]
+        groups = self._waiting[first.key]
         number = next(at for at, group in enumerate(groups) if first in group)
         group = sorted(groups[number], key=lambda member: member.job.cost)
         if number == len(groups) - 1 and self._renderers > 1 and len(group) >= MIN_SPLIT:
@@ -95,7 +95,7 @@ class WaitingJobs:
 def batch_job(members: Sequence[Member]) -> Job:
     """Return the job that does all of them, in this order."""
     first, *others = (member.job for member in members)
-    variants = tuple(Variant(options=job.options, accepted=job.accepted) for job in others)
+    variants = tuple(JobVariant(options=job.options, accepted=job.accepted) for job in others)
     return replace(first, variants=variants, cost=sum(member.job.cost for member in members))
 
 

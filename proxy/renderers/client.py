@@ -14,7 +14,7 @@ from proxy.fairness.turns import AbandonedWork, DisplacedWork, LocalTurns, Ticke
 from proxy.model.errors import ClientLeft, Overloaded, ProxyError, TooCostly
 from proxy.renderers.admission import Admission, Place
 from proxy.renderers.batches import AloneAgain, Member, WaitingJobs, batch_job
-from proxy.renderers.exchange import Exchange, PackedJob, unsent_parts
+from proxy.renderers.exchange import Exchange, PackedJob, connected, unsent_parts
 from proxy.renderers.protocol import (
     ACCEPTANCE,
     CrashedJob,
@@ -25,7 +25,7 @@ from proxy.renderers.protocol import (
     Reply,
     pack_job,
 )
-from proxy.renderers.replies import CHUNK_BYTES, receive
+from proxy.renderers.replies import receive
 from proxy.renderers.state import current_fingerprint
 from proxy.telemetry.metrics import Metrics
 
@@ -126,18 +126,18 @@ class RendererClient:
         asked = time.monotonic_ns()
         place.ticket = ticket = self._turns.ask(current_demand(), job.cost)
         member = Member(job=job, asked=asked, timeout=seconds) if job.batchable else None
-        held = True
+        keeps_turn = True
         try:
             if member is None:
                 await self._wait_for_turn(ticket)
                 return await self._run_alone(job, seconds, asked)
             batch = await self._wait_for_batch(ticket, member)
             if batch is None or len(batch) > 1:
+                place.ticket, keeps_turn = None, False
                 if batch is None:
                     self._turns.release(ticket)
                 else:
                     self._start_batch(batch, ticket)
-                place.ticket, held = None, False
                 with suppress(AloneAgain):
                     return await member.reply
                 return await self._attempt(job, seconds, asked)
@@ -145,7 +145,7 @@ class RendererClient:
         except EOFError:
             raise TooCostly("renderers died on this picture") from None
         finally:
-            if held:
+            if keeps_turn:
                 self._turns.release(ticket)
             if not job.background:
                 self._admission.note_duration((time.monotonic_ns() - asked) / 1e9)
@@ -195,9 +195,9 @@ class RendererClient:
 
     async def _run_batch(self, members: Sequence[Member]) -> None:
         """Answer each of them, or leave it to be run alone where another one's failure says nothing of it."""
-        packed = _packed(batch_job(members), members[0].timeout, min(member.asked for member in members))
+        asked = min(member.asked for member in members)
         try:
-            exchange = await self._hand_over(packed)
+            exchange = await self._hand_over(_packed(batch_job(members), members[0].timeout, asked))
         except Overloaded as error:
             for member in members:
                 member.fail(error)
@@ -216,9 +216,8 @@ class RendererClient:
                         return
                     unanswered -= 1
                     self._running -= 1
-                    queue_seconds = exchange.queue_seconds
                     try:
-                        member.succeed(await self._reply(answer, member.job.kind, queue_seconds))
+                        member.succeed(await self._reply(answer, member.job.kind, exchange.queue_seconds))
                     except (ProxyError, RuntimeError) as error:
                         member.fail(error)
         finally:
@@ -257,9 +256,8 @@ class RendererClient:
                         pid, accepted = ACCEPTANCE.unpack(await receive(connection, ACCEPTANCE.size))
                     except (ConnectionError, EOFError):
                         connection.close()  # a renderer died before it accepted: another one does
-                    except OSError:
+                    except OSError:  # the kernel has no memory for another job
                         connection.close()
-                        # The kernel has no memory for another job.
                         raise self._admission.overloaded() from None
                     except BaseException:
                         connection.close()
@@ -278,18 +276,9 @@ class RendererClient:
 
     def _connect(self) -> socket.socket:
         try:
-            connection = socket.socket(socket.AF_UNIX)
-        except OSError:  # too many files are open: with clients, as a rule
+            return connected(self._socket_path)
+        except OSError:  # there is no room in the kernel's queue, or too many files are open
             raise self._admission.overloaded() from None
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK_BYTES)
-        try:
-            # Never waits: at once in the kernel's queue, or (EAGAIN) there is no room in it.
-            connection.connect(self._socket_path)
-        except OSError:
-            connection.close()
-            raise self._admission.overloaded() from None
-        return connection
 
     async def _reply(self, answer: RendererAnswer, kind: JobKind, queue_seconds: float) -> Reply:
         """What a job ended with. Raises its error."""

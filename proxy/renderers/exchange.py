@@ -15,7 +15,7 @@ from typing import Self
 
 from proxy.model.errors import TooCostly
 from proxy.renderers.protocol import JobKind, RendererAnswer
-from proxy.renderers.replies import receive_answer
+from proxy.renderers.replies import CHUNK_BYTES, receive_answer
 
 KILL_GRACE = 0.5
 """Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
@@ -96,6 +96,20 @@ class Exchange:
         if 1 < self.pid < 2**31 and self.pid not in (os.getpid(), os.getppid()):
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+
+def connected(path: str) -> socket.socket:
+    """Return a connection to the renderers, which never waits. Raises OSError when there is no room."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK_BYTES)
+        # At once in the kernel's queue, or (EAGAIN) there is no room in it.
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def unsent_parts(parts: Iterable[bytes], sent: int) -> list[memoryview]:

@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.model.errors import ProxyError
 from proxy.model.limits import Limits
@@ -65,8 +65,7 @@ class JobKind(StrEnum):
     """Tell which formats are decoded and encoded here; needs no original."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class JobVariant(NamedTuple):
     """One more rendition of a job's original: `options` and `accepted` are as those of the job."""
 
     options: str
@@ -85,9 +84,8 @@ class Job:
     seconds of a renderer it is expected to take: what counts for the order in which jobs are done, and does
     not cross.
 
-    A job with `variants` is a batch: of the same original these are made as well, after its own rendition,
-    and each is answered as soon as it is made. `batchable` jobs of the same original may be put together so,
-    which does not cross either.
+    A job with `variants` is a batch: these are made of the same original after its own rendition, each
+    answered as soon as it is made. `batchable`, which does not cross, says that jobs may be put together so.
     """
 
     kind: JobKind = JobKind.RENDER
@@ -98,7 +96,7 @@ class Job:
     background: bool = False
     fingerprint: str = ""
     cost: float = 0.1
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[JobVariant, ...] = ()
     batchable: bool = False
     original: bytes | None = field(default=None, repr=False)
     overlay: bytes | None = field(default=None, repr=False)
@@ -188,8 +186,8 @@ Task = Callable[[Job], Reply]
 
 BatchTask = Callable[[Job], Sequence[Callable[[], Reply]]]
 """
-What does a batch in a renderer: a call for the job's own rendition, then one for each of its variants. They
-are called in this order, and each may raise ProxyError.
+What does a batch in a renderer: calls for the job's own rendition and for each of its variants, made in this
+order. Each may raise ProxyError.
 """
 
 
@@ -205,7 +203,7 @@ def pack_job(job: Job, *, timeout: float) -> tuple[bytes, list[bytes]]:
         "overlay_limits": None if job.overlay_limits is None else _fields(job.overlay_limits),
         "background": job.background,
         "fingerprint": job.fingerprint,
-        "variants": [(variant.options, variant.accepted) for variant in job.variants],
+        "variants": job.variants,
         "bodies": [*bodies],
     }
     return _frame_start(header, [*bodies.values()]), [*bodies.values()]
@@ -229,9 +227,7 @@ def receive_job(connection: socket.socket) -> tuple[Job, float]:
         overlay_limits=None if overlay_limits is None else _limits(overlay_limits),
         background=header["background"],
         fingerprint=header["fingerprint"],
-        variants=tuple(
-            Variant(options=options, accepted=accepted) for options, accepted in header["variants"]
-        ),
+        variants=tuple(JobVariant(*each) for each in header["variants"]),
         **dict(zip(header["bodies"], bodies, strict=True)),
     )
     return job, header["timeout"]

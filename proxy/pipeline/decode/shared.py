@@ -13,14 +13,9 @@ from proxy.model.media import Body, Format, Incoming, InputOnly
 from proxy.options.spec import Spec
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, GarbledRows, MissingRows, jpeg_warnings
-from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
-from proxy.pipeline.decode.pixels import (
-    PLAIN_SCALING,
-    has_all_pixels,
-    load_options,
-    scaled_decoded,
-    stored_size,
-)
+from proxy.pipeline.decode.loader_scale import load_options, page_option, stored_size
+from proxy.pipeline.decode.loaders import open_image
+from proxy.pipeline.decode.pixels import PLAIN_SCALING, has_all_pixels, scaled_decoded
 from proxy.pipeline.decode.scale import loaders_may_scale
 from proxy.pipeline.decode.source import OpenedOriginal
 
@@ -89,13 +84,12 @@ def decode_shared(original: OpenedOriginal, shrink: int) -> SharedDecode | None:
     damaged: the usual way judges that.
     """
     body, header = original.body, original.header
-    options = {"shrink": shrink} if header.format is Format.JPEG else {"page": header.page}
-    strict = {"fail_on": "warning"} if header.format is Format.JPEG else {}
-    if header.format not in (Format.JPEG, *PAGED_FORMATS):
-        options = {}
+    options = page_option(header)
+    if header.format is Format.JPEG:
+        options = {"shrink": shrink, "fail_on": "warning"}
     try:
         with jpeg_warnings():
-            image = open_image(body, header.format, **options, **strict)
+            image = open_image(body, header.format, **options)
             if (
                 image.width * image.height * image.bands * _SAMPLE_BYTES.get(image.format, 4)
                 > MAX_SHARED_BYTES
