@@ -385,8 +385,9 @@ def test_the_methods_that_are_called_or_overridden_are_there(
         (HttpToolsProtocol, ["config", "loop", "parser", "cycle", "pipeline", "flow", "connections"]),
         (HttpToolsProtocol, ["transport", "server_state", "headers", "url"]),
         (RequestResponseCycle, ["response_complete", "response_started", "keep_alive", "on_response"]),
-        (RequestResponseCycle, ["disconnected", "message_event"]),
-        (FlowControl, ["read_paused"]),
+        (RequestResponseCycle, ["disconnected", "message_event", "scope", "transport", "flow"]),
+        (RequestResponseCycle, ["default_headers", "access_log", "waiting_for_100_continue"]),
+        (FlowControl, ["read_paused", "write_paused"]),
         (ServerState, ["connections", "total_requests", "default_headers"]),
     ],
 )  # fmt: skip
