@@ -14,7 +14,7 @@ from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.origins.sources import NOWHERE, Sources
 from proxy.renditions import RenditionRequest, rendition_request
-from proxy.requests.policy import check_policy
+from proxy.requests.policy import check_policy, check_result
 from proxy.url.grammar import read_options, resolve_options
 from proxy.url.path import Address, split_path
 from proxy.url.signing import Secret, verify
@@ -98,6 +98,8 @@ def read_request(
         if not signed and not terms.development:
             raise without_names(error) from None
         raise error if presets.rejected is None else with_rejection(error, presets.rejected) from None
+    if not signed:
+        check_result(terms.policy, written, spec, presets, accepted)
     named = tuple(presets.presets[name] for name in spec.presets)
     lifetimes = with_preset_lifetimes(terms.lifetimes, named)
     request = rendition_request(
