@@ -270,6 +270,8 @@ def _beside_options(preset: Preset) -> Iterator[str]:
         value = getattr(preset, name)
         if name != "options" and value is not None:
             yield f"{name}: {SECONDS.format(value) if PRESET_FIELDS[name] is LIFETIME_KIND else value}"
+    if preset.responsive is not None:
+        yield f"responsive: {preset.responsive}"
 
 
 @app.command("version")

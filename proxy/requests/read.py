@@ -13,7 +13,7 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.origins.sources import NOWHERE, Sources
-from proxy.renditions import RenditionRequest, rendition_request
+from proxy.renditions import RenditionRequest, rendition_request, with_spec
 from proxy.requests.policy import check_policy, check_result
 from proxy.url.grammar import read_options, resolve_options
 from proxy.url.path import Address, split_path
@@ -59,6 +59,21 @@ class ParsedRequest:
     def varies(self) -> bool:
         """Whether the answer depends on the request's Accept header."""
         return self.rendition_request.open_format
+
+    @property
+    def other_widths(self) -> tuple[RenditionRequest, ...]:
+        """
+        What is to be made when this one is: the other widths of its last preset that has all made together,
+        if its own width is one of them.
+        """
+        responsive = next((each.responsive for each in reversed(self.presets) if each.responsive), None)
+        if responsive is None or not responsive.together or self.spec.width not in responsive.widths:
+            return ()
+        return tuple(
+            with_spec(self.rendition_request, replace(self.spec, width=width))
+            for width in responsive.widths
+            if width != self.spec.width
+        )
 
     def for_client(self, error: ProxyError) -> ProxyError:
         """Return `error` without a key that its client may not know."""

@@ -114,6 +114,8 @@ class Images:
         except ProxyError as error:
             error = parsed.for_client(error)
             return await self._failed(parsed, error, self._suggestion(error, raw_path, query), scope)
+        if served.stored and not served.collapsed:
+            self._renditions.prepare(parsed.other_widths)
         response = self._response(parsed, served, self._stable_headers(parsed, served.rendition), left)
         return conditional_response(headers, served.rendition, response)
 
