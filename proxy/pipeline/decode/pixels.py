@@ -152,7 +152,7 @@ def _scaled_jpeg(body: Body, header: Header, region: Box, size: Size, spec: Spec
     if scans.has_end and not missing:
         with _decoding(header):
             image = _scaled(body, header, region, size, spec)
-        return _with_all_scans(_noted(image) if garbled else image, body, header)
+        return _with_all_scans(_noted(image) if garbled or scans.gaps else image, body, header)
     whole = body if scans.has_end else jpeg.with_end(body)
     with _decoding(header):
         if _lacks_much(body, scans) and not header.show_damaged:
