@@ -59,6 +59,12 @@ SCENES = (
 TEXTURES = (meadow, wall, portrait, night)
 
 
+def photographs() -> Pictures:
+    """Those of the drawn ones that are about as hard as real ones."""
+    drawn = (scenes.mountains, scenes.harbour, scenes.dunes, meadow)
+    return {each.__name__: shrunk(each(), 700) for each in drawn}
+
+
 def like_photographs() -> Pictures:
     """26: the samples' scenes small, smaller and as details of full size; harder textures in two sizes."""
     found = {}
@@ -100,3 +106,62 @@ def shrunk(image: pyvips.Image, side: int) -> pyvips.Image:
     if small.hasalpha():
         small = small.flatten(background=[255] * 3)
     return small.cast("uchar").copy_memory()
+
+
+def graphics() -> Pictures:
+    """Flat colours and soft slopes: `flat`, and drawn screens with panels, charts and saturated colours."""
+    return {**flat(), "dashboard": drawn(_dashboard()), "blocks": drawn(_blocks())}
+
+
+def texts() -> Pictures:
+    """Small letters, dark on light, light on dark and in colours."""
+    inks = {"black": ("#ffffff", "#111111"), "night": ("#1e1e2e", "#cdd6f4"), "red": ("#fffdf5", "#d00020")}
+    return {name: drawn(_page(paper, ink)) for name, (paper, ink) in inks.items()}
+
+
+def drawn(svg: str) -> pyvips.Image:
+    image = pyvips.Image.svgload_buffer(svg.encode())
+    return image.flatten(background=[255] * 3).colourspace("srgb").cast("uchar").copy_memory()
+
+
+def _svg(background: str, *parts: str) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="600" font-family="sans-serif">'
+        f'<rect width="800" height="600" fill="{background}"/>{"".join(parts)}</svg>'
+    )
+
+
+def _page(paper: str, ink: str) -> str:
+    words = "the quick brown fox jumps over a lazy dog while seven wizards mix black quartz and pink jade"
+    sizes = [8 + line % 4 * 2 for line in range(30)]
+    return _svg(
+        paper,
+        *(
+            f'<text x="20" y="{24 + 19 * line}" fill="{ink}" font-size="{size}">{words[line:]} {words}</text>'
+            for line, size in enumerate(sizes)
+        ),
+    )
+
+
+def _dashboard() -> str:
+    bars = (
+        f'<rect x="{240 + 34 * bar}" y="{500 - 37 * bar % 260}" width="22" height="{37 * bar % 260}" '
+        f'fill="hsl({bar * 24},80%,50%)"/>'
+        for bar in range(15)
+    )
+    menu = (
+        f'<text x="20" y="{80 + 30 * line}" fill="#e2e8f0" font-size="13">Menu entry {line}</text>'
+        for line in range(15)
+    )
+    return _svg("#f8fafc", '<rect width="200" height="600" fill="#0f172a"/>', *menu, *bars)
+
+
+def _blocks() -> str:
+    return _svg(
+        "#ffffff",
+        *(
+            f'<circle cx="{50 + 100 * (at % 8)}" cy="{50 + 100 * (at // 8)}" r="{20 + at % 5 * 7}" '
+            f'fill="hsl({at * 37 % 360},100%,45%)"/>'
+            for at in range(48)
+        ),
+    )
