@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -30,11 +31,13 @@ class FileThreads:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._started = 0
         self._unfinished = 0
+        self._abandoned: dict[str, asyncio.Future[None]] = {}
 
-    def start(self, call: Callable[[], _T]) -> asyncio.Future[_T]:
+    def start(self, call: Callable[[], _T], ended: asyncio.Future[None] | None = None) -> asyncio.Future[_T]:
         """
         Have `call` made by one of the threads. Raises NoThreadFree. To be called from the event loop; one
-        whose future is cancelled before it began is not made.
+        whose future is cancelled before it began is not made. `ended` is done when no thread is at it any
+        more, whether or not it was cancelled.
         """
         if self._unfinished >= self._size + self._max_queued:
             raise NoThreadFree(self._name)
@@ -44,6 +47,8 @@ class FileThreads:
 
         def finish(result: _T | None, error: BaseException | None) -> None:
             self._unfinished -= 1
+            if ended is not None:
+                ended.set_result(None)
             if future.cancelled():
                 return
             if error is not None:
@@ -69,9 +74,29 @@ class FileThreads:
         self._calls.put(make)
         return future
 
-    async def run(self, call: Callable[[], _T]) -> _T:
-        """Return what `call` returns. Raises NoThreadFree, and what `call` raises."""
-        return await self.start(call)
+    async def run(self, call: Callable[[], _T], name: str | None = None) -> _T:
+        """
+        Return what `call` returns. Raises NoThreadFree, and what `call` raises.
+
+        A call with a `name` waits for the end of one of that name whose caller has left: what hangs keeps one
+        thread, however often it is asked for. It is made then, since it may find something newer.
+        """
+        if name is None:
+            return await self.start(call)
+        while (earlier := self._abandoned.get(name)) is not None:
+            await asyncio.wait([earlier])
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            return await self.start(call, ended)
+        except asyncio.CancelledError:
+            if not ended.done():
+                self._abandoned[name] = ended
+                ended.add_done_callback(partial(self._forget, name))
+            raise
+
+    def _forget(self, name: str, ended: asyncio.Future[None]) -> None:
+        if self._abandoned.get(name) is ended:
+            del self._abandoned[name]
 
     def close(self) -> None:
         """Let all threads end that do not hang. Calls after this start new ones."""

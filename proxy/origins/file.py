@@ -95,7 +95,7 @@ class FileOrigin:
 
     async def fetch(self, key: str, known: Original | None = None) -> Original:
         try:
-            original = await self._in_thread(partial(self._read, key))
+            original = await self._in_thread(partial(self._read, key), name=key)
         except OriginFailed:
             origin_answered()  # the file system did, and said no for this one
             raise
@@ -119,9 +119,9 @@ class FileOrigin:
         self._versions.close()
         self._threads.close()
 
-    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+    async def _in_thread(self, call: Callable[[], _T], name: str | None = None) -> _T:
         try:
-            return await self._threads.run(call)
+            return await self._threads.run(call, name)
         except NoThreadFree as failure:
             raise Overloaded("the folder of originals does not answer right now", retry_after=5) from failure
 

@@ -211,3 +211,55 @@ async def test_threads_are_bounded_and_take_what_waits_in_turn() -> None:
     with pytest.raises(OSError, match="no"):
         await threads.run(fail)
     threads.close()
+
+
+async def test_one_file_that_hangs_keeps_one_thread_however_often_it_is_asked_for() -> None:
+    threads, released = FileThreads("test", 2, 10), threading.Event()
+    made: list[str] = []
+
+    def hang() -> str:
+        made.append("bad")
+        released.wait(30)
+        return "new"
+
+    for _ in range(20):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await threads.run(hang, "bad.png")
+    assert made == ["bad"]
+    async with asyncio.timeout(5):
+        assert await threads.run(lambda: "good", "good.png") == "good"
+    waiting = asyncio.create_task(threads.run(hang, "bad.png"))
+    await asyncio.sleep(0.02)
+    released.set()
+    assert await waiting == "new"
+    assert made == ["bad", "bad"]  # made anew: the earlier one may have found what has changed since
+    threads.close()
+
+
+async def test_other_files_are_read_while_one_that_hangs_is_asked_for_again_and_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, real = threading.Event(), os.stat
+    calls = 0
+
+    def stat(path: Any, *args: Any, **more: Any) -> Any:
+        nonlocal calls
+        if path == b"1.png":
+            calls += 1
+            assert released.wait(60)
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    origin = LimitedOrigin(FileOrigin(folder, Limits()), Source(url=str(folder)), timeout=0.05)
+    try:
+        for _ in range(20):
+            with pytest.raises(OriginTimedOut):
+                await origin.fetch("1.png")
+        assert calls == 1
+        assert (await origin.fetch("2.png")).body == PICTURE
+    finally:
+        released.set()
+    await asyncio.sleep(0.1)
+    assert (await origin.fetch("1.png")).body == PICTURE
+    await origin.close()
