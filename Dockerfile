@@ -6,7 +6,7 @@
 #   docker build -t image-proxy --build-arg FONTS="fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji" .
 # Secrets are better read from a file: IMAGE_PROXY_SECRETS_FILE=/run/secrets/image-proxy.
 
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13-slim-trixie@sha256:ffb752e139c0a19692a43af8d8523b274222dd68eebad5d583b45c2201c6e30a AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PKG_CONFIG=false
 WORKDIR /source
 RUN python -m venv --without-pip /opt/image-proxy
@@ -20,7 +20,7 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /own . \
  && python -m pip --python /opt/image-proxy/bin/python install --no-index --no-deps /own/*.whl \
  && /opt/image-proxy/bin/python -m compileall -q /opt/image-proxy/lib
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13-slim-trixie@sha256:ffb752e139c0a19692a43af8d8523b274222dd68eebad5d583b45c2201c6e30a
 LABEL org.opencontainers.image.title="image-proxy" \
       org.opencontainers.image.description="A self-hosted image transformation proxy: a URL becomes a picture" \
       org.opencontainers.image.licenses="MIT"

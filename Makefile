@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 QUIETLY := PKG_CONFIG=false PIP_ROOT_USER_ACTION=ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install faces fonts run test lint drill bench gallery docs lock clean redis s3 cdn letters
+.PHONY: help install faces fonts run test lint drill bench peers gallery docs lock clean redis s3 cdn letters
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -165,11 +165,11 @@ letters:
 		[ -f $(EMOJI) ]; } || { \
 		echo "The tests need the font Noto Color Emoji: make fonts" >&2; exit 1; }
 
-# Not what fits constants (see CONTRIBUTING.md), and not the pictures that they share.
-BENCHMARKS = $(filter-out benchmarks/fit_% benchmarks/pictures.py,$(wildcard benchmarks/*.py))
+bench: $(VENV)/.installed-dev ## measure beside other servers: `make peers` first; ARGS="--quick" is short
+	@$(BIN)/python -m benchmarks.referee $(ARGS)
 
-bench: $(VENV)/.installed-dev ## every benchmark
-	@for file in $(BENCHMARKS); do echo "$$file"; $(BIN)/python "$$file" || exit; done
+peers: $(VENV)/.installed-dev ## install the servers that `make bench` compares: ipx with npm, thumbor with pip
+	@$(BIN)/python -m benchmarks.servers
 
 gallery: $(VENV)/.installed ## draw the pictures of docs/gallery.md anew
 	$(BIN)/python docs/gallery.py

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from benchmarks import fit_cost, fit_quality_curves, fit_similarity
+from benchmarks import fit_cost, fit_quality_curves, fit_similarity, pods, referee, servers
 from benchmarks.fit_quality_curves import Fitted, bytes_at, chroma_shares, deviations, median_curve, worst
+from benchmarks.processes import cpu_seconds, pss
+from benchmarks.report import Results, Round, markdown
+from benchmarks.scenarios import SCENARIOS, Kind
 from proxy.model.media import Format
 from proxy.pipeline.encode import cost
 from proxy.pipeline.encode.quality_curves import SIMILARITY_CURVES
@@ -130,3 +136,55 @@ def test_a_timing_that_is_off_is_a_failure_that_names_it(
 def test_what_is_quick_anyway_is_not_checked() -> None:
     assert not fit_cost.is_off(fit_cost.Row("png", 0.01, fit_cost.reference), 0.04)
     assert fit_cost.is_off(fit_cost.Row("png", 0.11, fit_cost.reference), 0.04)
+
+
+def test_the_referee_measures_and_writes_its_report(tmp_path: Path, capsys: Output) -> None:
+    assert referee.main(["--quick", "--alone", "--only", "300x200 jpeg", "--report", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert not found["failures"]
+    assert {"ours", "bare"} == set(found["rounds"]["12 MP 4:3 to 300x200 jpeg"])
+    assert "ours" in found["rounds"]["304 of 300x200 jpeg"]
+    assert "| 12 MP 3:2 to 300x200 jpeg | ours | " in (tmp_path / "report.md").read_text()
+    for plot in ("rate-light", "rate-dark", "cpu-light", "cpu-dark"):
+        assert ElementTree.parse(tmp_path / f"{plot}.svg").getroot().tag.endswith("svg")
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    results = Results(machine={})
+    for ours, theirs in ((10.0, 5.0), (40.0, 80.0), (4.0, 4.0)):
+        results.add("cold", "ours", Round(rate=ours, cpu_ms=1))
+        results.add("cold", "peer", Round(rate=theirs, cpu_ms=2))
+    assert results.ratio("cold", "peer", lambda each: each.rate) == 1.0
+    assert "| cold | peer | 5.0 | 1.00 | 2.0 | 2.00 |" in markdown(results)
+
+
+def test_a_server_that_is_not_here_is_left_out() -> None:
+    for entry in servers.entries(servers.ROOT / "benchmarks" / "peers.toml"):
+        assert entry.missing({"tools": "/nowhere"}) or entry.name.startswith("ours")
+
+
+def test_scenarios_have_names_of_their_own_and_every_kind() -> None:
+    assert len({each.name for each in SCENARIOS}) == len(SCENARIOS)
+    assert {each.kind for each in SCENARIOS} == set(Kind)
+
+
+def test_what_a_process_costs_is_seen() -> None:
+    assert cpu_seconds(os.getpid()) > 0
+    assert pss(os.getpid()) > 10_000_000
+
+
+def test_nothing_of_peers_names_a_registry() -> None:
+    folder = servers.ROOT / "benchmarks" / "peers"
+    assert all("://" not in line for line in (folder / "thumbor.lock").read_text().splitlines())
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+    fetched = [each for name, each in packages.items() if name and not each.get("inBundle")]
+    assert fetched
+    assert all("integrity" in each and "resolved" not in each for each in fetched)
+
+
+def test_pods_with_consistent_hashing_render_less() -> None:
+    known = {"photos": 400, "widths": 6, "requests": 8_000, "pods": 10}
+    alone = pods.simulate(pods.Fleet(**known, by_original=False))
+    hashed = pods.simulate(pods.Fleet(**known, by_original=True))
+    assert hashed.decodes < alone.decodes
+    assert sum(alone.answered.values()) == sum(hashed.answered.values()) == 8_000

@@ -85,8 +85,10 @@ def test_kustomization_names_every_manifest_but_the_example() -> None:
 
 
 def test_no_image_floats() -> None:
-    images = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    images += re.findall(r"\bimage: (\S+)", (ROOT / "k8s" / "deployment.yaml").read_text())
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert len(set(bases)) == 1, "what is built in one runs in the other"
+    assert re.fullmatch(r"[\w./-]+:\d[\w.-]*@sha256:[0-9a-f]{64}", bases[0])
+    images = re.findall(r"\bimage: (\S+)", (ROOT / "k8s" / "deployment.yaml").read_text())
     assert images
     for image in images:
         assert re.fullmatch(r"[\w./-]+:\d[\w.-]*", image), image

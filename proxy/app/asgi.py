@@ -127,6 +127,7 @@ def create_app(deployment: Deployment, lines: logs.RequestLog | None = None) -> 
         queue_bytes=settings.queue_bytes,
         metrics=metrics,
         turns=turns,
+        renderers=settings.renderers,
     )
     # In the folder of the socket, which all processes of this deployment share, if there is none on disk.
     purges = open_purge_log(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -34,10 +33,11 @@ from proxy.app.refused_requests import (
     invalid_request,
 )
 from proxy.app.sweep import Phase, Sweep, sweep_of
+from proxy.app.whole_response import WholeResponse, header_lines, write_joined
 from proxy.web.access_log import AccessLog
 from proxy.web.admin_access import REQUEST_TARGET
-from proxy.web.fast_lane import MAX_JOINED_BYTES, MAX_REPEATS_AT_ONCE, FastLane
-from proxy.web.responses import ON_DISCONNECT
+from proxy.web.fast_lane import MAX_REPEATS_AT_ONCE, FastLane
+from proxy.web.responses import ON_DISCONNECT, WRITE_RESPONSE
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -88,6 +88,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        cycle.scope[WRITE_RESPONSE] = WholeResponse(cycle)  # type: ignore[literal-required]
         super()._start_asgi_task(cycle, app)
 
     def _make_sweep(self) -> Sweep:
@@ -196,14 +197,8 @@ class BoundedProtocol(HttpToolsProtocol):
         ready = lane.response(self.parser.get_method(), self.url, self.headers, peer=self.client, port=port)
         if ready is None:
             return False
-        head = b"".join(
-            (ready.status_line, header_lines(tuple(self.server_state.default_headers)), ready.headers)
-        )
-        if len(ready.body) <= MAX_JOINED_BYTES:
-            self.transport.write(head + ready.body)
-        else:
-            self.transport.write(head)
-            self.transport.write(ready.body)
+        common = header_lines(tuple(self.server_state.default_headers))
+        write_joined(self.transport, (ready.status_line, common, ready.headers), ready.body)
         self.server_state.total_requests += 1
         self.window_began = 0.0
         return True
@@ -288,9 +283,3 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         else:
             self.transport.close()
-
-
-@lru_cache(maxsize=2)
-def header_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """The server's own headers as they are sent; it makes them once a second."""
-    return b"".join(b"%b: %b\r\n" % header for header in headers)

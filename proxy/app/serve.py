@@ -45,7 +45,12 @@ def serve_deployment(settings: Settings) -> int:
         if settings.metrics_port is not None:
             listeners.append(stack.enter_context(bind(settings.host, settings.metrics_port)))
         port, metrics_port = (*(each.getsockname()[1] for each in listeners), None)[:2]
-        renderers = stack.enter_context(open_renderers(settings))
+        try:
+            renderers = stack.enter_context(open_renderers(settings))
+        except ValueError:
+            if early_signals:  # a process manager signals all processes of a service
+                return 0
+            raise
         deployment = Deployment(
             settings=settings,
             renderers=renderers.socket_path,

@@ -25,7 +25,7 @@ from typing import Generic
 
 import structlog
 
-from proxy.caches.disk_files import BLOCK_BYTES, blocks, listed, remove
+from proxy.caches.disk_files import BLOCK_BYTES, blocks, listed, read_file, remove
 from proxy.caches.envelope import MAX_LIFETIME, Unverified, entry_name
 from proxy.caches.protocol import CacheEntry, EntryCodec, T
 from proxy.clients.address import TierAddress, folder_of
@@ -43,6 +43,7 @@ _SCAN_EVERY = 3600.0  # s: expired entries and unfinished files lie around for n
 _LOOKUP_TIMEOUT = 2.0  # s: a client waits
 _READ_THREADS, _WRITE_THREADS, _MAX_QUEUED = 6, 2, 1024
 _FILE_ERRORS = (OSError, TimeoutError, NoThreadFree)
+_WHOLE_BYTES, _HEAD_BYTES = 65_536, 4096  # an entry read at once; the first read of any larger one
 _REST = 10.0  # s: until another scan is tried after one that made no room
 
 
@@ -135,12 +136,14 @@ class DiskCache(Generic[T]):
     def _read(self, key: str) -> CacheEntry[T] | None:
         path = self._path(key)
         try:
-            with open(path, "rb") as file:
-                used_at = os.fstat(file.fileno()).st_atime
-                packed = file.read()
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        entry = self._codec.unpack(packed, key)
+        try:
+            used_at = os.fstat(descriptor).st_atime
+            entry = self._unpack(descriptor, os.fstat(descriptor).st_size, key)
+        finally:
+            os.close(descriptor)
         now = self._clock()
         if entry is None or entry.expires_at <= now:
             remove(path)
@@ -152,6 +155,13 @@ class DiskCache(Generic[T]):
             with suppress(OSError):
                 os.utime(path, (now, entry.expires_at))
         return entry
+
+    def _unpack(self, descriptor: int, size: int, key: str) -> CacheEntry[T] | None:
+        if size <= _WHOLE_BYTES:
+            return self._codec.unpack(read_file(descriptor, 0, size), key)
+        # Two buffers of a large body cost more than its digest: each time the system gives zeroed ones.
+        head = read_file(descriptor, 0, _HEAD_BYTES)
+        return self._codec.unpack(head, key, lambda offset: read_file(descriptor, offset, size))
 
     def _write(self, key: str, value: T, expires_at: float) -> None:
         path = self._path(key)

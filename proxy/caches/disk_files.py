@@ -27,3 +27,12 @@ def listed(path: str) -> list[os.DirEntry[str]]:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def read_file(descriptor: int, start: int, stop: int) -> bytes:
+    """The bytes of an open file from `start` up to `stop`, fewer where it ends before."""
+    parts = []
+    while start < stop and (part := os.pread(descriptor, stop - start, start)):
+        parts.append(part)
+        start += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -15,7 +15,7 @@ import struct
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from proxy.caches.protocol import CacheEntry, EntryCodec
+from proxy.caches.protocol import CacheEntry, EntryCodec, ReadBody
 from proxy.model.media import Note, Rendition, parse_format
 
 if TYPE_CHECKING:
@@ -63,15 +63,21 @@ def pack_rendition(rendition: Rendition, key: str, expires_at: float) -> bytes:
     return seal(key, facts, etag, notes, rendition.body)
 
 
-def unpack_rendition(packed: bytes, key: str) -> CacheEntry[Rendition] | None:
+def unpack_rendition(
+    packed: bytes, key: str, read_body: ReadBody | None = None
+) -> CacheEntry[Rendition] | None:
     """
     The rendition and when it expires, which is the caller's to check; `None` for everything that
-    `pack_rendition` did not make for this key.
+    `pack_rendition` did not make for this key. With `read_body`, `packed` may end after the notes.
     """
-    return _open(packed) if has_seal(packed, key, _FACTS.size) else None
+    if len(packed) < _ETAG_AT:
+        return None
+    *_, etag_size, notes_size = _FACTS.unpack_from(packed, _DIGEST.stop)
+    head, body = split(packed, _ETAG_AT + etag_size + notes_size, read_body)
+    return _open(head, body) if has_seal(head, body, key) else None
 
 
-def _open(packed: bytes) -> CacheEntry[Rendition] | None:
+def _open(packed: bytes, body: bytes) -> CacheEntry[Rendition] | None:
     """A digest is no signature: who can write here can make one, so the facts are looked at as well."""
     expires_at, made_at, modified, purge, width, height, format, etag_size, notes_size = _FACTS.unpack_from(
         packed, _DIGEST.stop
@@ -86,10 +92,10 @@ def _open(packed: bytes) -> CacheEntry[Rendition] | None:
     except ValueError:
         return None
     times = (expires_at, made_at, last_modified or 0.0)
-    if len(packed) < body_at or not etag.isprintable() or not all(abs(t) < _LATEST for t in times):
+    if len(packed) != body_at or not etag.isprintable() or not all(abs(t) < _LATEST for t in times):
         return None
     rendition = Rendition(
-        body=packed[body_at:],
+        body=body,
         format=format,
         width=width,
         height=height,
@@ -116,13 +122,23 @@ def seal(key: str, *parts: bytes) -> bytes:
     return b"".join((_MAGIC, digest.digest()[:16], *parts))
 
 
-def has_seal(packed: bytes, key: str, min_size: int) -> bool:
-    """Whether `seal` made it for this key, with a content of `min_size` bytes or more."""
-    if len(packed) < CONTENT_OFFSET + min_size or not packed.startswith(_MAGIC):
+def split(packed: bytes, body_at: int, read_body: ReadBody | None) -> tuple[bytes, bytes]:
+    """The head and the body of an entry, the latter not copied where `read_body` reads it by itself."""
+    if read_body is None:
+        return packed[:body_at], packed[body_at:]
+    if len(packed) < body_at:
+        return split(read_body(0), body_at, None)
+    return packed[:body_at], read_body(body_at)
+
+
+def has_seal(head: bytes, body: bytes, key: str) -> bool:
+    """Whether `seal` made this for this key, be it cut there or elsewhere."""
+    if not head.startswith(_MAGIC):
         return False
     digest = _keyed_digest(key)
-    digest.update(memoryview(packed)[CONTENT_OFFSET:])
-    return digest.digest()[:16] == packed[_DIGEST]
+    digest.update(memoryview(head)[CONTENT_OFFSET:])
+    digest.update(body)
+    return digest.digest()[:16] == head[_DIGEST]
 
 
 def _keyed_digest(key: str) -> HASH:

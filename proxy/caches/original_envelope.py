@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import struct
 
-from proxy.caches.envelope import CONTENT_OFFSET, has_seal, seal
-from proxy.caches.protocol import CacheEntry, EntryCodec
+from proxy.caches.envelope import CONTENT_OFFSET, has_seal, seal, split
+from proxy.caches.protocol import CacheEntry, EntryCodec, ReadBody
 from proxy.model.media import CachePolicy, Original
 
 # expires_at, received_at, fresh_for, stale while revalidate, stale if error, last_modified (NaN: absent),
@@ -32,23 +32,31 @@ def pack_original(original: Original, key: str, expires_at: float) -> bytes:
     return seal(key, facts, version, etag or b"", original.body)
 
 
-def unpack_original(packed: bytes, key: str) -> CacheEntry[Original] | None:
-    """The original and when it expires; `None` for what `pack_original` did not make for this key."""
-    if not has_seal(packed, key, _FACTS.size):
+def unpack_original(
+    packed: bytes, key: str, read_body: ReadBody | None = None
+) -> CacheEntry[Original] | None:
+    """
+    The original and when it expires; `None` for what `pack_original` did not make for this key. With
+    `read_body`, `packed` may end after the etag.
+    """
+    if len(packed) < CONTENT_OFFSET + _FACTS.size:
         return None
     *times, after_purge, version_size, etag_size = _FACTS.unpack_from(packed, CONTENT_OFFSET)
     expires_at, received_at, fresh_for, stale_while_revalidate, stale_if_error, modified = map(_read, times)
     version_at = CONTENT_OFFSET + _FACTS.size
     etag_at = version_at + version_size
     body_at = etag_at + max(etag_size, 0)
-    if len(packed) < body_at or expires_at is None or received_at is None or stale_while_revalidate is None:
+    head, body = split(packed, body_at, read_body)
+    if not has_seal(head, body, key) or len(head) != body_at:
+        return None
+    if expires_at is None or received_at is None or stale_while_revalidate is None:
         return None
     try:
-        version, etag = packed[version_at:etag_at].decode(), packed[etag_at:body_at].decode()
+        version, etag = head[version_at:etag_at].decode(), head[etag_at:].decode()
     except UnicodeDecodeError:
         return None
     original = Original(
-        body=packed[body_at:],
+        body=body,
         version=version,
         etag=None if etag_size < 0 else etag,
         last_modified=modified,

@@ -78,12 +78,25 @@ class Tier(Cache[T], Protocol[T]):
     def stats(self) -> Stats: ...
 
 
+ReadBody = Callable[[int], bytes]
+"""Reads all from an offset in an entry on (bytes)."""
+
+
+class Unpack(Protocol[T]):
+    """Reads an entry, or its first bytes and what reads the rest of it."""
+
+    def __call__(
+        self, packed: bytes, key: str, read_body: ReadBody | None = None
+    ) -> CacheEntry[T] | None: ...
+
+
 class EntryCodec(NamedTuple, Generic[T]):
     """
     Converts entries to bytes that prove their integrity, for stores to which others can write.
 
     `unpack` returns `None` for all bytes that `pack` did not make for this key; it does not check the expiry.
+    It takes an entry, or its first bytes and what reads all from an offset on: then the body is not copied.
     """
 
     pack: Callable[[T, str, float], bytes]
-    unpack: Callable[[bytes, str], CacheEntry[T] | None]
+    unpack: Unpack[T]

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import typer
 from typer.core import TyperGroup
@@ -31,7 +31,7 @@ from proxy.config.settings import load_settings
 from proxy.config.units import SECONDS
 from proxy.fonts.letters import font_coverage
 from proxy.geometry.plan import plan
-from proxy.model.errors import ProxyError
+from proxy.model.errors import InvalidRequest, ProxyError
 from proxy.model.media import FORMATS
 from proxy.options import catalogue
 from proxy.url.grammar import canonical_text, format_options, parse_options, resolve_options
@@ -165,8 +165,14 @@ def explain_command(
     """
     settings = load_settings()
     presets = deployed_presets(settings)
-    options = options_in(options, settings.mount)
-    spec = parse_options(options, presets.options, presets.defaults, presets.layers)
+    meant = meant_by(options, settings.mount)
+    try:
+        options = options_in(options, settings.mount)
+        spec = parse_options(options, presets.options, presets.defaults, presets.layers)
+    except InvalidRequest as error:
+        if meant is None:
+            raise
+        raise Refused(f"{error}; did you mean {meant}?") from error
     parts = [f"canonical: {canonical_text(spec)}"]
     if became := [
         (item, (what,))
@@ -178,16 +184,33 @@ def explain_command(
         most = FORMATS[spec.fixed_format].max_side if spec.fixed_format else None
         steps = explain_plan(spec, plan(spec, size, settings.limits, most), size)
         parts.append(tables.listing((step, (what,)) for step, what in steps))
+    if meant is not None:
+        parts.append(f"did you mean {meant}?")
     typer.echo("\n\n".join(parts))
 
 
 def options_in(text: str, mount: str) -> str:
     """The options of a path or of a whole URL; options themselves as they are. Raises InvalidRequest."""
-    url = urlsplit(text)
-    if not url.scheme and not text.startswith("/"):
+    if "/" not in text:
         return text
-    below = info_prefix_of(url.path.removeprefix(mount))
+    url, below = _split_url(text, mount)
     return split_path(url.path.encode(), url.query.encode(), mount, below).options
+
+
+def meant_by(text: str, mount: str) -> str | None:
+    """The path that the author of a path or a URL probably meant, where it is another one."""
+    from proxy.requests.correction import corrected_path  # its room knows of Redis
+
+    url, below = _split_url(text, mount)
+    found = corrected_path(url.path.removeprefix(mount), url.query, below) if "/" in text else None
+    return None if found is None else mount + found
+
+
+def _split_url(text: str, mount: str) -> tuple[SplitResult, str]:
+    """With what stands before its options."""
+    is_path_or_url = text.startswith(("/", "http://", "https://"))
+    url = urlsplit(text if is_path_or_url else f"/{text}")
+    return url, info_prefix_of(url.path.removeprefix(mount))
 
 
 @presets_app.command("check")
@@ -247,6 +270,8 @@ def _beside_options(preset: Preset) -> Iterator[str]:
         value = getattr(preset, name)
         if name != "options" and value is not None:
             yield f"{name}: {SECONDS.format(value) if PRESET_FIELDS[name] is LIFETIME_KIND else value}"
+    if preset.responsive is not None:
+        yield f"responsive: {preset.responsive}"
 
 
 @app.command("version")

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from ruamel.yaml.nodes import MappingNode, Node
 
 from proxy.config.listed import ListedValues, read_listed
+from proxy.config.responsive import Responsive, read_responsive
 from proxy.config.units import WholeSeconds
 from proxy.config.yaml import (
     ValueReader,
@@ -50,7 +51,8 @@ class InvalidPresets(Exception):
 class Preset:
     """
     The four lifetimes are seconds. `on_error` is the key of a picture shown instead of an error, under
-    the error's status or under `on_error_status`, which can only be 200.
+    the error's status or under `on_error_status`, which can only be 200. `responsive` are the widths that
+    pages use of it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Preset:
     stale_if_error: int | None = None
     on_error: str | None = None
     on_error_status: int | None = None
+    responsive: Responsive | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,12 +266,13 @@ def read_preset(name: str, node: Node, file: Presets) -> Preset:
     """Read one preset: options alone, or a mapping. `file` has the defaults and overlays of the same file."""
     if isinstance(node, MappingNode):
         what = f"preset {name!r}"
-        nodes = read_mapping(node, what, PRESET_FIELDS)
+        nodes = read_mapping(node, what, (*PRESET_FIELDS, "responsive"))
         if "options" not in nodes:
             raise fault(node, f"{what} has no 'options'; '_' stands for none")
         if "on_error_status" in nodes and "on_error" not in nodes:
             raise fault(nodes["on_error_status"], f"{what} has no 'on_error' that a status could be for")
-        preset = Preset(name=name, **read_values(nodes, PRESET_FIELDS))
+        responsive = read_responsive(nodes.pop("responsive")) if "responsive" in nodes else None
+        preset = Preset(name=name, responsive=responsive, **read_values(nodes, PRESET_FIELDS))
     else:
         preset = Preset(name=name, options=read_value(name, node, OPTIONS_KIND))
     with errors_at(node, name):

@@ -178,6 +178,23 @@ class Original:
     after_purge: int = 0
 
 
+SHARED_ROAD = "-s"
+"""
+How the ETag of a rendition ends that was made from pixels which were decoded for others as well: it has other
+bytes than one that was decoded for itself, and looks the same.
+"""
+
+
+def with_road(etag: str, *, shared: bool) -> str:
+    """Return the ETag of the rendition with the identity `etag`, for the way in which it was decoded."""
+    return etag + SHARED_ROAD if shared else etag
+
+
+def without_road(etag: str) -> str:
+    """Return what the ETags of a rendition have in common, however it was decoded."""
+    return etag.removesuffix(SHARED_ROAD)
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Rendition:
     """
@@ -213,8 +230,8 @@ class Rendition:
         return min(lifetime, FLAWED_MAX_AGE) if self.is_flawed else lifetime
 
     def matches(self, etag: str) -> bool:
-        """Whether it is the rendition of that identity, and not what stands in for it."""
-        return not self.is_provisional and self.etag == etag
+        """Whether it is the rendition of that identity, however decoded, and not what stands in for it."""
+        return not self.is_provisional and without_road(self.etag) == without_road(etag)
 
     def as_final(self) -> Self:
         """Return the same rendition as one that no better one will replace."""

@@ -84,7 +84,8 @@ class LimitedOrigin:
             async with asyncio.timeout(self._timeout):
                 await refreshing()
         except TimeoutError as failure:
-            raise timed_out(key) from failure
+            if self._origin.version(key) is None:  # else the last known one counts
+                raise timed_out(key) from failure
 
     async def _fetch_in_turn(self, key: str, known: Original | None, ticket: Ticket) -> Original:
         probing, started = self._breaker.open, False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter
 
 import pyvips
@@ -14,14 +15,25 @@ from proxy.model.limits import Limits
 from proxy.model.media import Document
 from proxy.model.negotiation import Bucket, parse_bucket
 from proxy.options.spec import Spec
+from proxy.pipeline.batch import Batch
 from proxy.pipeline.decode.loaders import loadable
 from proxy.pipeline.describe.facts import describe
 from proxy.pipeline.encode.savers import savable
 from proxy.pipeline.find.faces import detector
 from proxy.pipeline.fingerprint import fingerprint
 from proxy.pipeline.render import render
+from proxy.pipeline.stages import Rendered
 from proxy.pipeline.warm_up import warm_up
-from proxy.renderers import Job, JobKind, RenderedFile, Reply, SourceImage, SupportedFormats, Task
+from proxy.renderers import (
+    BatchTask,
+    Job,
+    JobKind,
+    RenderedFile,
+    Reply,
+    SourceImage,
+    SupportedFormats,
+    Task,
+)
 from proxy.url.grammar import parse_options
 
 
@@ -46,7 +58,23 @@ def prepare() -> None:
 
 def render_task(job: Job) -> Reply:
     """The picture that a job asks for. Raises what `render` raises."""
-    rendered = render(*_arguments(job), background=job.background)
+    return _reply(render(*_arguments(job), background=job.background))
+
+
+def batch_task(job: Job) -> list[Callable[[], Reply]]:
+    """What makes the pictures that a batch asks for, one after another. Raises what `render` raises."""
+    original, spec, limits, accepted, *_ = _arguments(job)
+    more = [(parse_options(each.options), parse_bucket(each.accepted)) for each in job.variants]
+    batch = Batch(original, limits, [(spec, accepted), *more])
+    return [partial(_batched_reply, batch, number) for number in range(1 + len(more))]
+
+
+def _batched_reply(batch: Batch, number: int) -> Reply:
+    made = batch.render(number)
+    return _reply(made.rendered, shared_decode=made.shared_decode)
+
+
+def _reply(rendered: Rendered, *, shared_decode: bool = False) -> Reply:
     upright = rendered.source.upright
     file = RenderedFile(
         body=rendered.body,
@@ -55,6 +83,7 @@ def render_task(job: Job) -> Reply:
         height=rendered.height,
         notes=rendered.notes,
         missing_letters=rendered.missing_letters,
+        shared_decode=shared_decode,
     )
     return Reply(
         files=(file,),
@@ -89,12 +118,14 @@ def _arguments(job: Job) -> tuple[bytes, Spec, Limits, Bucket, bytes | None, Lim
     return job.original, spec, job.limits, accepted, job.overlay, job.overlay_limits
 
 
-__all__ = ["TASKS", "fingerprint", "warm_up"]
+__all__ = ["BATCH_TASK", "TASKS", "fingerprint", "warm_up"]
 
 TASKS: Mapping[JobKind, Task] = {
     JobKind.RENDER: render_task,
     JobKind.DESCRIBE: describe_task,
     JobKind.FORMATS: formats_task,
 }
+
+BATCH_TASK: BatchTask = batch_task
 
 prepare()

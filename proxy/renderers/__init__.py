@@ -5,8 +5,10 @@ import this room too: its door is the protocol, and knows neither the event loop
 """
 
 from proxy.renderers.protocol import (
+    BatchTask,
     Job,
     JobKind,
+    JobVariant,
     RenderedFile,
     Reply,
     SourceImage,
@@ -14,4 +16,14 @@ from proxy.renderers.protocol import (
     Task,
 )
 
-__all__ = ["Job", "JobKind", "RenderedFile", "Reply", "SourceImage", "SupportedFormats", "Task"]
+__all__ = [
+    "BatchTask",
+    "Job",
+    "JobKind",
+    "JobVariant",
+    "RenderedFile",
+    "Reply",
+    "SourceImage",
+    "SupportedFormats",
+    "Task",
+]

@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from proxy.fairness.demand import current_demand
 from proxy.fairness.turns import AbandonedWork, DisplacedWork, LocalTurns, Ticket, Turns
-from proxy.model.errors import ClientLeft, TooCostly
+from proxy.model.errors import ClientLeft, Overloaded, ProxyError, TooCostly
 from proxy.renderers.admission import Admission, Place
-from proxy.renderers.protocol import ACCEPTANCE, CrashedJob, Job, RefusedJob, Reply, pack_job
-from proxy.renderers.replies import CHUNK_BYTES, receive, receive_answer
+from proxy.renderers.batches import AloneAgain, Member, WaitingJobs, batch_job
+from proxy.renderers.exchange import Exchange, PackedJob, connected, unsent_parts
+from proxy.renderers.protocol import (
+    ACCEPTANCE,
+    CrashedJob,
+    Job,
+    JobKind,
+    RefusedJob,
+    RendererAnswer,
+    Reply,
+    pack_job,
+)
+from proxy.renderers.replies import receive
 from proxy.renderers.state import current_fingerprint
 from proxy.telemetry.metrics import Metrics
 
 UNLIMITED = 1_000_000
 """Turns at a time where nothing else is said: the renderers take jobs in the order in which they come."""
-
-KILL_GRACE = 0.5
-"""Seconds past its deadline before a renderer is killed from here: the kernel's own kill has failed then."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PackedJob:
-    """A job as it crosses: its `parts` one after another, asked for at `asked` (monotonic ns)."""
-
-    job: Job
-    parts: list[bytes]
-    timeout: float
-    asked: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AcceptedJob:
-    """The renderer that accepted a job at `accepted` (monotonic ns), and the parts that it has yet to get."""
-
-    connection: socket.socket
-    unsent: list[memoryview]
-    pid: int
-    accepted: int
 
 
 class RendererClient:
@@ -54,7 +40,8 @@ class RendererClient:
     Jobs wait for one of `turns`, by which clients share the renderers; those that have one are taken in the
     order in which they come, also those of other processes. How many may wait, `queue_size`, `queue_bytes`
     and `background_timeout` say (see Admission). None waits longer than `queue_timeout` seconds for its turn.
-    An answer has at most `max_reply_bytes`.
+    An answer has at most `max_reply_bytes`. Jobs of one original that wait at the same moment are done as one
+    where they may be, and as two where there are several `renderers`.
     """
 
     def __init__(
@@ -68,7 +55,10 @@ class RendererClient:
         max_reply_bytes: int = 256_000_000,
         metrics: Metrics | None = None,
         turns: Turns | None = None,
+        renderers: int = 1,
     ) -> None:
+        self._waiting_jobs = WaitingJobs(renderers=renderers)
+        self._batches: set[asyncio.Task[None]] = set()
         self._turns = turns or LocalTurns(UNLIMITED)
         self._metrics = metrics or Metrics()
         self._socket_path = socket_path
@@ -127,24 +117,111 @@ class RendererClient:
                 return await self._run(job, timeout, place)
 
     def close(self) -> None:
-        """End what its turns need."""
+        """End what its turns need, and its batches."""
+        for batch in self._batches:
+            batch.cancel()
         self._turns.close()
 
     async def _run(self, job: Job, seconds: float, place: Place) -> Reply:
-        start, bodies = pack_job(job, timeout=seconds)
-        packed = _PackedJob(job=job, parts=[start, *bodies], timeout=seconds, asked=time.monotonic_ns())
+        asked = time.monotonic_ns()
         place.ticket = ticket = self._turns.ask(current_demand(), job.cost)
+        member = Member(job=job, asked=asked, timeout=seconds) if job.batchable else None
+        keeps_turn = True
         try:
-            await self._wait_for_turn(ticket)
-            with suppress(EOFError):
-                return await self._attempt(packed)
-            return await self._attempt(packed)
+            if member is None:
+                await self._wait_for_turn(ticket)
+                return await self._run_alone(job, seconds, asked)
+            batch = await self._wait_for_batch(ticket, member)
+            if batch is None or len(batch) > 1:
+                place.ticket, keeps_turn = None, False
+                if batch is None:
+                    self._turns.release(ticket)
+                else:
+                    self._start_batch(batch, ticket)
+                with suppress(AloneAgain):
+                    return await member.reply
+                return await self._attempt(job, seconds, asked)
+            return await self._run_alone(job, seconds, asked)
         except EOFError:
             raise TooCostly("renderers died on this picture") from None
         finally:
-            self._turns.release(ticket)
+            if keeps_turn:
+                self._turns.release(ticket)
             if not job.background:
-                self._admission.note_duration((time.monotonic_ns() - packed.asked) / 1e9)
+                self._admission.note_duration((time.monotonic_ns() - asked) / 1e9)
+
+    async def _run_alone(self, job: Job, seconds: float, asked: int) -> Reply:
+        """Raises EOFError when two renderers died."""
+        with suppress(EOFError):
+            return await self._attempt(job, seconds, asked)
+        return await self._attempt(job, seconds, asked)
+
+    async def _wait_for_batch(self, ticket: Ticket, member: Member) -> list[Member] | None:
+        """
+        Wait for the turn of `ticket`, and return the members that are to be done with it; `None` when another
+        one's turn came first, and `member` is done with that. Raises what `_wait_for_turn` raises.
+        """
+        self._waiting_jobs.add(member)
+        turn = asyncio.ensure_future(self._wait_for_turn(ticket))
+        try:
+            await asyncio.wait((turn, member.taken), return_when=asyncio.FIRST_COMPLETED)
+            if member.taken.done():
+                return None
+            await turn
+            return self._waiting_jobs.take(member)
+        finally:
+            if not turn.cancel() and not turn.cancelled():
+                turn.exception()  # retrieved: it may not have been what was waited for
+            self._waiting_jobs.remove(member)
+
+    def _start_batch(self, members: Sequence[Member], ticket: Ticket) -> None:
+        """Have a batch run, which goes on when one of its callers leaves, and ends when all have."""
+        task = asyncio.create_task(self._run_batch(members))
+        self._batches.add(task)
+
+        def end_unless_awaited(_: object) -> None:
+            if all(member.reply.done() for member in members):
+                task.cancel()
+
+        def ended(_: object) -> None:
+            self._batches.discard(task)
+            self._turns.release(ticket)
+            for member in members:
+                member.fail(AloneAgain())
+
+        for member in members:
+            member.reply.add_done_callback(end_unless_awaited)
+        task.add_done_callback(ended)
+
+    async def _run_batch(self, members: Sequence[Member]) -> None:
+        """Answer each of them, or leave it to be run alone where another one's failure says nothing of it."""
+        asked = min(member.asked for member in members)
+        try:
+            exchange = await self._hand_over(_packed(batch_job(members), members[0].timeout, asked))
+        except Overloaded as error:
+            for member in members:
+                member.fail(error)
+            return
+        unanswered = len(members)
+        self._running += unanswered
+        try:
+            with exchange:
+                for member in members:
+                    try:
+                        answer = await exchange.answer()
+                    except EOFError:
+                        return
+                    except TooCostly as error:
+                        member.fail(error)
+                        return
+                    unanswered -= 1
+                    self._running -= 1
+                    try:
+                        member.succeed(await self._reply(answer, member.job.kind, exchange.queue_seconds))
+                    except (ProxyError, RuntimeError) as error:
+                        member.fail(error)
+        finally:
+            self._running -= unanswered
 
     async def _wait_for_turn(self, ticket: Ticket) -> None:
         if ticket.granted.done() and ticket.granted.exception() is None:
@@ -157,13 +234,17 @@ class RendererClient:
         except (DisplacedWork, TimeoutError):
             raise self._admission.overloaded() from None
 
-    async def _attempt(self, packed: _PackedJob) -> Reply:
+    async def _attempt(self, job: Job, seconds: float, asked: int) -> Reply:
         """Raises EOFError when the renderer dies."""
-        accepted = await self._hand_over(packed)
-        with accepted.connection:
-            return await self._reply(packed, accepted)
+        with await self._hand_over(_packed(job, seconds, asked)) as exchange:
+            self._running += 1
+            try:
+                answer = await exchange.answer()
+            finally:
+                self._running -= 1
+            return await self._reply(answer, job.kind, exchange.queue_seconds)
 
-    async def _hand_over(self, packed: _PackedJob) -> _AcceptedJob:
+    async def _hand_over(self, packed: PackedJob) -> Exchange:
         """The job in the hands of a renderer, with the start of its bodies. Raises Overloaded."""
         try:
             async with asyncio.timeout(self._queue_timeout):
@@ -175,96 +256,45 @@ class RendererClient:
                         pid, accepted = ACCEPTANCE.unpack(await receive(connection, ACCEPTANCE.size))
                     except (ConnectionError, EOFError):
                         connection.close()  # a renderer died before it accepted: another one does
-                    except OSError:
+                    except OSError:  # the kernel has no memory for another job
                         connection.close()
-                        # The kernel has no memory for another job.
                         raise self._admission.overloaded() from None
                     except BaseException:
                         connection.close()
                         raise
                     else:
-                        return _AcceptedJob(
+                        return Exchange(
+                            packed=packed,
                             connection=connection,
-                            unsent=_after(packed.parts, sent),
+                            unsent=unsent_parts(packed.parts, sent),
                             pid=pid,
                             accepted=accepted,
+                            max_reply_bytes=self._max_reply_bytes,
                         )
         except TimeoutError:
             raise self._admission.overloaded() from None
 
     def _connect(self) -> socket.socket:
         try:
-            connection = socket.socket(socket.AF_UNIX)
-        except OSError:  # too many files are open: with clients, as a rule
+            return connected(self._socket_path)
+        except OSError:  # there is no room in the kernel's queue, or too many files are open
             raise self._admission.overloaded() from None
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK_BYTES)
-        try:
-            # Never waits: at once in the kernel's queue, or (EAGAIN) there is no room in it.
-            connection.connect(self._socket_path)
-        except OSError:
-            connection.close()
-            raise self._admission.overloaded() from None
-        return connection
 
-    async def _reply(self, packed: _PackedJob, accepted: _AcceptedJob) -> Reply:
-        """What the job ended with. Raises EOFError when the renderer died."""
-        began = min(max(accepted.accepted, packed.asked), time.monotonic_ns())
-        seconds = packed.timeout
-        self._running += 1
-        try:
-            async with asyncio.timeout(seconds + KILL_GRACE) as deadline:
-                loop = asyncio.get_running_loop()
-                for part in accepted.unsent:
-                    await loop.sock_sendall(accepted.connection, part)
-                if accepted.unsent:  # the renderer's own clock starts when it has all bodies
-                    deadline.reschedule(loop.time() + seconds + KILL_GRACE)
-                answer = await receive_answer(accepted.connection, packed.job.kind, self._max_reply_bytes)
-        except TimeoutError:
-            _kill(accepted)
-            raise _too_slow(seconds) from None
-        except (ConnectionError, EOFError):
-            if time.monotonic_ns() - began >= seconds * 1e9:
-                raise _too_slow(seconds) from None
-            raise EOFError from None
-        except ValueError:  # not an answer: this renderer is not ours any more
-            _kill(accepted)
-            raise TooCostly("a renderer went wrong on this picture") from None
-        finally:
-            self._running -= 1
+    async def _reply(self, answer: RendererAnswer, kind: JobKind, queue_seconds: float) -> Reply:
+        """What a job ended with. Raises its error."""
         match answer:
             case RefusedJob():
                 raise answer.error
             case CrashedJob():
-                failure = RuntimeError(f"a job of the kind {packed.job.kind} raised {answer.exception}")
+                failure = RuntimeError(f"a job of the kind {kind} raised {answer.exception}")
                 failure.add_note(answer.trace)
                 raise failure
         if answer.fingerprint != self._fingerprint:
             self._fingerprint = await asyncio.to_thread(current_fingerprint, self._socket_path)
-        queue_seconds = (began - packed.asked) / 1e9
         self._metrics.rendered(queue_seconds, answer.timings)
         return replace(answer, queue_seconds=queue_seconds)
 
 
-def _after(parts: Iterable[bytes], sent: int) -> list[memoryview]:
-    """All of `parts` from byte `sent` on, without a copy."""
-    rest = []
-    for part in parts:
-        if sent < len(part):
-            rest.append(memoryview(part)[sent:])
-        sent = max(0, sent - len(part))
-    return rest
-
-
-def _too_slow(seconds: float) -> TooCostly:
-    return TooCostly(f"this picture took longer than {seconds:g} s to render")
-
-
-def _kill(accepted: _AcceptedJob) -> None:
-    """
-    A process that holds our connection open is alive, so the pid is still its own: unless it lied, which must
-    neither end us nor the supervisor that started us.
-    """
-    if 1 < accepted.pid < 2**31 and accepted.pid not in (os.getpid(), os.getppid()):
-        with suppress(ProcessLookupError):
-            os.kill(accepted.pid, signal.SIGKILL)
+def _packed(job: Job, seconds: float, asked: int) -> PackedJob:
+    start, bodies = pack_job(job, timeout=seconds)
+    return PackedJob(kind=job.kind, parts=[start, *bodies], timeout=seconds, asked=asked)

@@ -20,9 +20,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from proxy.model.errors import ProxyError, TooCostly
@@ -32,10 +33,12 @@ from proxy.renderers.protocol import (
     MAX_BODIES,
     NO_FINGERPRINT,
     READY,
+    BatchTask,
     CrashedJob,
     Job,
     JobKind,
     RefusedJob,
+    Reply,
     Task,
     pack_answer,
     receive_job,
@@ -93,6 +96,7 @@ def main() -> None:
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     module = importlib.import_module(parameters.tasks)
     tasks: Mapping[JobKind, Task] = module.TASKS
+    batch_task: BatchTask | None = getattr(module, "BATCH_TASK", None)
     getattr(module, "warm_up", _nothing)()
     fingerprint: str = getattr(module, "fingerprint", str)()
     gc.freeze()
@@ -108,7 +112,7 @@ def main() -> None:
         except OSError:  # the supervisor has shut the socket: nothing waits any more
             break
         with connection:
-            expected = _serve(connection, tasks, activity, fingerprint)
+            expected = _serve(connection, tasks, batch_task, activity, fingerprint)
         activity.end()
         # Either fonts or libraries were changed since this renderer was started, or the web process does not
         # know of that yet, and will after this answer.
@@ -122,7 +126,11 @@ def main() -> None:
 
 
 def _serve(
-    connection: socket.socket, tasks: Mapping[JobKind, Task], activity: ActivityRecord, fingerprint: str
+    connection: socket.socket,
+    tasks: Mapping[JobKind, Task],
+    batch_task: BatchTask | None,
+    activity: ActivityRecord,
+    fingerprint: str,
 ) -> str:
     """Do the job that `connection` brings; return the fingerprint that it expects, empty for any."""
     activity.begin(TRANSFER_SECONDS)
@@ -134,22 +142,35 @@ def _serve(
         job, timeout = receive_job(connection)
     except (OSError, EOFError):  # the web process left, or only wanted to know whether a renderer is here
         return ""
-    activity.begin(timeout)
-    # The default action of SIGALRM is the kernel's: it ends us whatever native code is doing.
-    signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001))
-    start, bodies = _perform(tasks, job, fingerprint)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    activity.begin(TRANSFER_SECONDS)
-    with suppress(OSError):
-        for part in (start, *bodies):
-            connection.sendall(part)
+    for work in _works(tasks, batch_task, job):
+        activity.begin(timeout)
+        # The default action of SIGALRM is the kernel's: it ends us whatever native code is doing.
+        signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001))
+        start, bodies = _perform(work, fingerprint)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        activity.begin(TRANSFER_SECONDS)
+        try:
+            for part in (start, *bodies):
+                connection.sendall(part)
+        except OSError:  # the web process left: nothing waits for the rest
+            break
     return job.fingerprint
 
 
-def _perform(tasks: Mapping[JobKind, Task], job: Job, fingerprint: str) -> tuple[bytes, list[bytes]]:
-    """The job's answer, packed."""
+def _works(
+    tasks: Mapping[JobKind, Task], batch_task: BatchTask | None, job: Job
+) -> Sequence[Callable[[], Reply]]:
+    """What the job's answers come from, one after another."""
+    if job.variants and batch_task is not None:
+        return batch_task(job)
+    alone = [replace(job, options=each.options, accepted=each.accepted) for each in job.variants]
+    return [partial(tasks[job.kind], each) for each in (job, *alone)]
+
+
+def _perform(work: Callable[[], Reply], fingerprint: str) -> tuple[bytes, list[bytes]]:
+    """One answer, packed."""
     try:
-        return pack_answer(replace(tasks[job.kind](job), fingerprint=fingerprint))
+        return pack_answer(replace(work(), fingerprint=fingerprint))
     except ProxyError as error:
         return pack_answer(RefusedJob(error=error))
     except MemoryError:

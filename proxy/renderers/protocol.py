@@ -3,7 +3,7 @@ What crosses the socket between a web process and a renderer: values on both sid
 
     job          web process -> renderer   a frame: JSON {kind, timeout, ...}, originals
     acceptance   renderer -> web process   its pid, and when it took the job
-    answer       renderer -> web process   a frame: JSON, files
+    answer       renderer -> web process   a frame: JSON, files; of a batch one for each rendition, in order
 
 A frame is a prefix of fixed size with all lengths, then JSON, then the bodies one after another. Never
 pickle, and nothing shared: who owns a renderer through a hostile image must not own the web process. So a web
@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.model.errors import ProxyError
 from proxy.model.limits import Limits
@@ -65,6 +65,13 @@ class JobKind(StrEnum):
     """Tell which formats are decoded and encoded here; needs no original."""
 
 
+class JobVariant(NamedTuple):
+    """One more rendition of a job's original: `options` and `accepted` are as those of the job."""
+
+    options: str
+    accepted: str = "-"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """
@@ -76,6 +83,9 @@ class Job:
     do, and takes its time. `fingerprint` is the one that the renderer is thought to have. `cost` is how many
     seconds of a renderer it is expected to take: what counts for the order in which jobs are done, and does
     not cross.
+
+    A job with `variants` is a batch: these are made of the same original after its own rendition, each
+    answered as soon as it is made. `batchable`, which does not cross, says that jobs may be put together so.
     """
 
     kind: JobKind = JobKind.RENDER
@@ -86,6 +96,8 @@ class Job:
     background: bool = False
     fingerprint: str = ""
     cost: float = 0.1
+    variants: tuple[JobVariant, ...] = ()
+    batchable: bool = False
     original: bytes | None = field(default=None, repr=False)
     overlay: bytes | None = field(default=None, repr=False)
 
@@ -104,7 +116,8 @@ class Job:
 class RenderedFile:
     """
     One file that was made: `width` and `height` are px of one frame of what it shows, or is about.
-    `missing_letters` are those of its text that no font has, each once.
+    `missing_letters` are those of its text that no font has, each once. `shared_decode`: it was made from
+    pixels that were decoded for others, and has other bytes than if it had been made alone.
     """
 
     body: bytes = field(repr=False)
@@ -113,6 +126,7 @@ class RenderedFile:
     height: int
     notes: tuple[Note, ...] = ()
     missing_letters: str = ""
+    shared_decode: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +184,12 @@ RendererAnswer = Reply | RefusedJob | CrashedJob
 Task = Callable[[Job], Reply]
 """What does jobs of one kind in a renderer; may raise ProxyError."""
 
+BatchTask = Callable[[Job], Sequence[Callable[[], Reply]]]
+"""
+What does a batch in a renderer: calls for the job's own rendition and for each of its variants, made in this
+order. Each may raise ProxyError.
+"""
+
 
 def pack_job(job: Job, *, timeout: float) -> tuple[bytes, list[bytes]]:
     """A frame's start and its bodies. `timeout` is in seconds. Raises ValueError when it is too large."""
@@ -183,6 +203,7 @@ def pack_job(job: Job, *, timeout: float) -> tuple[bytes, list[bytes]]:
         "overlay_limits": None if job.overlay_limits is None else _fields(job.overlay_limits),
         "background": job.background,
         "fingerprint": job.fingerprint,
+        "variants": job.variants,
         "bodies": [*bodies],
     }
     return _frame_start(header, [*bodies.values()]), [*bodies.values()]
@@ -206,6 +227,7 @@ def receive_job(connection: socket.socket) -> tuple[Job, float]:
         overlay_limits=None if overlay_limits is None else _limits(overlay_limits),
         background=header["background"],
         fingerprint=header["fingerprint"],
+        variants=tuple(JobVariant(*each) for each in header["variants"]),
         **dict(zip(header["bodies"], bodies, strict=True)),
     )
     return job, header["timeout"]
@@ -227,6 +249,7 @@ def pack_answer(answer: RendererAnswer) -> tuple[bytes, list[bytes]]:
                 "height": file.height,
                 "notes": file.notes,
                 "missing_letters": file.missing_letters,
+                "shared_decode": file.shared_decode,
             }
             for file in answer.files
         ],

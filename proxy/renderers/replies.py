@@ -129,6 +129,7 @@ def _file(fields: object, body: bytes) -> RenderedFile:
         height=_side(fields.get("height")),
         notes=tuple(_named(note, NOTES) for note in _list(fields.get("notes"))),
         missing_letters=_letters(fields.get("missing_letters", "")),
+        shared_decode=_flag(fields.get("shared_decode", False)),
     )
 
 
@@ -205,6 +206,12 @@ def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_STAGE_SECONDS:
         raise ValueError("not a number of seconds")
     return float(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")  # noqa: TRY004
+    return value
 
 
 def _text(value: object) -> str:

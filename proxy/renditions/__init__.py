@@ -6,7 +6,7 @@ HTTP words, no pixels.
 
 from proxy.renditions.cluster import open_leadership
 from proxy.renditions.originals import Originals
-from proxy.renditions.request import RenditionRequest, rendition_request
+from proxy.renditions.request import RenditionRequest, rendition_request, with_spec
 from proxy.renditions.served import Served
 from proxy.renditions.service import Renditions
 
@@ -17,4 +17,5 @@ __all__ = [
     "Served",
     "open_leadership",
     "rendition_request",
+    "with_spec",
 ]

@@ -11,7 +11,7 @@ import structlog
 
 from proxy.fonts.letters import code_points
 from proxy.model.limits import Limits
-from proxy.model.media import Rendition
+from proxy.model.media import Rendition, with_road
 from proxy.model.negotiation import format_bucket
 from proxy.origins.sources import LocatedKey
 from proxy.renderers import Job, JobKind, Reply
@@ -86,6 +86,7 @@ class Rendering:
             background=background,
             fingerprint=self._renderers.fingerprint,
             cost=request.cost + sum(map(reading_seconds, inputs.sizes)),
+            batchable=request.task == JobKind.RENDER and request.overlay is None and not background,
             original=inputs.original.body,
             overlay=None if inputs.overlay is None else inputs.overlay.body,
         )
@@ -99,7 +100,9 @@ class Rendering:
             format=file.format,
             width=file.width,
             height=file.height,
-            etag=identity(request, file.format, inputs.version, environment),
+            etag=with_road(
+                identity(request, file.format, inputs.version, environment), shared=file.shared_decode
+            ),
             last_modified=inputs.last_modified,
             made_at=self._clock(),
             notes=file.notes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.model.errors import OriginalNotFound, OriginalTooLarge, ProxyError, UnusableOverlay
 from proxy.model.freshness import Lifetimes
@@ -95,6 +95,11 @@ def rendition_request(
         presets=spec.presets,
         cost=expected_seconds(spec, accepted),
     )
+
+
+def with_spec(request: RenditionRequest, spec: Spec) -> RenditionRequest:
+    """Return the request for the same picture under `spec`, which differs in nothing but the geometry."""
+    return replace(request, options=canonical_text(spec), cost=expected_seconds(spec, request.accepted))
 
 
 def about_overlay(key: str, error: ProxyError) -> ProxyError:

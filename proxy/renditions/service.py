@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -155,6 +155,11 @@ class Renditions:
             else:
                 return replace(served, collapsed=True) if collapsed else served
 
+    def prepare(self, requests: Iterable[RenditionRequest]) -> None:
+        """Have renditions made in the background that are not cached; errors go to the log."""
+        for request in requests:
+            self._start_renewal(request, self.name(request.stem, request), None)
+
     async def close(self) -> None:
         """Cancel all that is under way."""
         await self._flights.close()
@@ -184,12 +189,12 @@ class Renditions:
             return Served(cached, hit=False, age=age, stale=True, failure=failure, timings=timings)
         return replace(served, timings=timings | dict(served.timings))
 
-    def _start_renewal(self, request: RenditionRequest, name: str, cached: Rendition) -> None:
+    def _start_renewal(self, request: RenditionRequest, name: str, cached: Rendition | None) -> None:
         state = self._purges.state
         self._flights.start(_making(name, state), lambda: self._renew(request, name, cached, state))
 
     async def _renew(
-        self, request: RenditionRequest, name: str, cached: Rendition, state: PurgeState
+        self, request: RenditionRequest, name: str, cached: Rendition | None, state: PurgeState
     ) -> Served:
         """Find or make one that is current. As a rule no caller waits for it, so it logs its errors."""
         found = await self._cache.get(name, lambda each: self._validity.is_current(request, each))

@@ -17,8 +17,13 @@ MAX_SEGMENTS = 8
 CORRECTABLE = (UnknownOption, InvalidKey, OriginalNotFound)
 """Errors of URLs whose parts may lie where this proxy does not look for them."""
 
-NEXT_IMAGE = "_next/image"
-"""Where Next.js has its image optimizer: `/_next/image?url=%2Fcats%2Ftom.jpg&w=640&q=75`."""
+NEXT_IMAGE = ("_next/image", "_vercel/image")
+"""
+Where Next.js and Vercel have their image optimizers: `/_next/image?url=%2Fcats%2Ftom.jpg&w=640&q=75`.
+"""
+
+_VERSION = re.compile(r"v[0-9]+")
+"""What Cloudinary's libraries put between transformations and keys."""
 
 
 def corrected_path(path: str, query: str = "", below: str = "") -> str | None:
@@ -37,7 +42,7 @@ def corrected_path(path: str, query: str = "", below: str = "") -> str | None:
 
 def _rewritten(path: str, query: str) -> str | None:
     asked = path.removeprefix("/")
-    if asked == NEXT_IMAGE:
+    if asked in NEXT_IMAGE:
         return _from_next_image(query)
     first, *rest = asked.split("/")
     if not _are_options(first) and _is_mistaken_option(first):
@@ -45,6 +50,8 @@ def _rewritten(path: str, query: str) -> str | None:
     joined = [first] if _are_options(first) else []
     while joined and len(rest) > 1 and len(joined) < MAX_SEGMENTS and _are_options(rest[0]):
         joined.append(rest.pop(0))
+    if joined and len(rest) > 1 and _VERSION.fullmatch(rest[0]):
+        del rest[0]
     key = "/".join(rest) if joined else asked
     options = [each for each in joined if each != "_"] + _options_of_query(query)
     meant = f"/{','.join(options) or '_'}/{key}"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
+from proxy.config.listed import ListedValues
 from proxy.config.presets import Presets
 from proxy.model.errors import PolicyRefused
-from proxy.options.spec import OPTIONS, Mode, OutputFormat
+from proxy.model.negotiation import Bucket
+from proxy.options.spec import OPTIONS, Mode, OutputFormat, Spec
 from proxy.options.suggestions import shorten
-from proxy.options.values.positions import Compass
-from proxy.url.grammar import SpecFields
+from proxy.options.values.arguments import format_number
+from proxy.options.values.positions import Compass, Length, round_px
+from proxy.renditions.cost import expected_seconds
+from proxy.url.grammar import SpecFields, resolve_options
 
 URL_NAMES = {name: min(option.names, key=len) for name, option in OPTIONS.items()}
 """By option, its shortest name in URLs, which messages use."""
@@ -32,10 +38,89 @@ def check_policy(policy: str, written: SpecFields, presets: Presets) -> None:
     """
     Raise PolicyRefused if `policy` wants a signature for a URL with the options `written`.
 
-    `policy` is a key of `POLICIES`. Only the URL's own text counts: what presets and defaults add to it is
-    the operator's choice.
+    `policy` is a key of `POLICIES`. Only the URL's own text counts here; what comes of it together with
+    presets and defaults is for `check_result`.
     """
     POLICIES[policy](written, presets)
+
+
+def check_result(policy: str, written: SpecFields, spec: Spec, presets: Presets, accepted: Bucket) -> None:
+    """
+    Raise PolicyRefused if `spec`, what `written` stands for together with presets and defaults, has a size
+    or a cost that `policy` lets nobody ask for without a signature; `written` has passed `check_policy`.
+
+    Sizes and cost that presets and defaults have of their own are the operator's choice. A URL that gives
+    another size under `listed` gets no more than the lists hold: a preset's ratio, zoom or dpr makes no other
+    side of it, nothing grows beyond the box, and the cost stays below that of the largest listed size.
+    """
+    listed = presets.listed
+    if policy != "listed" or not written.keys() & _SIDES or listed.options & _FACTORS:
+        return
+    own = _without_sides(written, presets)
+    for name, side, own_side in zip(_SIDES, planned_sides(spec), planned_sides(own), strict=True):
+        values = getattr(listed, name)
+        if side is not None and side != own_side and (isinstance(side, float) or side not in values):
+            raise _not_allowed_result(written, name, _formatted(name, side), _formatted_all(name, values))
+    for name in ("min_width", "min_height", "extend", "border", "rotate"):
+        value = getattr(spec, name)
+        if value is not None and name not in listed.options and not (name == "rotate" and value % 90 == 0):
+            raise _not_allowed_result(
+                written, name, _formatted(name, value), "the size that the preset has of its own"
+            )
+    ceiling = max(expected_seconds(each, accepted) for each in (own, *_largest_listed(listed, spec)))
+    if expected_seconds(spec, accepted) > ceiling:
+        raise PolicyRefused(
+            "this URL needs a signature: what its preset does takes too long at this size",
+            option=URL_NAMES["presets"], value=":".join(written.get("presets", ())),
+            allowed="the preset's own size, or a smaller one",
+        )  # fmt: skip
+
+
+def planned_sides(spec: Spec) -> tuple[Length | None, Length | None]:
+    """
+    The box of `spec` in px of the rendition, with its ratio, zoom and device pixel ratio; a side that only
+    the picture tells is `None`, and one that is a share of it stays that share.
+    """
+    factor = Fraction(format_number(spec.zoom)) * Fraction(format_number(spec.dpr))
+    width, height = (side * factor if isinstance(side, int) else side for side in (spec.width, spec.height))
+    if spec.aspect is not None and isinstance(width, Fraction) and height is None:
+        height = width / spec.aspect
+    elif spec.aspect is not None and isinstance(height, Fraction) and width is None:
+        width = height * spec.aspect
+    whole = [round_px(side) if isinstance(side, Fraction) else side for side in (width, height)]
+    return whole[0], whole[1]
+
+
+def _without_sides(written: SpecFields, presets: Presets) -> Spec:
+    left = {name: value for name, value in written.items() if name not in _SIDES}
+    return resolve_options(left, presets.options, presets.defaults, presets.layers)
+
+
+def _largest_listed(listed: ListedValues, spec: Spec) -> list[Spec]:
+    """The largest sizes that the lists hold, in the format of `spec`, and without an effect."""
+    width, height = (max(values, default=None) for values in (listed.width, listed.height))
+    sides = ((width, height), (width, None), (None, height))
+    return [
+        replace(Spec(), width=each, height=other, format=spec.format)
+        for each, other in sides
+        if each or other
+    ]
+
+
+def _not_allowed_result(written: SpecFields, name: str, text: str, allowed: Any) -> PolicyRefused:
+    named = ":".join(written.get("presets", ())) or "the defaults"
+    return PolicyRefused(
+        f"this URL needs a signature: its size with that of {named!r} gives {URL_NAMES[name]}_{text}, and "
+        f"without one it takes {allowed if isinstance(allowed, str) else ', '.join(allowed) or 'nothing'}",
+        option=URL_NAMES[name], value=text, allowed=allowed,
+    )  # fmt: skip
+
+
+_SIDES = {"width": None, "height": None}.keys()
+"""In the order of a box."""
+
+_FACTORS = frozenset({"dpr", "zoom", "aspect", *_SIDES})
+"""Options that make other sides of those that are written, where the presets file lists them by name."""
 
 
 def _deny_all(written: SpecFields, presets: Presets) -> None:

@@ -13,8 +13,8 @@ from proxy.model.freshness import Lifetimes
 from proxy.model.negotiation import Bucket
 from proxy.options.spec import Spec
 from proxy.origins.sources import NOWHERE, Sources
-from proxy.renditions import RenditionRequest, rendition_request
-from proxy.requests.policy import check_policy
+from proxy.renditions import RenditionRequest, rendition_request, with_spec
+from proxy.requests.policy import check_policy, check_result
 from proxy.url.grammar import read_options, resolve_options
 from proxy.url.path import Address, split_path
 from proxy.url.signing import Secret, verify
@@ -60,6 +60,21 @@ class ParsedRequest:
         """Whether the answer depends on the request's Accept header."""
         return self.rendition_request.open_format
 
+    @property
+    def other_widths(self) -> tuple[RenditionRequest, ...]:
+        """
+        What is to be made when this one is: the other widths of its last preset that has all made together,
+        if its own width is one of them.
+        """
+        responsive = next((each.responsive for each in reversed(self.presets) if each.responsive), None)
+        if responsive is None or not responsive.together or self.spec.width not in responsive.widths:
+            return ()
+        return tuple(
+            with_spec(self.rendition_request, replace(self.spec, width=width))
+            for width in responsive.widths
+            if width != self.spec.width
+        )
+
     def for_client(self, error: ProxyError) -> ProxyError:
         """Return `error` without a key that its client may not know."""
         overlay = self.rendition_request.overlay
@@ -98,6 +113,8 @@ def read_request(
         if not signed and not terms.development:
             raise without_names(error) from None
         raise error if presets.rejected is None else with_rejection(error, presets.rejected) from None
+    if not signed:
+        check_result(terms.policy, written, spec, presets, accepted)
     named = tuple(presets.presets[name] for name in spec.presets)
     lifetimes = with_preset_lifetimes(terms.lifetimes, named)
     request = rendition_request(

@@ -23,7 +23,7 @@ from proxy.web.headers import cache_status_parameters
 from proxy.web.loggable import loggable_path
 from proxy.web.problems import problem
 from proxy.web.request_headers import HOST, MAX_REQUEST_HEADER_BYTES, scan_headers
-from proxy.web.responses import OUTCOME, HttpResponse, send_response
+from proxy.web.responses import OUTCOME, HttpResponse, respond, send_response
 
 Responder = Callable[[Scope], Awaitable[HttpResponse]]
 """Makes the whole response to a request at once, from its ASGI scope."""
@@ -90,7 +90,7 @@ class AccessLog:
             return
         status, headers, body, outcome = response
         headers = [*headers, *self.common_headers, (b"x-request-id", request_id)]
-        await send_response(send, status, headers, body)
+        await respond(scope, send, status, headers, body)
         self.record(scope, request_id, started, status, len(body), outcome)
 
     def refuse(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.model.dates import parse_http_date
-from proxy.model.media import Rendition
+from proxy.model.media import Rendition, without_road
 from proxy.web.problems import problem
 from proxy.web.responses import HttpResponse
 
@@ -53,7 +53,8 @@ def not_modified(headers: Mapping[bytes, bytes], rendition: Rendition) -> bool:
     """
     Whether the client has the rendition already.
 
-    If-None-Match decides alone where it is sent (RFC 9110 section 13.2.2); it compares weakly.
+    If-None-Match decides alone where it is sent (RFC 9110 section 13.2.2); it compares weakly: the same
+    picture is also one that was decoded in another way.
     """
     if (tags := headers.get(b"if-none-match")) is not None:
         return _matches(tags.decode("latin-1"), rendition.etag)
@@ -66,9 +67,9 @@ def not_modified(headers: Mapping[bytes, bytes], rendition: Rendition) -> bool:
 def _matches(tags: str, etag: str) -> bool:
     if tags.strip() == "*":
         return True
-    position = 0
+    position, common = 0, without_road(etag)
     while found := ETAG.match(tags, position):
-        if found[1] == etag:
+        if without_road(found[1]) == common:
             return True
         position = found.end()
     return False

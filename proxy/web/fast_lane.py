@@ -26,9 +26,6 @@ USUAL_WAY = frozenset(
 )  # fmt: skip
 """Headers of requests that are not answered here."""
 
-MAX_JOINED_BYTES = 65_536
-"""Of a body that is written together with its head: a copy costs less than another call."""
-
 MAX_REPEATS_AT_ONCE = 50
 """Of a hit, answered before other connections have their turn: some 2 ms."""
 

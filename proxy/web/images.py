@@ -12,7 +12,7 @@ from starlette.types import Scope
 from proxy.config.presets import Presets
 from proxy.fairness.client_address import ClientAddresses
 from proxy.model.errors import Expired, InvalidKey, InvalidRequest, ProxyError
-from proxy.model.media import Rendition
+from proxy.model.media import SUFFIXES, Rendition
 from proxy.model.negotiation import Bucket, bucket
 from proxy.model.outcome import PREFLIGHT, Outcome
 from proxy.renditions import Renditions, Served
@@ -114,6 +114,8 @@ class Images:
         except ProxyError as error:
             error = parsed.for_client(error)
             return await self._failed(parsed, error, self._suggestion(error, raw_path, query), scope)
+        if served.stored and not served.collapsed:
+            self._renditions.prepare(parsed.other_widths)
         response = self._response(parsed, served, self._stable_headers(parsed, served.rendition), left)
         return conditional_response(headers, served.rendition, response)
 
@@ -189,6 +191,7 @@ class Images:
         return stable_headers(parsed, rendition, parsed.rendition_request.subject)
 
     def _unread(self, error: ProxyError, raw_path: bytes, query: bytes) -> HttpResponse:
+        suggestion = self._suggestion(error, raw_path, query)
         if (
             isinstance(error, InvalidKey)
             and b"/" not in raw_path.removeprefix(self._terms.mount.encode())[1:]
@@ -196,8 +199,9 @@ class Images:
             try:
                 parse_options(raw_path.decode("latin-1").rsplit("/", 1)[-1])
             except InvalidRequest:
-                return no_such_path()
-        suggestion = self._suggestion(error, raw_path, query)
+                # What browsers and robots ask every server for is no key.
+                suffix = raw_path.rpartition(b".")[2].decode("latin-1").lower()
+                return no_such_path(suggestion if suffix in SUFFIXES - {"ico"} else None)
         return problem_from(error, vary=may_vary(raw_path), suggestion=suggestion)
 
     def _suggestion(self, error: ProxyError, raw_path: bytes, query: bytes) -> str | None:

@@ -129,7 +129,10 @@ def rate_limit_headers(error: errors.RateLimited) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def no_such_path() -> HttpResponse:
-    return problem(
-        404, "not_found", "nothing is here; a picture is at /{options}/{key}, such as /w_300/a.jpg"
-    )
+def no_such_path(suggestion: str | None = None) -> HttpResponse:
+    if suggestion is None:
+        return problem(
+            404, "not_found", "nothing is here; a picture is at /{options}/{key}, such as /w_300/a.jpg"
+        )
+    detail = f"nothing is here; did you mean {suggestion}?"
+    return problem(404, "not_found", detail, suggestion=suggestion)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from proxy.model.media import Body
 from proxy.model.outcome import Outcome
@@ -14,6 +14,9 @@ OUTCOME = "image_proxy.outcome"
 
 ON_DISCONNECT = "image_proxy.on_disconnect"
 """The key in an ASGI scope of what the HTTP server calls when the client closes its connection meanwhile."""
+
+WRITE_RESPONSE = "image_proxy.write_response"
+"""The key in an ASGI scope of the HTTP server's `WriteResponse`, where it has one."""
 
 HeaderList = list[tuple[bytes, bytes]]
 
@@ -25,6 +28,19 @@ class HttpResponse(NamedTuple):
     headers: HeaderList
     body: Body
     outcome: Outcome
+
+
+class WriteResponse(Protocol):
+    """Writes a whole response at once; false, with nothing written, where it has to be sent as ASGI does."""
+
+    def __call__(self, status: int, headers: HeaderList, body: Body) -> bool: ...
+
+
+async def respond(scope: Scope, send: Send, status: int, headers: HeaderList, body: Body) -> None:
+    """Answer the request of `scope` with a whole response, in one write where the HTTP server can do that."""
+    write: WriteResponse | None = scope.pop(WRITE_RESPONSE, None)  # it refers to the scope, too
+    if write is None or not write(status, headers, body):
+        await send_response(send, status, headers, body)
 
 
 async def send_response(send: Send, status: int, headers: HeaderList, body: Body) -> None:

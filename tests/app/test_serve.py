@@ -15,7 +15,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from proxy.app import serve as serve_module
+from proxy.config.settings import Settings, load_settings
 from proxy.model.media import Format
+from proxy.renderers.supervisor import Supervisor
+from proxy.telemetry import logs
 from tests.deployments import deployed
 from tests.pictures import photo, saved
 
@@ -110,6 +114,26 @@ def test_a_server_that_is_told_to_stop_while_it_starts_exits_well(
     with deployed(origin=str(tmp_path), workers=web_processes) as server:
         server.process.send_signal(number)
         assert server.process.wait(WAIT_TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("received", [[signal.SIGTERM], [signal.SIGINT], []])
+def test_renderers_that_are_told_to_stop_with_the_server_are_no_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, received: list[int]
+) -> None:
+    def none_start(_settings: Settings) -> Supervisor:
+        raise ValueError("the renderers do not start")
+
+    monkeypatch.setattr(serve_module, "open_renderers", none_start)
+    monkeypatch.setattr(serve_module, "collect_signals", lambda: received)
+    for change in ("hide_memory", "raise_open_files_limit"):
+        monkeypatch.setattr(serve_module, change, lambda: None)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
+    settings = load_settings(origin=str(tmp_path), cache="none", originals_cache="none", port=0)
+    if received:
+        assert serve_module.serve_deployment(settings) == 0
+    else:
+        with pytest.raises(ValueError, match="do not start"):
+            serve_module.serve_deployment(settings)
 
 
 def test_nothing_outlives_a_server_that_is_killed(serve: Serve) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from structlog.testing import capture_logs
 
 from proxy.caches.disk import DiskCache
 from proxy.caches.envelope import RENDITION_CODEC, entry_name
-from proxy.model.media import Rendition
+from proxy.caches.original_envelope import ORIGINAL_CODEC
+from proxy.model.media import CachePolicy, Original, Rendition
 from tests.caches.clocks import Clock
 from tests.paths import ROOT
 
@@ -41,6 +43,50 @@ async def test_entries_survive_a_restart(tmp_path: Path, tom: Rendition) -> None
     await before.put("tom", tom, 60)
     await before.close()
     assert await DiskCache(RENDITION_CODEC, tmp_path, 10_000_000).get("tom") == tom
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_900, 65_000, 65_536, 70_000, 600_000])
+async def test_bodies_of_any_size_come_back_and_only_whole(tmp_path: Path, tom: Rendition, size: int) -> None:
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 100_000_000)
+    large = replace(tom, body=os.urandom(size))
+    await cache.put("tom", large, 60)
+    assert await cache.get("tom") == large
+    packed = path_of(tmp_path, "tom").read_bytes()
+    for place in (0, 5, 30, 60, len(packed) // 2, len(packed) - 1):
+        flipped = packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :]
+        for wrong in (flipped, packed[:place], packed + b"x"):
+            path_of(tmp_path, "tom").write_bytes(wrong)
+            assert await cache.get("tom") is None
+            assert not path_of(tmp_path, "tom").exists()
+            path_of(tmp_path, "tom").write_bytes(packed)
+    path_of(tmp_path, "tim").parent.mkdir(exist_ok=True)
+    path_of(tmp_path, "tim").write_bytes(packed)
+    assert await cache.get("tim") is None
+
+
+@pytest.mark.parametrize("length", [0, 40, 3_900, 4_100, 30_000])
+async def test_originals_come_back_however_long_their_etag_is(tmp_path: Path, length: int) -> None:
+    cache = DiskCache(ORIGINAL_CODEC, tmp_path, 100_000_000)
+    policy = CachePolicy(received_at=1.0, fresh_for=None, stale_while_revalidate=0.0, stale_if_error=None)
+    for size in (1_000, 200_000):
+        original = Original(
+            body=os.urandom(size), version="v" * length, etag="e" * length, cache_policy=policy
+        )
+        await cache.put("tom", original, 60)
+        assert await cache.get("tom") == original
+
+
+async def test_a_large_body_is_in_memory_once(tmp_path: Path, tom: Rendition) -> None:
+    cache = DiskCache(RENDITION_CODEC, tmp_path, 100_000_000)
+    await cache.put("tom", replace(tom, body=bytes(8_000_000)), 60)
+    tracemalloc.start()
+    try:
+        found = await cache.get("tom")
+        assert found is not None
+        assert len(found.body) == 8_000_000
+        assert tracemalloc.get_traced_memory()[1] < 9_000_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_folder_is_made_when_it_is_needed(tmp_path: Path, tom: Rendition) -> None:

@@ -717,6 +717,8 @@ def test_the_package_is_the_command() -> None:
     [
         "w_300,h_200",
         "/w_300,h_200/cats/tom.jpg",
+        "w_300,h_200/cats/tom.jpg",
+        "w:300,h:200/cats/tom.jpg",
         "/s--Zk3x_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM--/w_300,h_200/cats/tom.jpg",
         "/-/info/w_300,h_200/cats/tom.jpg",
         "/s--Zk3x_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM--/-/info/w_300,h_200/cats/tom.jpg",
@@ -725,6 +727,30 @@ def test_the_package_is_the_command() -> None:
 )
 def test_explain_takes_options_a_path_or_a_url(url: str) -> None:
     assert printed("explain", url).startswith("canonical: width_300,height_200\n")
+
+
+@pytest.mark.parametrize(
+    "url, meant",
+    [
+        ("w_300/e_sepia/cats/tom.jpg", "/w_300,e_sepia/cats/tom.jpg"),
+        ("https://images.example.com/w_300/e_sepia/cats/tom.jpg", "/w_300,e_sepia/cats/tom.jpg"),
+        ("/w_300/v1712/cats/tom.jpg", "/w_300/cats/tom.jpg"),
+    ],
+)
+def test_explain_says_what_a_path_was_probably_meant_to_be(url: str, meant: str) -> None:
+    assert printed("explain", url).endswith(f"\n\ndid you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    "url, meant",
+    [
+        ("/cats/tom.jpg", "/_/cats/tom.jpg"),
+        ("cats/tom.jpg?w=300", "/w=300/cats/tom.jpg"),
+        ("https://example.com/_next/image?url=%2Fcats%2Ftom.jpg&w=640&q=75", "/w_640,q_75/cats/tom.jpg"),
+    ],
+)
+def test_explain_says_with_an_error_what_was_probably_meant(url: str, meant: str) -> None:
+    assert refused("explain", url).endswith(f"; did you mean {meant}?")
 
 
 def test_shells_complete_commands() -> None:

@@ -14,6 +14,10 @@ SIGNATURE = "/s--" + "_" * 43 + "--"
     [
         ("/w_300/h_200/cats/tom.jpg", "", "/w_300,h_200/cats/tom.jpg"),
         ("/c_fill,w_200/e_sepia/f_auto/tom.jpg", "", "/c_fill,w_200,e_sepia,f_auto/tom.jpg"),
+        ("/c_fill,w_200/e_sepia/v1712/cats/tom.jpg", "", "/c_fill,w_200,e_sepia/cats/tom.jpg"),
+        ("/w_200/v1712/tom.jpg", "", "/w_200/tom.jpg"),
+        ("/w_200/v1712", "", None),
+        ("/_vercel/image", "url=%2Fcats%2Ftom.jpg&w=640&q=75", "/w_640,q_75/cats/tom.jpg"),
         ("/tom.jpg", "", "/_/tom.jpg"),
         ("/cats/tom.jpg", "", "/_/cats/tom.jpg"),
         ("/tom.jpg", "w=300&h=200&utm=x", "/w=300,h=200/tom.jpg"),

@@ -13,10 +13,17 @@ from proxy.config.listed import ListedValues
 from proxy.config.presets import Preset, Presets
 from proxy.config.settings import Policy
 from proxy.model.errors import InvalidRequest, PolicyRefused
+from proxy.model.negotiation import Bucket
 from proxy.options.row import Option
 from proxy.options.spec import OPTIONS, SHORTHANDS
-from proxy.requests.policy import ALLOWED_BY_LISTED, ALLOWED_BY_PRESETS, POLICIES, check_policy
-from proxy.url.grammar import read_options, split_items
+from proxy.requests.policy import (
+    ALLOWED_BY_LISTED,
+    ALLOWED_BY_PRESETS,
+    POLICIES,
+    check_policy,
+    check_result,
+)
+from proxy.url.grammar import read_options, resolve_options, split_items
 from tests.strategies import written_options
 
 LISTED = ListedValues(
@@ -252,3 +259,79 @@ def test_combinations_are_refused_without_their_names(policy: str) -> None:
     assert (refusal.facts["option"], refusal.facts["value"]) == ("p", "any:other")
     assert refusal.facts["allowed"] == "one preset, or several in a combination that the presets file names"
     assert not any(name in refusal.message for name in ("a:b", "thumb"))
+
+
+RESULT_PRESETS = {
+    "card": "w_400,h_300", "wide": "w_400,ar_16:9", "square": "ar_1:1,w_200", "dense": "w_300,dpr_3",
+    "zoomed": "w_100,zoom_4", "mono": "grayscale", "tilted": "w_400,h_300,rotate_33", "upright": "rotate_90",
+    "slow": "w_400,effort_9,blur_20", "padded": "w_200,extend_50", "least": "mw_3000",
+    "framed": "w_200,border_9px_solid_gold", "share": "w_0.5", "small": "w_400,q_auto",
+}  # fmt: skip
+"""What the presets of `plan_checked` say."""
+
+RESULT_LISTED = ListedValues(width=frozenset({320, 640, 1920}), height=frozenset({240, 480, 1080}))
+
+
+def plan_checked(text: str, listed: ListedValues = RESULT_LISTED, defaults: str = "") -> None:
+    """Check a URL under `listed` as a request is: as it is written, and what comes of it."""
+    presets = Presets(
+        presets={
+            name: Preset(name=name, options=read_options(options)) for name, options in RESULT_PRESETS.items()
+        },
+        listed=listed,
+        defaults=read_options(defaults) if defaults else {},
+    )
+    written = read_options(text)
+    check_policy("listed", written, presets)
+    spec = resolve_options(written, presets.options, presets.defaults)
+    check_result("listed", written, spec, presets, Bucket())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["w_320", "w_1920,h_1080", "w_640,dpr_3", "p_card", "p_card,dpr_3", "p_card,w_1920,h_1080",
+     "p_wide,w_1920", "p_wide,h_1080", "p_square,dpr_2", "p_square,h_240", "p_dense", "p_dense,w_640",
+     "p_zoomed", "p_mono", "p_mono,w_320", "p_tilted", "p_upright,w_320", "p_slow,w_640", "p_padded,dpr_2",
+     "p_framed", "p_dense,w_640,dpr_1", "p_least", "p_share", "p_share,h_240", "p_small,w_320"],
+)  # fmt: skip
+def test_listed_sides_and_the_own_size_of_a_preset_pass(text: str) -> None:
+    plan_checked(text)
+
+
+@pytest.mark.parametrize(
+    "text, option, value",
+    [
+        ("p_square,w_320", "h", "320"),
+        ("p_wide,w_320", "h", "180"),
+        ("p_dense,w_1920", "w", "5760"),
+        ("p_dense,h_480", "h", "1440"),
+        ("p_zoomed,w_320", "w", "1280"),
+        ("p_zoomed,h_1080", "h", "4320"),
+        ("p_tilted,w_320", "rotate", "33"),
+        ("p_padded,w_320", "pad", "50_50_50_50"),
+        ("p_framed,w_320,h_240", "bo", "9px_solid_ffd700"),
+        ("p_least,w_320", "mw", "3000"),
+        ("p_slow,w_1920,h_1080", "p", "slow"),
+        ("p_slow,w_1920,f_gif", "p", "slow"),
+        ("p_small,w_1920", "p", "small"),
+    ],
+)
+def test_a_preset_makes_nothing_unlisted_of_another_size(text: str, option: str, value: str) -> None:
+    """What is planned is judged, and not only what is written."""
+    with pytest.raises(PolicyRefused) as caught:
+        plan_checked(text)
+    assert (caught.value.facts["option"], caught.value.facts["value"]) == (option, value)
+    assert caught.value.facts["allowed"]
+
+
+@pytest.mark.parametrize("defaults, value", [("dpr_2", "3840"), ("zoom_3", "5760")])
+def test_defaults_make_nothing_unlisted_of_a_listed_size(defaults: str, value: str) -> None:
+    with pytest.raises(PolicyRefused) as caught:
+        plan_checked("w_1920", defaults=defaults)
+    assert caught.value.facts["value"] == value
+
+
+def test_options_that_the_lists_name_multiply_as_they_like() -> None:
+    listed = ListedValues(width=RESULT_LISTED.width, options=frozenset({"zoom"}))
+    plan_checked("w_320,zoom_3", listed)
+    plan_checked("w_320,rotate_33", ListedValues(width=RESULT_LISTED.width, options=frozenset({"rotate"})))

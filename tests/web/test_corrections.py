@@ -14,6 +14,7 @@ from tests.web.serving import client
     [
         ("/w_90/h_60/tom.png", 404, "/w_90,h_60/tom.png"),
         ("/tom/tom.png", 400, "/_/tom/tom.png"),
+        ("/tom.png", 404, "/_/tom.png"),
         ("/_next/image?url=%2Ftom.png&w=64&q=75", 400, "/w_64,q_75/tom.png"),
     ],
 )

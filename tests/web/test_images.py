@@ -594,3 +594,29 @@ async def test_the_origins_failure_is_told_apart(renderers: str, status: int, co
     assert answer.json().get("origin_status", status) == status
     assert "secret words" not in answer.text
     assert str(origin.port) not in answer.text
+
+
+async def test_a_page_of_widths_is_one_fetch_and_a_tag_of_either_decode_is_known(
+    renderers: str, originals: Path
+) -> None:
+    widths = (60, 90, 120, 180, 240, 300)
+    async with running() as origin:
+        origin.put("/photo.jpg", reply(saved(photo(1600, 1200), Format.JPEG)))
+        async with client(renderers, origin=origin.url, private_networks=True) as web:
+            answers = await asyncio.gather(*(web.get(f"/w_{width}/photo.jpg") for width in widths))
+            assert [loaded(answer.content).width for answer in answers] == [*widths]
+            assert len(origin.asked) == 1
+            tags = [answer.headers["etag"] for answer in answers]
+            assert len({*tags}) == len(tags)
+            assert any(tag.endswith('-s"') for tag in tags)
+            for width, tag in zip(widths, tags, strict=True):
+                alone = tag.replace('-s"', '"')
+                shared = alone[:-1] + '-s"'
+                for known in (alone, shared):
+                    again = await web.get(f"/w_{width}/photo.jpg", headers={"if-none-match": known})
+                    assert (again.status_code, again.headers["etag"]) == (304, tag)
+                # A range of a file is of that very file.
+                for known in (alone, shared):
+                    headers = {"range": "bytes=0-9", "if-range": known}
+                    part = await web.get(f"/w_{width}/photo.jpg", headers=headers)
+                    assert part.status_code == (206 if known == tag else 200)

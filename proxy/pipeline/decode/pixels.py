@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pyvips
 
@@ -18,16 +17,17 @@ from proxy.pipeline.decode.alpha import ImageFunction
 from proxy.pipeline.decode.damage import MAX_MISSING_SHARE, refuse_bad_checksums, suspect
 from proxy.pipeline.decode.header import Header
 from proxy.pipeline.decode.libvips import LIBVIPS_ERRORS, GarbledRows, MissingRows, jpeg_warnings, libvips
-from proxy.pipeline.decode.loaders import PAGED_FORMATS, open_image
+from proxy.pipeline.decode.loader_scale import (
+    load_options,
+    page_option,
+    shrink_of_part,
+    shrunk_box,
+    stored_size,
+)
+from proxy.pipeline.decode.loaders import open_image
 from proxy.pipeline.decode.orientation import ORIENTATIONS, to_stored, to_upright
 from proxy.pipeline.decode.scale import loaders_may_scale, resampled
 from proxy.pipeline.decode.svg_pixels import rasterised
-
-MIN_RESAMPLER_FACTOR = 1.5
-"""
-libvips' own thumbnails leave 2, sharp and imgproxy 1. Of a 12-megapixel JPEG to 300 px 1.5 takes 0.78 times
-the CPU of 2, and loses 0 to 2 points of SSIMULACRA2 once it is saved with quality 80; 1 loses up to 28.
-"""
 
 PLAIN_SCALING = Spec()
 
@@ -57,7 +57,7 @@ def scaled(
         with _decoding(header):
             decoded = None
             if header.format is Format.GIF and not header.drawn_here:
-                decoded = open_image(body, Format.GIF, **_page_option(header))
+                decoded = open_image(body, Format.GIF, **page_option(header))
             image = _scaled(body, header, region, size, spec, decoded=decoded)
             return _noted(image) if suspect(body, header, decoded=decoded) else image
     except BrokenImage:
@@ -76,6 +76,23 @@ def _noted(image: pyvips.Image) -> pyvips.Image:
     image = image.copy()
     image.set_type(pyvips.GValue.gint_type, _DAMAGED, 1)
     return image
+
+
+def scaled_decoded(image: pyvips.Image, header: Header, size: Size, spec: Spec) -> pyvips.Image:
+    """As `scaled`, of the whole picture, which was decoded already. Raises BrokenImage."""
+    with _decoding(header):
+        picture = _resampled(image, stored_size(header, size), header, spec).copy_memory()
+        return to_upright(picture, ORIENTATIONS[header.orientation])
+
+
+def has_all_pixels(body: Body, header: Header) -> bool:
+    """Whether `scaled` would have nothing to note of a picture that decodes. Raises BrokenImage."""
+    if header.format is not Format.JPEG:
+        return not suspect(body, header)
+    if not header.whole:
+        return True
+    scans = jpeg.jpeg_scans(body)
+    return scans.all_begun and not scans.lacks_component
 
 
 def _scaled_tiff(page: tiff.TiffPage, header: Header, region: Box, size: Size, spec: Spec) -> pyvips.Image:
@@ -135,7 +152,7 @@ def _scaled_jpeg(body: Body, header: Header, region: Box, size: Size, spec: Spec
     if scans.has_end and not missing:
         with _decoding(header):
             image = _scaled(body, header, region, size, spec)
-        return _with_all_scans(_noted(image) if garbled else image, body, header)
+        return _with_all_scans(_noted(image) if garbled or scans.gaps else image, body, header)
     whole = body if scans.has_end else jpeg.with_end(body)
     with _decoding(header):
         if _lacks_much(body, scans) and not header.show_damaged:
@@ -184,14 +201,14 @@ def _scaled(
         part = to_stored(region, turned, header.stored)
         image = decoded.crop(part.left, part.top, part.width, part.height)
     elif region == Box(0, 0, header.upright.width, header.upright.height):
-        on_load = _load_options(header, target if loaders_may_scale(spec) else header.stored)
+        on_load = load_options(header, target if loaders_may_scale(spec) else header.stored)
         image = open_image(body, header.format, **on_load, **strictness)
     else:
         part = to_stored(region, turned, header.stored)
-        factor = _shrink_of(part, header, target if loaders_may_scale(spec) else part.size)
-        on_load = {"shrink": factor} if factor > 1 else _page_option(header)
+        factor = shrink_of_part(part, header, target if loaders_may_scale(spec) else part.size)
+        on_load = {"shrink": factor} if factor > 1 else page_option(header)
         image = open_image(body, header.format, **on_load, **strictness)
-        part = _shrunk_box(part, factor, Size(image.width, image.height))
+        part = shrunk_box(part, factor, Size(image.width, image.height))
         image = image.crop(part.left, part.top, part.width, part.height)
     if usual:
         image = usual(image)
@@ -251,49 +268,3 @@ def _frames(body: Body, header: Header, count: int) -> Iterator[pyvips.Image]:
 
 def _decoding(header: Header) -> AbstractContextManager[None]:
     return libvips(BrokenImage, f"the original is a damaged {header.format} image")
-
-
-def _page_option(header: Header) -> dict[str, Any]:
-    return {"page": header.page} if header.format in PAGED_FORMATS else {}
-
-
-def _load_options(header: Header, target: Size) -> dict[str, Any]:
-    """
-    How much of the scaling the loader does: JPEG leaves at least MIN_RESAMPLER_FACTOR to the resampler; a
-    WebP goes to its size at once. WebP's own scaler knows nothing of premultiplied alpha, so it gets opaque
-    stills only.
-    """
-    shrink = min(header.width / target.width, header.height / target.height)
-    if header.format is Format.JPEG:
-        return {
-            "shrink": next((factor for factor in (8, 4, 2) if shrink >= MIN_RESAMPLER_FACTOR * factor), 1)
-        }
-    if header.format is Format.WEBP and not header.alpha and header.pages == 1:
-        return {"scale": min(1.0, 1 / shrink)}
-    return _page_option(header)
-
-
-def _shrink_of(part: Box, header: Header, target: Size) -> int:
-    """
-    How much of the scaling of a part the JPEG loader does. Where the edges of the part fall between the
-    pixels of what it makes of them, it leaves a factor of four, and what is lost is an eighth of a pixel.
-    """
-    if header.format is not Format.JPEG:
-        return 1
-    shrink = min(part.width / target.width, part.height / target.height)
-    ends = (part.left + part.width) % header.width, (part.top + part.height) % header.height
-    for factor in (8, 4, 2):
-        exact = not any(edge % factor for edge in (part.left, part.top, *ends))
-        if shrink >= factor * (MIN_RESAMPLER_FACTOR if exact else 4):
-            return factor
-    return 1
-
-
-def _shrunk_box(part: Box, factor: int, size: Size) -> Box:
-    left, top = round(part.left / factor), round(part.top / factor)
-    right, bottom = round((part.left + part.width) / factor), round((part.top + part.height) / factor)
-    if part.left + part.width > size.width * factor - factor:
-        right = size.width
-    if part.top + part.height > size.height * factor - factor:
-        bottom = size.height
-    return Box(left, top, right - left, bottom - top)

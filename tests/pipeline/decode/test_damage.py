@@ -158,6 +158,15 @@ def test_a_jpeg_without_its_last_scans_and_with_an_end_is_noted(count: int, opti
     assert notes(PROGRESSIVE, options) == ()
 
 
+@pytest.mark.parametrize("lost", range(0, 12, 3))
+@pytest.mark.parametrize("options", ["f_png", "w_40", "crop_9_9_40_40"])
+def test_a_restart_marker_that_is_missing_is_noted(lost: int, options: str) -> None:
+    body = saved(photo(WIDTH, HEIGHT), Format.JPEG, restart_interval=5)
+    places = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", body)]
+    assert notes(body, options) == ()
+    assert notes(body[: places[lost]] + body[places[lost] + 2 :], options) == (Note.DAMAGED,)
+
+
 def test_a_jpeg_without_a_component_is_refused() -> None:
     body = saved(photo(WIDTH, HEIGHT), Format.JPEG, subsample_mode="off")
     frame = body.index(b"\xff\xc0")
