@@ -12,8 +12,8 @@ from proxy.config.units import BYTES, PIXELS, SECONDS
 from proxy.url.signing import parse_secrets
 
 PLACEHOLDERS = re.compile(
-    rb"(?:my|your|top)?(?:admin|secret|secrets|token|password)(?:here)?|"
-    rb"change(?:it|me)?|default|example|placeholder|replaceme|test|todo|x+"
+    rb"(?:(?:my|your|top)?(?:admin|secret|secrets|token|password)(?:here)?|"
+    rb"change(?:it|me)?|default|example|placeholder|replaceme|test|todo|x)+"
 )
 _HOST = re.compile(r"(?:\.?[\w-]+(?:\.[\w-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")

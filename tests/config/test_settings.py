@@ -255,7 +255,10 @@ def test_an_empty_secret_is_not_the_absence_of_one(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["secrets", "admin_token"])
-@pytest.mark.parametrize("value", ["changeme", "Change-Me", "secret", "password", "your_secret_here", "xxxx"])
+@pytest.mark.parametrize(
+    "value",
+    ["changeme", "Change-Me", "secret", "password", "your_secret_here", "xxxx", "changeme" * 4, "test-" * 5],
+)
 def test_a_placeholder_is_refused(name: str, value: str) -> None:
     (problem,) = problems(**{name: value})
     assert "a placeholder protects nothing" in problem
