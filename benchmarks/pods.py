@@ -5,8 +5,8 @@ A fleet of pods behind a CDN, simulated event by event: who answers, and what a 
 
 Renditions are asked for by Zipf's law (`exponent`): photos by rank, one of `widths` of each. A request goes
 to the CDN's cache, then to a pod (random, or by a consistent hash of the original), its memory, Redis, and a
-render, of which the whole fleet makes one at a time for a rendition. A pod decodes an original for each
-render, unless it has that original's intermediate. Times are virtual: nothing is rendered.
+render, of which the whole fleet makes one at a time for a rendition. A pod fetches the original for each
+render, unless it has it already. Times are virtual: nothing is rendered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Caches are counted in renditions, intermediates in originals; `render` and `interval` in seconds."""
+    """
+    Caches are counted in renditions, originals in photos; `render` and `interval` in seconds; `known` is the
+    share of `render` that remains where the pod has the original.
+    """
 
     pods: int
     by_original: bool
@@ -33,8 +36,9 @@ class Fleet:
     cdn: int = 20_000
     memory: int = 2_000
     redis: int = 60_000
-    intermediates: int = 500
+    originals: int = 500
     render: float = 0.06
+    known: float = 0.8
     interval: float = 0.0005
     purge_at: int = 0
     """The request before which all caches are emptied, 0 for never; a deploy empties `memory` alone."""
@@ -44,11 +48,11 @@ class Fleet:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """Requests by the tier that answered; renders, and those that decoded an original; the longest queue."""
+    """Requests by the tier that answered; renders, and those that fetched the original; the longest queue."""
 
     answered: Counter[str] = field(default_factory=Counter)
     renders: int = 0
-    decodes: int = 0
+    fetches: int = 0
     queue: int = 0
 
 
@@ -86,7 +90,7 @@ def simulate(fleet: Fleet) -> Outcome:
     photos = chance.choices(range(fleet.photos), cum_weights=list(weights), k=fleet.requests)
     cdn, redis = Lru(fleet.cdn), Lru(fleet.redis)
     memory = [Lru(fleet.memory) for _ in range(fleet.pods)]
-    intermediates = [Lru(fleet.intermediates) for _ in range(fleet.pods)]
+    originals = [Lru(fleet.originals) for _ in range(fleet.pods)]
     circle = ring(fleet.pods)
     rendering: dict[int, int] = {}  # rendition -> pod
     ends: list[tuple[float, int]] = []
@@ -103,7 +107,7 @@ def simulate(fleet: Fleet) -> Outcome:
         finish(number * fleet.interval)
         if number and number in (fleet.deploy_at, fleet.purge_at):
             everything = number == fleet.purge_at
-            for each in (*memory, *intermediates, *((cdn, redis) if everything else ())):
+            for each in (*memory, *originals, *((cdn, redis) if everything else ())):
                 each.clear()
         rendition = photo * fleet.widths + chance.randrange(fleet.widths)
         if cdn.has(rendition):
@@ -126,11 +130,11 @@ def simulate(fleet: Fleet) -> Outcome:
         else:
             outcome.answered["render"] += 1
             outcome.renders += 1
-            known = intermediates[pod].has(photo)
-            outcome.decodes += not known
-            intermediates[pod].put(photo)
+            known = originals[pod].has(photo)
+            outcome.fetches += not known
+            originals[pod].put(photo)
             rendering[rendition] = pod
-            cost = fleet.render * (0.15 if known else 1.0)
+            cost = fleet.render * (fleet.known if known else 1.0)
             heapq.heappush(ends, (number * fleet.interval + cost, rendition))
             outcome.queue = max(outcome.queue, len(rendering))
     return outcome
@@ -140,12 +144,12 @@ def line(name: str, fleet: Fleet) -> str:
     outcome = simulate(fleet)
     tiers = ("cdn", "memory", "redis", "shared", "render")
     shares = " | ".join(f"{outcome.answered[tier] / fleet.requests:.1%}" for tier in tiers)
-    decoded = f"{outcome.decodes / max(outcome.renders, 1):.0%}"
-    return f"| {fleet.pods:,} | {name} | {shares} | {decoded} | {outcome.queue} |"
+    fetched = f"{outcome.fetches / max(outcome.renders, 1):.0%}"
+    return f"| {fleet.pods:,} | {name} | {shares} | {fetched} | {outcome.queue} |"
 
 
 def main() -> None:
-    print("| pods | case | CDN | memory | Redis | shared flight | render | renders that decode | at once |")
+    print("| pods | case | CDN | memory | Redis | shared flight | render | renders that fetch | at once |")
     print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for pods in (10, 100, 1_000):
         print(line("any pod", Fleet(pods=pods, by_original=False)))

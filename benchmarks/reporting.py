@@ -15,7 +15,8 @@ THEMES = {"light": ("#24292f", "#0969da", "#8c959f"), "dark": ("#e6edf3", "#58a6
 NOTE = (
     "Medians over rounds; `x` are medians of ratios to `ours` in the same round (above 1: more than ours). "
     "CPU is user and system time of the whole process tree, for a request. Similarity is image-proxy's own "
-    "measure, fitted to SSIMULACRA2, against `thumbnail_buffer`'s pixels. `bare` is a loop of "
+    "measure, fitted to SSIMULACRA2, against `thumbnail_buffer`'s pixels, left out "
+    "where boxes cut off (by a pixel more or less). `bare` is a loop of "
     "`thumbnail_buffer` and a saver without a server; `nginx` serves the same bytes as a file."
 )
 
