@@ -104,6 +104,15 @@ class DrainingSupervisor(Multiprocess):
         super().__init__(config, sockets)
         self._deployment = deployment
 
+    def keep_subprocess_alive(self) -> None:
+        if self.signal_queue:  # which are handled first
+            return
+        for each in self.processes:
+            # The child has its own. While it is open here, too, a child that dies during a health check is
+            # waited for until that has timed out, and no signal is handled meanwhile.
+            each.child_conn.close()
+        super().keep_subprocess_alive()
+
     def handle_term(self) -> None:
         self.handle_int()
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 from proxy.app.asgi import Deployment
 from proxy.app.processes import DrainingServer, DrainingSupervisor
 from proxy.config.settings import load_settings
+from tests.deployments import Deployed, deployed
 
 METHODS: list[tuple[Callable[..., Any], list[str]]] = [
     (uvicorn.Server.__init__, ["self", "config"]),
@@ -30,6 +34,7 @@ METHODS: list[tuple[Callable[..., Any], list[str]]] = [
     (Multiprocess.handle_int, ["self"]),
     (Multiprocess.handle_term, ["self"]),
     (Multiprocess.terminate_all, ["self"]),
+    (Multiprocess.keep_subprocess_alive, ["self"]),
 ]
 
 
@@ -125,3 +130,24 @@ async def test_a_server_that_was_told_to_stop_before_it_started_does_not_serve(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await asyncio.wait_for(server.serve([listener]), 30)
     assert stopped
+
+
+def test_a_web_process_that_dies_during_a_health_check_is_replaced_at_once(tmp_path: Path) -> None:
+    """And the supervisor obeys a signal then, which it did not for as long as a check may take: a minute."""
+    with deployed(origin=str(tmp_path), workers=2) as server:
+        first = started(server, 2)
+        os.kill(first[0], signal.SIGSTOP)
+        time.sleep(1.5)  # a check is under way
+        os.kill(first[0], signal.SIGKILL)
+        assert started(server, 3)[:2] == first
+
+
+def started(server: Deployed, count: int) -> list[int]:
+    """The pids of so many web processes, in the order in which they started."""
+    deadline = time.monotonic() + 40
+    while True:
+        pids = [int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", server.log.read_text())]
+        if len(pids) >= count:
+            return pids
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
