@@ -119,6 +119,7 @@ async def test_hits_go_on_at_their_pace_while_every_file_call_hangs(
     async with client(renderers, cache=cache, **flags) as http:
         for n in range(10):
             assert (await http.get(f"/w_20/{n}.png")).status_code == 200
+        usual = asyncio.create_task(longest_block(2))
         normal = await hits(http, 2)
         hanging.on = True
         try:
@@ -136,7 +137,8 @@ async def test_hits_go_on_at_their_pace_while_every_file_call_hangs(
         assert elsewhere.status_code == 200
         assert hanging.calls > 0
         assert hanging.on_loop == 0
-        assert await blocked < 0.5
+        # Hundreds of requests begin at once; a file call would block it until all is over.
+        assert await blocked < 20 * max(0.1, await usual)
         assert statuses <= {502, 503, 504}
         assert hung / 3 > normal / 2 / 4
 
